@@ -1,0 +1,181 @@
+//! The configuration: the `WARIFU` binding and the secrets, read once per
+//! isolate, completely and strictly.
+//!
+//! Nothing falls back: an unknown key, a bad value or an impossible
+//! combination makes the Worker answer 500 `misconfigured` on every path.
+//! A key whose feature is not built yet is refused by name unless it has its
+//! default.
+
+mod reader;
+mod routes;
+mod values;
+
+use core::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use self::reader::Mistake;
+use self::reader::{Mistakes, Table};
+pub use self::routes::{Access, Route};
+pub use self::values::{CrossOrigin, MapRow, REGIONS, SameSite, WebOrigin, region_code, region_name};
+use crate::time::{millis, show_span};
+use crate::token::KeyRing;
+
+/// One site's configuration, valid as a whole.
+#[derive(Debug)]
+pub struct Config {
+    /// The name that the token's MAC covers.
+    pub site: String,
+    /// Hosts that are served, lower case, with a port unless it is the
+    /// scheme's own; empty: any.
+    pub hosts: Vec<String>,
+    /// Where requests go, without a trailing slash; `None`: the URL they came to.
+    pub origin: Option<WebOrigin>,
+    /// Path of the login page.
+    pub login: String,
+    /// Host that is the operators' own; the application is never served there.
+    pub admin_host: Option<String>,
+    pub idle_timeout: Duration,
+    pub absolute_timeout: Duration,
+    /// The map row that takes new sessions.
+    pub map: Vec<MapRow>,
+    pub cookie: Cookie,
+    pub routes: Vec<Route>,
+    pub trusted_origins: Vec<WebOrigin>,
+    pub cross_origin: CrossOrigin,
+    pub case_insensitive: bool,
+    /// An extra header name for the subject.
+    pub user_header: Option<String>,
+    /// The bound B on how long a killed session can be honoured.
+    pub bound: Duration,
+}
+
+/// How the session cookie is written.
+#[derive(Debug)]
+pub struct Cookie {
+    /// Begins with `__Host-`.
+    pub name: String,
+    pub same_site: SameSite,
+    pub partitioned: bool,
+    /// Whether the cookie outlives the browser (Max-Age up to the absolute expiry).
+    pub persistent: bool,
+}
+
+/// The secrets beside the configuration, as the platform hands them over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Secrets<'a> {
+    /// `WARIFU_KEYS`: the token's MAC keys.
+    pub keys: Option<&'a str>,
+    /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies.
+    pub origin_keys: Option<&'a str>,
+}
+
+impl Config {
+    /// Reads the `WARIFU` binding (a JSON object) and the secrets.
+    ///
+    /// # Errors
+    /// Every mistake that was found, each with its key.
+    pub fn read(binding: &Value, secrets: Secrets<'_>) -> Result<(Self, KeyRing), Vec<Mistake>> {
+        let mistakes = Mistakes::default();
+        let empty = Map::new();
+        let entries = binding.as_object().unwrap_or_else(|| {
+            mistakes.add("WARIFU", "the binding is missing or no table; set [vars.WARIFU] in wrangler.toml");
+            &empty
+        });
+        let config = read_site(Table::root(entries, &mistakes), secrets);
+        let ring = match secrets.keys {
+            None => {
+                mistakes.add("WARIFU_KEYS", format!("the secret is not set; {KEYS_FORM}"));
+                None
+            }
+            Some(text) => KeyRing::read(text, &config.site)
+                .map_err(|found| found.into_iter().for_each(|m| mistakes.add(m.key, m.says)))
+                .ok(),
+        };
+        let found = mistakes.into_vec();
+        match ring {
+            Some(ring) if found.is_empty() => Ok((config, ring)),
+            _ => Err(found),
+        }
+    }
+
+    /// The row of the shard map that takes new sessions.
+    pub fn current_row(&self) -> MapRow {
+        self.map.last().copied().unwrap_or(MapRow::DEFAULT)
+    }
+}
+
+fn read_site(root: Table<'_>, secrets: Secrets<'_>) -> Config {
+    let site = values::site(&root);
+    let idle_timeout = root.span("idle_timeout", Duration::from_mins(30));
+    let absolute_timeout = root.span("absolute_timeout", Duration::from_hours(12));
+    if idle_timeout.is_zero() {
+        root.wrong("idle_timeout", "found \"0ms\"; it must be longer than nothing");
+    }
+    if absolute_timeout < idle_timeout || absolute_timeout.is_zero() {
+        root.wrong(
+            "absolute_timeout",
+            format!(
+                "found {:?}; it must be at least idle_timeout, {:?}",
+                show_span(absolute_timeout),
+                show_span(idle_timeout)
+            ),
+        );
+    }
+    let bound = root.span("bound", Duration::from_secs(2));
+    root.not_built("bound", millis(bound) != 2_000, " or keep its default, \"2s\"");
+    let config = Config {
+        site,
+        hosts: values::hosts(&root, "hosts"),
+        origin: values::optional_origin(&root, "origin"),
+        login: values::login(&root),
+        admin_host: values::admin_host(&root),
+        idle_timeout,
+        absolute_timeout,
+        map: values::map(&root),
+        cookie: values::cookie(&root),
+        routes: routes::routes(&root),
+        trusted_origins: values::trusted_origins(&root),
+        cross_origin: root.choice(
+            "cross_origin",
+            &[("standard", CrossOrigin::Standard), ("strict", CrossOrigin::Strict)],
+            CrossOrigin::Standard,
+        ),
+        case_insensitive: root.flag("case_insensitive", false),
+        user_header: values::identity(&root, secrets.origin_keys.is_some()),
+        bound,
+    };
+    refuse_not_built(&root);
+    root.finish();
+    config
+}
+
+/// Keys of features that later versions bring; see the contract in
+/// `docs/reference.md`.
+fn refuse_not_built(root: &Table<'_>) {
+    let fence = root.choice("fence", &[("write", "write"), ("read", "read")], "write");
+    root.not_built("fence", fence != "write", " or keep its default, \"write\"");
+    root.span_not_built("rotation_grace", Duration::from_secs(15));
+    let max_sessions = root.integer("max_sessions", 0, 100_000, 0);
+    root.not_built("max_sessions", max_sessions != 0, " or keep its default, 0");
+    let on_limit = root.choice("on_limit", &[("end_oldest", true), ("refuse", false)], true);
+    root.not_built("on_limit", !on_limit, " or keep its default, \"end_oldest\"");
+    let on_replay = root.choice("on_replay", &[("observe", true), ("end", false)], true);
+    root.not_built("on_replay", !on_replay, " or keep its default, \"observe\"");
+    let replica = root.choice("replica", &[("off", false), ("away", true), ("always", false)], true);
+    root.not_built("replica", !replica, " or keep its default, \"away\"");
+    root.span_not_built("replica_horizon", Duration::from_mins(10));
+    root.span_not_built("continue_for", Duration::from_mins(1));
+    let custody = root.table("custody");
+    let cookies = custody.texts("cookies");
+    custody.not_built("cookies", !cookies.is_empty(), " or keep its default, []");
+    let bearer = custody.tables("bearer");
+    custody.not_built("bearer", bearer.is_some_and(|b| !b.is_empty()), "");
+    custody.finish();
+    let sites = root.tables("sites");
+    root.not_built("sites", sites.is_some_and(|sites| !sites.is_empty()), "");
+}
+
+/// What `WARIFU_KEYS` has to look like.
+pub(crate) const KEYS_FORM: &str = "it must be a JSON list, newest first: \
+     [{\"kid\":1,\"key\":\"<base64url of 32 random bytes>\"}]";

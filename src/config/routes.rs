@@ -1,0 +1,118 @@
+//! The `[[vars.WARIFU.routes]]`: which part of the application wants what.
+
+use crate::config::reader::Table;
+use crate::path::CanonicalPath;
+
+/// What a route asks of a request, from the least to the most strict.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Access {
+    /// No check, no look-up, no identity.
+    Public,
+    /// Identity if there is a live session; none otherwise.
+    Optional,
+    /// Only with a live session.
+    Required,
+    /// Only with a live session, and the session object is asked each time.
+    Strict,
+}
+
+/// One rule; the first that matches wins.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// A canonical path.
+    pub path: String,
+    /// Whether everything below `path` matches too (`/a/*` in the configuration).
+    pub below: bool,
+    /// Methods that match; `None`: all.
+    pub methods: Option<Vec<String>>,
+    pub access: Access,
+    /// Whether the origin may start and end sessions in its answers here.
+    pub commands: bool,
+    /// Whether requests here count as use of the session.
+    pub activity: bool,
+}
+
+pub(super) fn routes(root: &Table<'_>) -> Vec<Route> {
+    let tables = root.tables("routes").unwrap_or_default();
+    tables.into_iter().map(route).collect()
+}
+
+fn route(table: Table<'_>) -> Route {
+    let found = table.text("path");
+    if found.is_none() {
+        table.wrong("path", "missing; a route needs a path: \"/account\" or \"/api/*\"");
+    }
+    let found = found.unwrap_or("/");
+    let (path, below) = match found.strip_suffix("/*") {
+        Some("") => ("/", true),
+        Some(parent) => (parent, true),
+        None => (found, false),
+    };
+    let canonical = CanonicalPath::parse(path).is_ok_and(|parsed| parsed.as_str() == path);
+    if !canonical || path.contains('*') {
+        table.wrong("path", format!("found {found:?}; it must be a canonical path, exact (\"/account\") or with everything below (\"/api/*\")"));
+    }
+    let methods = table.texts("methods");
+    for method in &methods {
+        if !METHODS.contains(method) {
+            table.wrong("methods", format!("found {method:?}; allowed: {}", METHODS.join(", ")));
+        }
+    }
+    let access = table.optional_choice("access", &ACCESSES);
+    if access.is_none() && !table.has("access") {
+        table.wrong("access", "missing; it must be one of \"public\", \"optional\", \"required\", \"strict\"");
+    }
+    let access = access.unwrap_or(Access::Strict);
+    let commands = commands(&table);
+    if commands && access == Access::Public {
+        table.wrong(
+            "commands",
+            "found true on a public route; there the presented session is not read: use access = \"optional\"",
+        );
+    }
+    refuse_not_built(&table, access);
+    let route = Route {
+        path: path.to_owned(),
+        below,
+        methods: (!methods.is_empty()).then(|| methods.into_iter().map(str::to_owned).collect()),
+        access,
+        commands,
+        activity: table.flag("activity", true),
+    };
+    table.finish();
+    route
+}
+
+/// `commands`: true, false, or (in a later version) `"nonce"`.
+fn commands(table: &Table<'_>) -> bool {
+    if table.is("commands", "nonce") {
+        let _ = table.text("commands");
+        table.not_built("commands", true, ", or set true or false");
+        return false;
+    }
+    table.flag("commands", false)
+}
+
+fn refuse_not_built(table: &Table<'_>, access: Access) {
+    let level = table.integer("level", 0, 255, 0);
+    table.not_built("level", level != 0, " or keep its default, 0");
+    let max_auth_age = table.optional_span("max_auth_age");
+    table.not_built("max_auth_age", max_auth_age.is_some(), "");
+    let continues = table.choice("on_outage", &[("closed", false), ("continue", true)], false);
+    if continues && access == Access::Strict {
+        table.wrong("on_outage", "found \"continue\" on a strict route, which asks the session object each time; only \"closed\" is possible");
+    } else {
+        table.not_built("on_outage", continues, " or keep its default, \"closed\"");
+    }
+}
+
+const ACCESSES: [(&str, Access); 4] = [
+    ("public", Access::Public),
+    ("optional", Access::Optional),
+    ("required", Access::Required),
+    ("strict", Access::Strict),
+];
+
+/// Methods that a route can name: those of RFC 9110, section 9.3, that reach a
+/// Worker, and PATCH (RFC 5789).
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

@@ -1,0 +1,263 @@
+//! The values of single keys: hosts, origins, the shard map, the cookie.
+
+use crate::config::Cookie;
+use crate::config::reader::Table;
+
+/// `scheme://host[:port]`, the port absent where it is the scheme's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebOrigin {
+    text: String,
+    host_at: usize,
+}
+
+impl WebOrigin {
+    /// Reads an http or https origin: no path but `/`, no query, no user.
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let lower = lower.strip_suffix('/').unwrap_or(&lower);
+        let (scheme, port) = if lower.starts_with("https://") { ("https://", ":443") } else { ("http://", ":80") };
+        let host = lower.strip_prefix(scheme)?;
+        let host = host.strip_suffix(port).unwrap_or(host);
+        is_host(host).then(|| Self { text: format!("{scheme}{host}"), host_at: scheme.len() })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host, and port unless it is the scheme's own.
+    pub fn host(&self) -> &str {
+        &self.text[self.host_at..]
+    }
+}
+
+/// How strictly requests without browser headers are taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CrossOrigin {
+    /// No `Origin` and no `Sec-Fetch-Site`: no current browser; passes.
+    Standard,
+    /// An unsafe method needs one of the two headers.
+    Strict,
+}
+
+/// The cookie's SameSite attribute (RFC 6265bis, section 5.4.7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SameSite {
+    Lax,
+    Strict,
+    None,
+}
+
+/// One generation of the map from subjects to shards. Rows are added, never
+/// changed: a shard remembers its row and refuses another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct MapRow {
+    /// 1–255.
+    pub generation: u8,
+    /// How many shards there are, 1–65,536.
+    pub shards: u32,
+    /// Code of the location hint, see [`REGIONS`].
+    pub region: u8,
+}
+
+impl MapRow {
+    pub const DEFAULT: Self = Self { generation: 1, shards: 64, region: 0 };
+}
+
+/// Location hints of Durable Objects by their code in the token; a fixed registry.
+pub const REGIONS: [&str; 10] = ["auto", "wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
+
+pub fn region_code(name: &str) -> Option<u8> {
+    REGIONS.iter().position(|region| *region == name).and_then(|code| u8::try_from(code).ok())
+}
+
+pub fn region_name(code: u8) -> Option<&'static str> {
+    REGIONS.get(usize::from(code)).copied()
+}
+
+/// `site`: 1–64 characters that need no escape in names of objects or keys.
+pub(super) fn site(root: &Table<'_>) -> String {
+    let site = root.text("site").unwrap_or("default");
+    let fits = (1..=SITE_CHARS_MAX).contains(&site.len())
+        && site.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if !fits {
+        root.wrong("site", format!("found {site:?}; it must be 1 to {SITE_CHARS_MAX} of A-Z a-z 0-9 . _ -"));
+    }
+    site.to_owned()
+}
+
+pub(super) fn hosts(root: &Table<'_>, key: &'static str) -> Vec<String> {
+    root.texts(key).into_iter().map(|host| host_or_mistake(root, key, host)).collect()
+}
+
+pub(super) fn admin_host(root: &Table<'_>) -> Option<String> {
+    root.text("admin_host").map(|host| host_or_mistake(root, "admin_host", host))
+}
+
+fn host_or_mistake(root: &Table<'_>, key: &str, found: &str) -> String {
+    let host = found.to_ascii_lowercase();
+    if !is_host(&host) {
+        root.wrong(key, format!("found {found:?}; it must be a host name, with a port where it is not the scheme's own: \"app.example\", \"localhost:8787\""));
+    }
+    host
+}
+
+pub(super) fn optional_origin(root: &Table<'_>, key: &'static str) -> Option<WebOrigin> {
+    let found = root.text(key)?;
+    let origin = WebOrigin::parse(found);
+    if origin.is_none() {
+        root.wrong(
+            key,
+            format!("found {found:?}; it must be scheme, host and port only: \"https://app.internal.example\""),
+        );
+    }
+    origin
+}
+
+pub(super) fn trusted_origins(root: &Table<'_>) -> Vec<WebOrigin> {
+    let found = root.texts("trusted_origins");
+    found
+        .into_iter()
+        .filter_map(|text| {
+            let origin = WebOrigin::parse(text);
+            if origin.is_none() {
+                root.wrong(
+                    "trusted_origins",
+                    format!("found {text:?}; each must be a web origin such as \"https://www.example\""),
+                );
+            }
+            origin
+        })
+        .collect()
+}
+
+/// `login`: a path that warifu itself would forward unchanged.
+pub(super) fn login(root: &Table<'_>) -> String {
+    let login = root.text("login").unwrap_or("/login");
+    let path = login.split('?').next().unwrap_or_default();
+    let canonical = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| parsed.as_str() == path);
+    let query_is_plain = login.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if !canonical || !query_is_plain {
+        root.wrong(
+            "login",
+            format!("found {login:?}; it must be a path of this site in canonical form, such as \"/login\""),
+        );
+    }
+    login.to_owned()
+}
+
+pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
+    let Some(tables) = root.tables("map") else { return vec![MapRow::DEFAULT] };
+    let mut rows: Vec<MapRow> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
+        let generation = table.integer("generation", 1, 255, 1);
+        let shards = table.integer("shards", 1, SHARDS_MAX, 64);
+        let region = table.text("region").unwrap_or("auto");
+        let code = region_code(region);
+        if code.is_none() {
+            table.wrong("region", format!("found {region:?}; it must be one of {}", REGIONS.join(", ")));
+        }
+        let row = MapRow {
+            generation: u8::try_from(generation).unwrap_or(1),
+            shards: u32::try_from(shards).unwrap_or(64),
+            region: code.unwrap_or(0),
+        };
+        if rows.iter().any(|earlier| earlier.generation >= row.generation) {
+            table.wrong("generation", format!("found {generation}; each row's generation must be greater than the one before: rows are added, never changed"));
+        }
+        table.finish();
+        if index == 1 {
+            root.wrong("map", "found more than one row; adding map rows is not built yet: keep a single row");
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        root.wrong("map", "found no row; leave the key out or give one row");
+    }
+    rows
+}
+
+pub(super) fn cookie(root: &Table<'_>) -> Cookie {
+    let table = root.table("cookie");
+    let name = table.text("name").unwrap_or(crate::cookie::NAME_DEFAULT);
+    let is_token = name.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b));
+    if !name.starts_with("__Host-") || name.len() > COOKIE_NAME_BYTES_MAX || !is_token {
+        table.wrong("name", format!("found {name:?}; it must begin with \"__Host-\", so that no other host can set it, and be an RFC 6265 token of at most {COOKIE_NAME_BYTES_MAX} bytes"));
+    }
+    let same_site = table.choice(
+        "same_site",
+        &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)],
+        SameSite::Lax,
+    );
+    let cookie = Cookie {
+        name: name.to_owned(),
+        same_site,
+        partitioned: table.flag("partitioned", false),
+        persistent: table.flag("persistent", true),
+    };
+    table.finish();
+    cookie
+}
+
+/// `identity`; returns `user_header`.
+pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> Option<String> {
+    let table = root.table("identity");
+    let header = table.text("user_header");
+    if let Some(name) = header {
+        let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !is_token || RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            table.wrong("user_header", format!("found {name:?}; it must be a header name of letters, digits and -, and not one with another meaning"));
+        }
+    }
+    // The default is to sign as soon as there are keys to sign with: to have
+    // them and not sign would be a promise that is not kept.
+    let sign = table.optional_flag("sign").unwrap_or(has_origin_keys);
+    if sign {
+        table.wrong("sign", "signed requests (WARIFU_ORIGIN_KEYS) are not built yet: set it to false");
+    }
+    table.finish();
+    header.map(str::to_owned)
+}
+
+/// Host and optional port: what a Host header can say, lower case.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            if address.parse::<core::net::Ipv6Addr>().is_err() {
+                return false;
+            }
+            return rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+        }
+        None => match text.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (text, None),
+        },
+    };
+    (1..=253).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && port.is_none_or(is_port)
+}
+
+fn is_port(text: &str) -> bool {
+    text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Headers that carry something else; the subject must not overwrite them.
+const RESERVED_HEADERS: [&str; 12] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "forwarded",
+    "host",
+    "transfer-encoding",
+    "upgrade",
+    "warifu-command",
+    "x-forwarded-for",
+    "x-forwarded-host",
+];
+
+const SITE_CHARS_MAX: usize = 64;
+const COOKIE_NAME_BYTES_MAX: usize = 64;
+const SHARDS_MAX: u64 = 65_536;

@@ -1,0 +1,90 @@
+//! Points in time and spans of it.
+//!
+//! The core never reads a clock: `now` is always a parameter of type
+//! [`UnixMillis`].
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// The point `span` after this one; the end of time if it lies beyond.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds, as headers and cookies carry them.
+    pub fn as_unix_seconds(self) -> u64 {
+        self.0 / 1_000
+    }
+}
+
+/// A span in whole milliseconds; no configured span is longer than
+/// [`SPAN_DAYS_MAX`], so nothing is cut off.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads a configured span: a whole number and one unit of `ms`, `s`, `m`,
+/// `h`, `d`, nothing between or around them. At most [`SPAN_DAYS_MAX`] days.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit_millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY_MILLIS,
+        _ => return None,
+    };
+    let span = number.parse::<u64>().ok()?.checked_mul(unit_millis)?;
+    (span <= SPAN_DAYS_MAX * DAY_MILLIS).then(|| Duration::from_millis(span))
+}
+
+/// Writes a span as [`parse_span`] reads it, in the largest unit that fits.
+pub fn show_span(span: Duration) -> String {
+    let span = millis(span);
+    let units = [(DAY_MILLIS, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    units
+        .into_iter()
+        .find(|(unit, _)| span > 0 && span.is_multiple_of(*unit))
+        .map_or_else(|| format!("{span}ms"), |(unit, name)| format!("{}{name}", span / unit))
+}
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// Ten years: longer sessions than this are a mistake.
+pub const SPAN_DAYS_MAX: u64 = 3_650;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_a_number_and_a_unit() {
+        assert_eq!(parse_span("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_span("30d"), Some(Duration::from_hours(24 * 30)));
+        for bad in ["", "2", "2 s", " 2s", "-1s", "1.5h", "1y", "s", "2S", "3651d", "99999999999999999999s"] {
+            assert_eq!(parse_span(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_shown_span_reads_back() {
+        for text in ["0ms", "500ms", "2s", "90s", "30m", "12h", "30d"] {
+            assert_eq!(show_span(parse_span(text).expect("a span")), text);
+        }
+    }
+}
