@@ -1,0 +1,103 @@
+//! The Cookie header, read byte for byte, and the Set-Cookie header.
+//!
+//! RFC 6265bis, section 5.7: a server sees `name=value` pairs joined by `; `.
+//! Parsers that trim or unquote more than that have let one host's cookie pass
+//! for another's, so here nothing is trimmed but the one space after `;`.
+
+use core::time::Duration;
+
+use crate::config::{Cookie, SameSite};
+use crate::token::{KeyRing, Minted, TOKEN_CHARS, Token};
+
+/// What a Cookie header holds for us.
+pub enum Presented {
+    /// No session cookie with a good MAC.
+    None,
+    /// Exactly one token.
+    One(Token),
+    /// Two different tokens with good MACs: none is honoured, since one of
+    /// them was put there by somebody else.
+    Several,
+}
+
+/// Reads the session cookie out of a Cookie header.
+pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
+    let mut values: Vec<&str> = Vec::new();
+    for pair in pairs(header) {
+        let Some((found, value)) = pair.split_once('=') else { continue };
+        if found != name {
+            continue;
+        }
+        if values.len() == SESSION_COOKIES_MAX {
+            return Presented::None;
+        }
+        values.push(value);
+    }
+    let mut one: Option<Token> = None;
+    for value in values {
+        // U+FFFD is what the platform makes of bytes that are no UTF-8.
+        if value.len() != TOKEN_CHARS || value.contains('\u{FFFD}') {
+            continue;
+        }
+        let Some(token) = ring.verify(value) else { continue };
+        match &one {
+            Some(earlier) if earlier.session_key() != token.session_key() => return Presented::Several,
+            _ => one = Some(token),
+        }
+    }
+    one.map_or(Presented::None, Presented::One)
+}
+
+/// The Cookie header for the origin: without the session cookie. `None` where
+/// nothing is left; the same bytes where there was no session cookie.
+pub fn without_session(header: &str, name: &str) -> Option<String> {
+    // Two Cookie headers arrive joined by a comma, so the session cookie can
+    // also stand inside of another pair: that pair goes as a whole.
+    let marker = format!("{name}=");
+    if !header.contains(&marker) {
+        return Some(header.to_owned());
+    }
+    let kept: Vec<&str> = pairs(header).filter(|pair| !pair.contains(&marker)).collect();
+    (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+/// The pairs: split at `;`, one space after it dropped, nothing else.
+fn pairs(header: &str) -> impl Iterator<Item = &str> {
+    header
+        .split(';')
+        .enumerate()
+        .map(|(index, pair)| if index == 0 { pair } else { pair.strip_prefix(' ').unwrap_or(pair) })
+}
+
+/// Set-Cookie value for a new token. `lifetime` is the time to the absolute expiry.
+pub fn set(cookie: &Cookie, token: &Minted, lifetime: Duration) -> String {
+    let max_age = if cookie.persistent { format!("; Max-Age={}", lifetime.as_secs()) } else { String::new() };
+    format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie))
+}
+
+/// Set-Cookie value that removes the session cookie.
+pub fn clear(cookie: &Cookie) -> String {
+    format!("{}={}; Max-Age=0", cookie.name, attributes(cookie))
+}
+
+/// The attributes that `__Host-` asks for (RFC 6265bis, section 4.1.3.2), and
+/// no Domain.
+fn attributes(cookie: &Cookie) -> String {
+    let same_site = match cookie.same_site {
+        SameSite::Lax => "Lax",
+        SameSite::Strict => "Strict",
+        SameSite::None => "None",
+    };
+    let partitioned = if cookie.partitioned { "; Partitioned" } else { "" };
+    format!("; Path=/; Secure; HttpOnly; SameSite={same_site}{partitioned}")
+}
+
+/// Browsers that know the prefix `__Host-Http-` accept such a cookie only from
+/// HTTP and never from script; the others treat it as `__Host-`.
+pub const NAME_DEFAULT: &str = "__Host-Http-warifu";
+
+/// A Cookie header longer than this gets 431.
+pub const COOKIE_HEADER_BYTES_MAX: usize = 16_384;
+
+/// More session cookies than this are no accident, and each would cost a MAC.
+const SESSION_COOKIES_MAX: usize = 4;

@@ -1,0 +1,87 @@
+//! Header fields as they cross from the platform: all at once, as one text.
+
+/// Header fields in a block of lines `name: value`, names in lower case.
+/// Field values cannot hold a line break (RFC 9110, section 5.5), so the form
+/// is unambiguous, and one string crosses from JavaScript instead of many.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderBlock(String);
+
+impl HeaderBlock {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Builds a block from pairs; names are lowered.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut text = String::new();
+        for (name, value) in pairs {
+            text.push_str(&name.to_ascii_lowercase());
+            text.push_str(": ");
+            text.push_str(value);
+            text.push('\n');
+        }
+        Self(text)
+    }
+
+    /// All fields, in the order in which the platform lists them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split('\n').filter_map(|line| line.split_once(": "))
+    }
+
+    /// The value of a field by its lower-case name. The platform has joined
+    /// repeated fields with `, ` (all but `set-cookie`).
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+}
+
+/// Changes to a set of header fields, applied in the order remove, set, append.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HeaderEdits {
+    pub remove: Vec<String>,
+    pub set: Vec<(String, String)>,
+    pub append: Vec<(String, String)>,
+}
+
+impl HeaderEdits {
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
+    }
+
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.set.push((name.into(), value.into()));
+    }
+
+    /// The edits as lines for the one crossing back: `-name`, `=name: value`
+    /// and `+name: value`.
+    pub fn to_lines(&self) -> String {
+        let mut lines = String::new();
+        for name in &self.remove {
+            push_line(&mut lines, '-', name, None);
+        }
+        for (name, value) in &self.set {
+            push_line(&mut lines, '=', name, Some(value));
+        }
+        for (name, value) in &self.append {
+            push_line(&mut lines, '+', name, Some(value));
+        }
+        lines
+    }
+}
+
+fn push_line(lines: &mut String, sign: char, name: &str, value: Option<&str>) {
+    lines.push(sign);
+    lines.push_str(name);
+    if let Some(value) = value {
+        lines.push_str(": ");
+        // A line break would begin a line of its own, so it must not get out.
+        lines.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
+    }
+    lines.push('\n');
+}
+
+/// A name as origins may read it: many map `-` and `_`, or any other sign, to
+/// one character, so `warifu_subject` can stand for `Warifu-Subject`.
+pub fn folded(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}

@@ -1,0 +1,180 @@
+//! The canonical path: what the policy matches is what the origin gets.
+//!
+//! Gates were broken again and again because they and the origin read one path
+//! in two ways (`..%2f`, `%2561dmin`, `//`, `;`). So whatever origins are
+//! known to read differently is refused, the rest is brought into one form
+//! (RFC 3986, section 6.2.2), and that form is both matched and forwarded.
+
+/// A path in canonical form: unreserved characters bare, everything else that
+/// is no path character percent-encoded with upper-case hex.
+#[derive(Debug)]
+pub struct CanonicalPath {
+    text: String,
+    decoded: Vec<u8>,
+}
+
+/// Why a path is refused; shown to the client as the problem's detail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PathRefusal {
+    TooLong,
+    NotAbsolute,
+    RawCharacter,
+    BadEncoding,
+    EncodedSeparator,
+    EncodedControl,
+    EmptySegment,
+    DotSegment,
+    DoubleEncoding,
+}
+
+impl PathRefusal {
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::TooLong => "the path is too long",
+            Self::NotAbsolute => "the path does not begin with /",
+            Self::RawCharacter => "the path has a control character, space, backslash or non-ASCII character",
+            Self::BadEncoding => "the path has a % that two hexadecimal digits do not follow",
+            Self::EncodedSeparator => "the path has an encoded / or \\",
+            Self::EncodedControl => "the path has an encoded control character",
+            Self::EmptySegment => "the path has an empty segment (//)",
+            Self::DotSegment => "the path has a . or .. segment",
+            Self::DoubleEncoding => "the path is percent-encoded twice",
+        }
+    }
+}
+
+impl CanonicalPath {
+    /// Reads the path of a request URL, without query.
+    ///
+    /// # Errors
+    /// What is wrong with it, if origins could read it in more than one way.
+    pub fn parse(raw: &str) -> Result<Self, PathRefusal> {
+        if raw.len() > PATH_BYTES_MAX {
+            return Err(PathRefusal::TooLong);
+        }
+        if !raw.starts_with('/') {
+            return Err(PathRefusal::NotAbsolute);
+        }
+        let mut text = String::with_capacity(raw.len());
+        let mut decoded = Vec::with_capacity(raw.len());
+        let mut rest = raw.as_bytes();
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if byte == b'%' {
+                let value = escape(after).ok_or(PathRefusal::BadEncoding)?;
+                rest = &after[2..];
+                match value {
+                    b'/' | b'\\' => return Err(PathRefusal::EncodedSeparator),
+                    control if control.is_ascii_control() => return Err(PathRefusal::EncodedControl),
+                    plain if is_unreserved(plain) => text.push(char::from(plain)),
+                    other => push_escape(&mut text, other),
+                }
+                decoded.push(value);
+                continue;
+            }
+            match byte {
+                b'\\' | b' ' | b'?' | b'#' => return Err(PathRefusal::RawCharacter),
+                b'/' if decoded.last() == Some(&b'/') => return Err(PathRefusal::EmptySegment),
+                other if !other.is_ascii_graphic() => return Err(PathRefusal::RawCharacter),
+                plain if is_path_character(plain) => text.push(char::from(plain)),
+                other => push_escape(&mut text, other),
+            }
+            decoded.push(byte);
+        }
+        refuse_dot_segments(&decoded)?;
+        refuse_double_encoding(&decoded)?;
+        Ok(Self { text, decoded })
+    }
+
+    /// The form that is forwarded.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The form that is matched: percent-decoded once, which is unambiguous
+    /// here since no encoded separator is left.
+    pub fn decoded(&self) -> &[u8] {
+        &self.decoded
+    }
+
+    /// The decoded path without path parameters (`/a;x=1/b` → `/a/b`), if it
+    /// has any: some origins route by this form.
+    pub fn without_parameters(&self) -> Option<Vec<u8>> {
+        if !self.decoded.contains(&b';') {
+            return None;
+        }
+        let segments: Vec<&[u8]> = self.decoded.split(|b| *b == b'/').map(before_parameters).collect();
+        Some(segments.join(&b'/'))
+    }
+}
+
+/// `/./`, `/../`, also with parameters: servlet containers read `/..;x/` as `/../`.
+fn refuse_dot_segments(decoded: &[u8]) -> Result<(), PathRefusal> {
+    let mut segments = decoded.split(|b| *b == b'/').map(before_parameters);
+    if segments.any(|segment| matches!(segment, b"." | b"..")) {
+        return Err(PathRefusal::DotSegment);
+    }
+    Ok(())
+}
+
+/// Decodes again and again, as an origin behind another proxy would, and
+/// refuses what would change its meaning. No honest encoder writes an
+/// unreserved character encoded twice, either.
+fn refuse_double_encoding(decoded: &[u8]) -> Result<(), PathRefusal> {
+    let mut level = decoded.to_vec();
+    while level.contains(&b'%') {
+        let mut next = Vec::with_capacity(level.len());
+        let mut rest = level.as_slice();
+        let mut changed = false;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            let escaped = if byte == b'%' { escape(after) } else { None };
+            if let Some(value) = escaped {
+                if matches!(value, b'/' | b'\\') || value.is_ascii_control() || is_unreserved(value) {
+                    return Err(PathRefusal::DoubleEncoding);
+                }
+                rest = &after[2..];
+                changed = true;
+            }
+            next.push(escaped.unwrap_or(byte));
+        }
+        if !changed {
+            break;
+        }
+        level = next;
+    }
+    Ok(())
+}
+
+fn before_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|b| *b == b';').next().unwrap_or_default()
+}
+
+/// The byte that the two hexadecimal digits at the start of `text` stand for.
+fn escape(text: &[u8]) -> Option<u8> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    match text {
+        [high, low, ..] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    }
+}
+
+fn push_escape(text: &mut String, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    text.push('%');
+    text.push(char::from(HEX[usize::from(byte >> 4)]));
+    text.push(char::from(HEX[usize::from(byte & 15)]));
+}
+
+/// RFC 3986, section 2.3: `unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"`.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986, section 3.3: `pchar = unreserved / pct-encoded / sub-delims / ":" / "@"`.
+fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
+}
+
+/// The platform's own limit on a URL.
+const PATH_BYTES_MAX: usize = 16_384;

@@ -1,0 +1,111 @@
+//! The routes, compiled, and the cross-origin rule.
+
+use crate::config::{Access, Config, CrossOrigin, Route};
+use crate::path::CanonicalPath;
+use crate::request::Request;
+
+/// What the policy asks of one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Demand {
+    pub access: Access,
+    /// Whether the origin's answer may start and end sessions.
+    pub commands: bool,
+    /// Whether the request counts as use of the session.
+    pub activity: bool,
+}
+
+impl Demand {
+    /// Protected by default: what no rule names wants a session.
+    const UNMATCHED: Self = Self { access: Access::Required, commands: false, activity: true };
+
+    /// The stricter of two readings of one path, in every respect.
+    fn and(self, other: Self) -> Self {
+        Self {
+            access: self.access.max(other.access),
+            commands: self.commands && other.commands,
+            activity: self.activity && other.activity,
+        }
+    }
+}
+
+/// What the policy asks of a path and a method. Some origins route by the path
+/// without its parameters, so a path with `;` gets the stricter of both readings.
+pub fn demand(config: &Config, path: &CanonicalPath, method: &str) -> Demand {
+    let as_is = first_match(config, path.decoded(), method);
+    match path.without_parameters() {
+        Some(bare) => as_is.and(first_match(config, &bare, method)),
+        None => as_is,
+    }
+}
+
+fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
+    let matches = |route: &&Route| {
+        route.methods.as_ref().is_none_or(|methods| methods.iter().any(|m| m == method))
+            && covers(route, decoded, config.case_insensitive)
+    };
+    config.routes.iter().find(matches).map_or(Demand::UNMATCHED, |route| Demand {
+        access: route.access,
+        commands: route.commands,
+        activity: route.activity,
+    })
+}
+
+/// Whether the rule's path is this one, or an ancestor of it for `/a/*`.
+fn covers(route: &Route, decoded: &[u8], case_insensitive: bool) -> bool {
+    let same = |a: &[u8], b: &[u8]| if case_insensitive { a.eq_ignore_ascii_case(b) } else { a == b };
+    // Configured paths are canonical and matched in decoded form as well.
+    let Ok(rule) = CanonicalPath::parse(&route.path) else { return false };
+    let rule = rule.decoded();
+    if !route.below {
+        return same(rule, decoded);
+    }
+    let parent = rule.strip_suffix(b"/").unwrap_or(rule);
+    match decoded.split_at_checked(parent.len()) {
+        Some((start, rest)) => same(start, parent) && (rest.is_empty() || rest.starts_with(b"/")),
+        None => false,
+    }
+}
+
+/// Whether a browser sent this from somewhere it must not: the rule of Go
+/// 1.25's `CrossOriginProtection`, and upgrades are held to it too.
+pub fn is_forbidden_cross_origin(config: &Config, request: &Request) -> bool {
+    let upgrade = request.is_upgrade();
+    if request.is_safe() && !upgrade {
+        return false;
+    }
+    let origin = request.headers.get("origin");
+    if let Some(site) = request.headers.get("sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none") && !origin.is_some_and(|o| is_trusted(config, o));
+    }
+    match origin {
+        Some(origin) => !is_own(request, origin) && !is_trusted(config, origin),
+        // No current browser. For an upgrade that is not good enough, since
+        // older ones send no fetch metadata there but always an Origin.
+        None => upgrade || config.cross_origin == CrossOrigin::Strict,
+    }
+}
+
+/// Whether the answer may log somebody in: a request that another site caused
+/// counts only if the user sees where it leads.
+pub fn may_start_session(request: &Request) -> bool {
+    let header = |name| request.headers.get(name);
+    match header("sec-fetch-site") {
+        Some("same-origin" | "none") => true,
+        Some(_) => header("sec-fetch-mode") == Some("navigate") && header("sec-fetch-dest") == Some("document"),
+        None => header("origin").is_none_or(|origin| is_own(request, origin)),
+    }
+}
+
+/// A preflight of an origin that may send unsafe methods goes to the origin,
+/// without identity, on any route: browsers send none with it.
+pub fn is_trusted_preflight(config: &Config, request: &Request) -> bool {
+    request.is_preflight() && request.headers.get("origin").is_some_and(|origin| is_trusted(config, origin))
+}
+
+fn is_own(request: &Request, origin: &str) -> bool {
+    crate::config::WebOrigin::parse(origin).is_some_and(|origin| origin.host() == request.host)
+}
+
+fn is_trusted(config: &Config, origin: &str) -> bool {
+    config.trusted_origins.iter().any(|trusted| trusted.as_str() == origin)
+}

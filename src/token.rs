@@ -1,0 +1,254 @@
+//! The session token: what the browser holds, and the keys that vouch for it.
+//!
+//! 54 bytes, then base64url without padding (72 characters):
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 1 | version (1) |
+//! | 1 | kid, the id of the MAC key |
+//! | 4 | locator: map generation 1, region 1, shard 2 (big-endian) |
+//! | 32 | secret, from the CSPRNG |
+//! | 16 | HMAC-SHA-256, first 128 bits, over `warifu/1 token` ‖ 0 ‖ site ‖ 0 ‖ all bytes before |
+//!
+//! A wrong MAC never causes a store read. There is no algorithm field.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::config::Mistake;
+
+/// Where a session lives: a shard of one generation of the map.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct Locator {
+    pub generation: u8,
+    /// Code of the location hint, see [`crate::config::REGIONS`].
+    pub region: u8,
+    pub shard: u16,
+}
+
+impl Locator {
+    pub fn to_bytes(self) -> [u8; 4] {
+        let [high, low] = self.shard.to_be_bytes();
+        [self.generation, self.region, high, low]
+    }
+
+    pub fn from_bytes([generation, region, high, low]: [u8; 4]) -> Self {
+        Self { generation, region, shard: u16::from_be_bytes([high, low]) }
+    }
+}
+
+/// The 32 secret bytes of a token. Zeroed on drop; cannot be shown or compared.
+pub struct Secret([u8; SECRET_BYTES]);
+
+impl Secret {
+    /// Wraps bytes that come from the CSPRNG.
+    pub fn new(bytes: [u8; SECRET_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The only form in which a store sees a secret.
+    pub fn session_key(&self) -> SessionKey {
+        SessionKey(Sha256::digest(self.0).into())
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// SHA-256 of a token's secret: what rows are keyed by. A copy of the store
+/// yields no usable token.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// A token whose MAC was good. Only [`KeyRing::verify`] makes one.
+pub struct Token {
+    kid: u8,
+    locator: Locator,
+    key: SessionKey,
+    current: bool,
+}
+
+impl Token {
+    pub fn kid(&self) -> u8 {
+        self.kid
+    }
+
+    pub fn locator(&self) -> Locator {
+        self.locator
+    }
+
+    pub fn session_key(&self) -> SessionKey {
+        self.key
+    }
+
+    /// Whether the newest key signed it.
+    pub fn is_current(&self) -> bool {
+        self.current
+    }
+}
+
+/// A token for the browser; the text is zeroed on drop.
+pub struct Minted(Zeroizing<String>);
+
+impl Minted {
+    /// The 72 characters, for the Set-Cookie header and nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The MAC keys of one site, newest first: the first signs, all verify.
+pub struct KeyRing(Vec<MacKey>);
+
+struct MacKey {
+    kid: u8,
+    /// Keyed, and fed with the label and the site.
+    mac: Hmac<Sha256>,
+}
+
+impl core::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let kids: Vec<u8> = self.0.iter().map(|key| key.kid).collect();
+        f.debug_tuple("KeyRing").field(&kids).finish()
+    }
+}
+
+impl KeyRing {
+    /// Reads `WARIFU_KEYS`: `[{"kid":2,"key":"<base64url of 32 bytes>"},…]`.
+    ///
+    /// # Errors
+    /// Every mistake, with its key; never a key's bytes.
+    pub fn read(text: &str, site: &str) -> Result<Self, Vec<Mistake>> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Entry {
+            kid: u8,
+            key: Zeroizing<String>,
+        }
+        let mistake = |key: String, says: &str| Mistake { key, says: says.to_owned() };
+        // The parser's own message could quote a part of a key.
+        let entries: Vec<Entry> = serde_json::from_str(text)
+            .map_err(|_| vec![mistake("WARIFU_KEYS".to_owned(), crate::config::KEYS_FORM)])?;
+        if entries.is_empty() {
+            return Err(vec![mistake(
+                "WARIFU_KEYS".to_owned(),
+                &format!("found an empty list; {}", crate::config::KEYS_FORM),
+            )]);
+        }
+        let mut mistakes = Vec::new();
+        let mut keys: Vec<MacKey> = Vec::with_capacity(entries.len());
+        let mut seen: Vec<Zeroizing<[u8; KEY_BYTES]>> = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!("WARIFU_KEYS[{index}]");
+            if keys.iter().any(|key| key.kid == entry.kid) {
+                mistakes.push(mistake(
+                    format!("{at}.kid"),
+                    &format!("found {} twice; each kid must be there once", entry.kid),
+                ));
+            }
+            let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+            if Base64UrlUnpadded::decode(&*entry.key, &mut *bytes).map(<[u8]>::len) != Ok(KEY_BYTES) {
+                mistakes.push(mistake(
+                    format!("{at}.key"),
+                    "it must be base64url, without padding, of exactly 32 bytes (43 characters)",
+                ));
+                continue;
+            }
+            if is_weak(&bytes) {
+                mistakes.push(mistake(
+                    format!("{at}.key"),
+                    "it is weak: its bytes are not random; make one with `openssl rand 32 | basenc --base64url`",
+                ));
+            }
+            if seen.iter().any(|earlier| **earlier == *bytes) {
+                mistakes.push(mistake(format!("{at}.key"), "it is the same as an earlier key; each must be its own"));
+            }
+            keys.push(MacKey { kid: entry.kid, mac: keyed(&bytes, site) });
+            seen.push(bytes);
+        }
+        if mistakes.is_empty() { Ok(Self(keys)) } else { Err(mistakes) }
+    }
+
+    /// The token that this text is, if one of the keys signed it. MACs are
+    /// compared in constant time.
+    pub fn verify(&self, text: &str) -> Option<Token> {
+        if text.len() != TOKEN_CHARS {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+        Base64UrlUnpadded::decode(text, &mut *bytes).ok()?;
+        let (covered, tag) = bytes.split_at(TOKEN_BYTES - MAC_BYTES);
+        let [version, kid, generation, region, high, low, secret @ ..] = covered else { return None };
+        if *version != VERSION {
+            return None;
+        }
+        let at = self.0.iter().position(|key| key.kid == *kid)?;
+        self.0[at].mac.clone().chain_update(covered).verify_truncated_left(tag).ok()?;
+        Some(Token {
+            kid: *kid,
+            locator: Locator::from_bytes([*generation, *region, *high, *low]),
+            key: SessionKey(Sha256::digest(secret).into()),
+            current: at == 0,
+        })
+    }
+
+    /// A token under the newest key.
+    pub fn mint(&self, locator: Locator, secret: &Secret) -> Minted {
+        let key = &self.0[0];
+        let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+        let (covered, tag) = bytes.split_at_mut(TOKEN_BYTES - MAC_BYTES);
+        covered[0] = VERSION;
+        covered[1] = key.kid;
+        covered[2..6].copy_from_slice(&locator.to_bytes());
+        covered[6..].copy_from_slice(&secret.0);
+        let full = key.mac.clone().chain_update(&*covered).finalize().into_bytes();
+        tag.copy_from_slice(&full[..MAC_BYTES]);
+        Minted(Zeroizing::new(Base64UrlUnpadded::encode_string(&*bytes)))
+    }
+}
+
+fn keyed(key: &[u8; KEY_BYTES], site: &str) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key)
+        .expect("RFC 2104, section 3: a key can be of any length")
+        .chain_update(MAC_LABEL)
+        .chain_update([0])
+        .chain_update(site)
+        .chain_update([0])
+}
+
+/// Not an estimate of entropy: it catches keys that were typed or left empty.
+/// 32 random bytes have fewer than 16 different ones with probability < 2⁻⁴⁰.
+fn is_weak(key: &[u8; KEY_BYTES]) -> bool {
+    let mut bytes = *key;
+    bytes.sort_unstable();
+    let different = 1 + bytes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    bytes.zeroize();
+    different < 16
+}
+
+const MAC_LABEL: &[u8] = b"warifu/1 token";
+const VERSION: u8 = 1;
+const KEY_BYTES: usize = 32;
+const MAC_BYTES: usize = 16;
+
+/// Length of a token's secret.
+pub const SECRET_BYTES: usize = 32;
+const TOKEN_BYTES: usize = 54;
+/// Length of a token as text.
+pub const TOKEN_CHARS: usize = 72;
