@@ -1,0 +1,9 @@
+//! The logic of the objects, over [`Sql`]: the same SQL in the object's SQLite
+//! and in native tests.
+
+pub mod message;
+pub mod schema;
+pub mod session_shard;
+mod sql;
+
+pub use self::sql::{Row, Sql, SqlError, SqlValue};

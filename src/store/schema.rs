@@ -1,0 +1,73 @@
+//! Tables of a session shard, by version. `docs/storage-schema.md` says why
+//! each column is there.
+
+use crate::store::{Sql, SqlError, SqlValue};
+
+/// Statements that lead from each version to the next: the first from an empty
+/// database to version 1. They are never changed once released; a new version
+/// adds an entry.
+const STEPS: [&[&str]; 1] = [&[
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE sessions (
+        id BLOB PRIMARY KEY,
+        subject TEXT NOT NULL,
+        level INTEGER NOT NULL,
+        auth_time INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        idle_expires INTEGER NOT NULL,
+        absolute_expires INTEGER NOT NULL,
+        claims TEXT
+    ) WITHOUT ROWID",
+    "CREATE INDEX sessions_by_subject ON sessions (subject, created)",
+    "CREATE TABLE secrets (key BLOB PRIMARY KEY, session BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX secrets_by_session ON secrets (session)",
+]];
+
+/// The version that this code writes.
+pub const VERSION: usize = STEPS.len();
+
+/// Brings the database to this version. Does nothing where it is there.
+///
+/// # Errors
+/// The database failed, or a later version wrote it: then nothing is touched,
+/// since this code cannot know what its rows mean.
+pub fn open(sql: &impl Sql) -> Result<(), SqlError> {
+    let found = version(sql)?;
+    if found > VERSION {
+        return Err(SqlError(format!("the database has schema {found}, this code knows {VERSION}")));
+    }
+    if found == VERSION {
+        return Ok(());
+    }
+    sql.transaction(&mut || {
+        for statement in STEPS[found..].iter().copied().flatten() {
+            sql.run(statement, &[])?;
+        }
+        write_meta(sql, "schema", i64::try_from(VERSION).unwrap_or(i64::MAX))
+    })
+}
+
+fn version(sql: &impl Sql) -> Result<usize, SqlError> {
+    let tables = sql.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'", &[])?;
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    let found = read_meta(sql, "schema")?.ok_or_else(|| SqlError("the database has no schema version".to_owned()))?;
+    usize::try_from(found).map_err(|_| SqlError(format!("the schema version is {found}")))
+}
+
+/// A number of the shard itself; `None` if it was never written.
+pub(super) fn read_meta(sql: &impl Sql, name: &str) -> Result<Option<i64>, SqlError> {
+    let rows = sql.run("SELECT value FROM meta WHERE name = ?", &[name.into()])?;
+    rows.first().map(|row| row.integer(0)).transpose()
+}
+
+pub(super) fn write_meta(sql: &impl Sql, name: &str, value: i64) -> Result<(), SqlError> {
+    sql.run(
+        "INSERT INTO meta (name, value) VALUES (?, ?)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[name.into(), SqlValue::Integer(value)],
+    )?;
+    Ok(())
+}

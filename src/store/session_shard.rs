@@ -1,0 +1,188 @@
+//! A session shard: the truth about the sessions of the subjects that live in it.
+
+use core::cell::Cell;
+
+use crate::config::MapRow;
+use crate::session::{Claims, Session, SessionId, Subject, idle_expiry};
+use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall, span};
+use crate::store::schema::{self, read_meta, write_meta};
+use crate::store::{Row, Sql, SqlError, SqlValue};
+use crate::time::UnixMillis;
+use crate::token::SessionKey;
+
+/// One shard over its database.
+pub struct SessionShard<S> {
+    sql: S,
+    /// Whether the schema has been brought up to date in this object's life.
+    is_open: Cell<bool>,
+}
+
+impl<S: Sql> SessionShard<S> {
+    pub fn new(sql: S) -> Self {
+        Self { sql, is_open: Cell::new(false) }
+    }
+
+    /// The database itself.
+    pub fn sql(&self) -> &S {
+        &self.sql
+    }
+
+    /// Answers one call. `now` is the object's clock. Every answer touches the
+    /// storage: an object that has been replaced and does not know it could
+    /// otherwise answer from memory.
+    pub fn answer(&self, call: &ShardCall, now: UnixMillis) -> ShardAnswer {
+        self.try_answer(call, now).unwrap_or_else(|error| ShardAnswer::Failed { reason: error.0 })
+    }
+
+    fn try_answer(&self, call: &ShardCall, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
+        let sql = &self.sql;
+        if !self.is_open.get() {
+            schema::open(sql)?;
+            self.is_open.set(true);
+        }
+        match call {
+            ShardCall::Probe => sql.run("SELECT count(*) FROM meta", &[]).map(|_| ShardAnswer::Alive),
+            ShardCall::Check { key } => Ok(ShardAnswer::Session { session: live(sql, &key.0, now)?.map(Record::from) }),
+            ShardCall::Start(start) => begin(sql, start, now),
+            ShardCall::End { key } => end(sql, &key.0),
+            ShardCall::Renew { key, idle_ms } => renew(sql, &key.0, *idle_ms, now),
+        }
+    }
+}
+
+/// The session under a key, if it lives.
+fn live(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<Option<Session>, SqlError> {
+    Ok(find(sql, key)?.filter(|session| session.is_live(now)))
+}
+
+fn find(sql: &impl Sql, key: &SessionKey) -> Result<Option<Session>, SqlError> {
+    let rows = sql.run(
+        "SELECT s.id, s.subject, s.level, s.auth_time, s.created, s.last_seen,
+                s.idle_expires, s.absolute_expires, s.claims
+         FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?",
+        &[key.as_bytes().as_slice().into()],
+    )?;
+    rows.first().map(session_of).transpose()
+}
+
+fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
+    if !remember_row(sql, start.row, start.shard)? {
+        return Ok(ShardAnswer::WrongRow);
+    }
+    let absolute_expires = now.plus(span(start.lifetime_ms));
+    let session = Session {
+        id: start.id.0,
+        subject: start.subject.clone(),
+        level: start.level,
+        auth_time: now,
+        created: now,
+        last_seen: now,
+        idle_expires: idle_expiry(now, span(start.idle_ms)).min(absolute_expires),
+        absolute_expires,
+        claims: start.claims.clone(),
+    };
+    let mut replaced = None;
+    sql.transaction(&mut || {
+        replaced = match &start.presented {
+            Some(Key(key)) => live(sql, key, now)?.filter(|old| old.subject == session.subject).map(|old| old.id),
+            None => None,
+        };
+        if let Some(id) = replaced {
+            delete(sql, id)?;
+        }
+        insert(sql, &session, &start.key.0)
+    })?;
+    Ok(ShardAnswer::Started { session: session.into(), replaced: replaced.map(Handle) })
+}
+
+fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
+    let mut ended = None;
+    sql.transaction(&mut || {
+        ended = find(sql, key)?.map(|session| session.id);
+        ended.map_or(Ok(()), |id| delete(sql, id))
+    })?;
+    Ok(ShardAnswer::Ended { session: ended.map(Handle) })
+}
+
+/// A use of the session. Never makes it expire earlier, and never wakes a dead one.
+fn renew(sql: &impl Sql, key: &SessionKey, idle_ms: u64, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
+    if let Some(session) = live(sql, key, now)? {
+        let idle_expires = idle_expiry(now, span(idle_ms)).min(session.absolute_expires).max(session.idle_expires);
+        sql.run(
+            "UPDATE sessions SET last_seen = max(last_seen, ?), idle_expires = ? WHERE id = ?",
+            &[now.into(), idle_expires.into(), session.id.as_bytes().as_slice().into()],
+        )?;
+    }
+    Ok(ShardAnswer::Renewed)
+}
+
+/// Notes the row of the map that the shard belongs to, the first time; later
+/// says whether this is the row. A row that was changed would send a subject
+/// to two homes, and what is ended in one would live on in the other.
+fn remember_row(sql: &impl Sql, row: MapRow, shard: u16) -> Result<bool, SqlError> {
+    let facts = [
+        ("map_generation", i64::from(row.generation)),
+        ("map_shards", i64::from(row.shards)),
+        ("map_region", i64::from(row.region)),
+        ("map_shard", i64::from(shard)),
+    ];
+    let mut fits = true;
+    sql.transaction(&mut || {
+        for (name, value) in facts {
+            match read_meta(sql, name)? {
+                None => write_meta(sql, name, value)?,
+                Some(known) => fits &= known == value,
+            }
+        }
+        Ok(())
+    })?;
+    Ok(fits)
+}
+
+fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Result<(), SqlError> {
+    let id = session.id.as_bytes().as_slice();
+    sql.run(
+        "INSERT INTO sessions (id, subject, level, auth_time, created, last_seen,
+                               idle_expires, absolute_expires, claims)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            id.into(),
+            session.subject.as_str().into(),
+            session.level.into(),
+            session.auth_time.into(),
+            session.created.into(),
+            session.last_seen.into(),
+            session.idle_expires.into(),
+            session.absolute_expires.into(),
+            session.claims.as_ref().map_or(SqlValue::Null, |claims| claims.as_str().into()),
+        ],
+    )?;
+    sql.run("INSERT INTO secrets (key, session) VALUES (?, ?)", &[key.as_bytes().as_slice().into(), id.into()])?;
+    Ok(())
+}
+
+fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
+    let id: SqlValue = id.as_bytes().as_slice().into();
+    sql.run("DELETE FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
+    sql.run("DELETE FROM sessions WHERE id = ?", &[id])?;
+    Ok(())
+}
+
+/// Reads a row; one that the types cannot hold is an error, not an absence.
+fn session_of(row: &Row) -> Result<Session, SqlError> {
+    let claims = row
+        .optional_text(8)?
+        .map(|text| Claims::parse(text).ok_or_else(|| SqlError("the claims are malformed".to_owned())))
+        .transpose()?;
+    Ok(Session {
+        id: SessionId::from_bytes(row.bytes(0)?),
+        subject: Subject::parse(row.text(1)?).ok_or_else(|| SqlError("the subject is malformed".to_owned()))?,
+        level: row.integer(2)?,
+        auth_time: UnixMillis(row.integer(3)?),
+        created: UnixMillis(row.integer(4)?),
+        last_seen: UnixMillis(row.integer(5)?),
+        idle_expires: UnixMillis(row.integer(6)?),
+        absolute_expires: UnixMillis(row.integer(7)?),
+        claims,
+    })
+}
