@@ -1,0 +1,122 @@
+//! Who is let through: the policy's demand, the session, and the verdict.
+
+use crate::audit::Event;
+use crate::config::Access;
+use crate::cookie::{self, Presented};
+use crate::error::{Failure, StoreError};
+use crate::path::CanonicalPath;
+use crate::policy::{self, Demand};
+use crate::ports::{Clock, Ports, Sessions};
+use crate::request::Request;
+use crate::session::Session;
+use crate::site::Site;
+use crate::token::{Locator, SessionKey, Token};
+
+/// A request that may be forwarded. Only [`admit`] makes one, so code that
+/// forwards without having admitted does not compile.
+#[derive(Debug)]
+pub struct Admitted {
+    demand: Demand,
+    with_identity: bool,
+    session: Option<Session>,
+    presented: Option<(Locator, SessionKey)>,
+}
+
+impl Admitted {
+    pub fn demand(&self) -> Demand {
+        self.demand
+    }
+
+    /// Whether identity headers go with the request, empty ones included.
+    pub fn with_identity(&self) -> bool {
+        self.with_identity
+    }
+
+    /// The live session, where there is one.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Where the presented token points to, whether or not its session lives.
+    pub fn presented(&self) -> Option<(Locator, SessionKey)> {
+        self.presented
+    }
+}
+
+/// Decides on one request whose path is canonical.
+///
+/// # Errors
+/// Why it is not let through.
+pub async fn admit<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+) -> Result<Admitted, Failure> {
+    let config = &site.config;
+    if policy::is_forbidden_cross_origin(config, request) {
+        let origin = request.headers.get("origin").unwrap_or_default().to_owned();
+        ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
+        return Err(Failure::CrossOrigin);
+    }
+    let demand = policy::demand(config, path, &request.method);
+    let unidentified = |with_identity| Admitted { demand, with_identity, session: None, presented: None };
+    if demand.access == Access::Public || policy::is_trusted_preflight(config, request) {
+        return Ok(unidentified(false));
+    }
+    if request.is_upgrade() {
+        // Forwarding it would open a channel that outlives its session.
+        return Err(Failure::NotYet(
+            "connections that change the protocol, such as WebSockets, are not carried on protected routes",
+        ));
+    }
+    let Some(token) = presented(site, ports, request, path) else {
+        return if demand.access == Access::Optional { Ok(unidentified(true)) } else { Err(Failure::NoSession) };
+    };
+    let presented = Some((token.locator(), token.session_key()));
+    let session = match (ports.sessions().check(token.locator(), &token.session_key()).await, demand.access) {
+        (Ok(session), _) => session,
+        // A page that anybody may see does not fail with the store.
+        (Err(error), Access::Optional) => {
+            tell_store_error(ports, &error);
+            None
+        }
+        (Err(error), _) => {
+            tell_store_error(ports, &error);
+            return Err(error.into());
+        }
+    };
+    match session {
+        Some(session) => {
+            if demand.activity && session.wants_renewal(ports.clock().now(), config.idle_timeout) {
+                ports.sessions().renew_soon(token.locator(), &token.session_key(), config.idle_timeout);
+            }
+            Ok(Admitted { demand, with_identity: true, session: Some(session), presented })
+        }
+        None if demand.access == Access::Optional => Ok(Admitted { presented, ..unidentified(true) }),
+        None => Err(Failure::NoSession),
+    }
+}
+
+/// The one token that the request presents.
+pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Option<Token> {
+    let header = request.headers.get("cookie")?;
+    match cookie::presented(header, &site.config.cookie.name, &site.ring) {
+        Presented::None => None,
+        Presented::One(token) => Some(token),
+        Presented::Several => {
+            ports.tell(Event::SeveralTokens { path: path.as_str().to_owned() });
+            None
+        }
+    }
+}
+
+/// Writes down why the store gave no answer; the client is not told.
+pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
+    let reason = match error {
+        StoreError::Unreachable(reason) => reason.clone(),
+        StoreError::WrongRow => "the shard belongs to another row of the map: a row was changed".to_owned(),
+        StoreError::Defect => "the session object panicked".to_owned(),
+    };
+    ports.tell(Event::StoreUnavailable { reason });
+}

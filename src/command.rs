@@ -1,0 +1,206 @@
+//! `Warifu-Command`: what the origin's answer tells warifu to do.
+//!
+//! A Structured Field Dictionary (RFC 9651). An origin that checks a password
+//! starts the session by answering with
+//! `Warifu-Command: do=start, sub="42", level=1`.
+
+use core::convert::Infallible;
+use core::time::Duration;
+
+use sfv::visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor};
+use sfv::{BareItemFromInput, KeyRef, Parser};
+
+use crate::session::{Claims, Subject};
+
+/// What the origin wants done.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Command {
+    Start(Start),
+    /// End the session of this request.
+    End,
+}
+
+/// The session to start.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Start {
+    pub subject: Subject,
+    pub level: Option<u8>,
+    /// A shorter or longer absolute timeout than the configured one.
+    pub ttl: Option<Duration>,
+    pub claims: Option<Claims>,
+}
+
+/// Why a command is not obeyed; shown to whoever runs the origin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CommandRefusal {
+    Malformed(&'static str),
+    /// Known, but not in this version.
+    NotBuilt(&'static str),
+}
+
+impl CommandRefusal {
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Malformed(why) => format!("Warifu-Command: {why}"),
+            Self::NotBuilt(what) => format!("Warifu-Command: {what} is not built yet"),
+        }
+    }
+}
+
+/// Reads the value of a `Warifu-Command` header.
+///
+/// # Errors
+/// Why it is not obeyed. Unknown members are refused too: to skip one would
+/// start a session that is not the one that the origin asked for.
+pub fn parse(header: &str) -> Result<Command, CommandRefusal> {
+    let members = Parser::new(header)
+        .parse_dictionary_with_visitor(Members::default())
+        .map_err(|_| CommandRefusal::Malformed("not a Structured Field Dictionary (RFC 9651)"))?;
+    if members.has_repeated_or_adorned {
+        return Err(CommandRefusal::Malformed(
+            "each member must be there once, be a plain item, and have no parameters",
+        ));
+    }
+    let members = members.list;
+    let action = members.iter().find(|(key, _)| *key == "do").map(|(_, value)| value);
+    match action {
+        Some(BareItemFromInput::Token(action)) => match action.as_str() {
+            "start" => parse_start(&members).map(Command::Start),
+            "end" if members.len() == 1 => Ok(Command::End),
+            "end" => Err(CommandRefusal::Malformed("do=end takes no other member")),
+            "rotate" => Err(CommandRefusal::NotBuilt("do=rotate")),
+            "update" => Err(CommandRefusal::NotBuilt("do=update")),
+            "end-others" => Err(CommandRefusal::NotBuilt("do=end-others")),
+            "end-all" => Err(CommandRefusal::NotBuilt("do=end-all")),
+            _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, rotate, update, end, end-others, end-all")),
+        },
+        Some(_) => Err(CommandRefusal::Malformed("do must be a Token: do=start")),
+        None => Err(CommandRefusal::Malformed("do is missing: do=start, sub=\"42\"")),
+    }
+}
+
+fn parse_start(members: &[(&str, BareItemFromInput<'_>)]) -> Result<Start, CommandRefusal> {
+    let mut subject = None;
+    let mut level = None;
+    let mut ttl = None;
+    let mut claims = None;
+    for (key, value) in members {
+        match (*key, value) {
+            ("do", _) => {}
+            ("sub", BareItemFromInput::String(text)) => subject = Some(subject_of(text.as_str())?),
+            ("sub", BareItemFromInput::DisplayString(text)) => subject = Some(subject_of(text)?),
+            ("sub", _) => return Err(CommandRefusal::Malformed("sub must be a String or a Display String")),
+            ("level", BareItemFromInput::Integer(number)) => {
+                let number = u8::try_from(i64::from(*number));
+                level = Some(number.map_err(|_| CommandRefusal::Malformed("level must be from 0 to 255"))?);
+            }
+            ("level", _) => return Err(CommandRefusal::Malformed("level must be an Integer")),
+            ("ttl", BareItemFromInput::Integer(number)) => ttl = Some(ttl_of(i64::from(*number))?),
+            ("ttl", _) => return Err(CommandRefusal::Malformed("ttl must be an Integer, in seconds")),
+            ("claims", BareItemFromInput::ByteSequence(bytes)) => {
+                let parsed = core::str::from_utf8(bytes).ok().and_then(Claims::parse);
+                claims = Some(parsed.ok_or(CommandRefusal::Malformed(
+                    "claims must be a Byte Sequence of a JSON object of at most 2048 bytes",
+                ))?);
+            }
+            ("claims", _) => {
+                return Err(CommandRefusal::Malformed("claims must be a Byte Sequence: claims=:<base64>:"));
+            }
+            ("end-others", _) => return Err(CommandRefusal::NotBuilt("end-others")),
+            ("nonce", _) => return Err(CommandRefusal::NotBuilt("nonce")),
+            _ => {
+                return Err(CommandRefusal::Malformed(
+                    "unknown member; do=start takes sub, level, ttl, claims, end-others",
+                ));
+            }
+        }
+    }
+    let subject = subject.ok_or(CommandRefusal::Malformed("do=start needs sub"))?;
+    Ok(Start { subject, level, ttl, claims })
+}
+
+fn subject_of(text: &str) -> Result<Subject, CommandRefusal> {
+    Subject::parse(text).ok_or(CommandRefusal::Malformed(
+        "sub must be 1 to 255 bytes without control characters or white space at the ends",
+    ))
+}
+
+fn ttl_of(seconds: i64) -> Result<Duration, CommandRefusal> {
+    u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| (1..=TTL_SECONDS_MAX).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or(CommandRefusal::Malformed("ttl must be from 1 to 315360000 seconds"))
+}
+
+/// The dictionary's members as they come, so that repeated ones are seen: a
+/// Dictionary type would keep only the last.
+#[derive(Default)]
+struct Members<'de> {
+    list: Vec<(&'de str, BareItemFromInput<'de>)>,
+    has_repeated_or_adorned: bool,
+}
+
+impl<'de> DictionaryVisitor<'de> for Members<'de> {
+    type Out = Self;
+    type Error = Infallible;
+
+    fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
+        if self.list.iter().any(|(earlier, _)| *earlier == key.as_str()) {
+            self.has_repeated_or_adorned = true;
+        }
+        Ok(Member { key: key.as_str(), members: self })
+    }
+
+    fn finish(self) -> Result<Self, Infallible> {
+        Ok(self)
+    }
+}
+
+struct Member<'m, 'de> {
+    key: &'de str,
+    members: &'m mut Members<'de>,
+}
+
+impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
+    type Error = Infallible;
+
+    fn item(self) -> Result<impl ItemVisitor<'de>, Infallible> {
+        Ok(self)
+    }
+
+    fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
+        self.members.has_repeated_or_adorned = true;
+        Ok(Ignored)
+    }
+}
+
+impl<'de> ItemVisitor<'de> for Member<'_, 'de> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(self, item: BareItemFromInput<'de>) -> Result<impl ParameterVisitor<'de, Out = ()>, Infallible> {
+        self.members.list.push((self.key, item));
+        Ok(AnyParameter(&mut self.members.has_repeated_or_adorned))
+    }
+}
+
+/// Notes that a member has a parameter; none has a meaning here.
+struct AnyParameter<'m>(&'m mut bool);
+
+impl<'de> ParameterVisitor<'de> for AnyParameter<'_> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn parameter(&mut self, _key: &'de KeyRef, _value: BareItemFromInput<'de>) -> Result<(), Infallible> {
+        *self.0 = true;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Ten years, as in the configuration.
+const TTL_SECONDS_MAX: u64 = 315_360_000;

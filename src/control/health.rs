@@ -1,0 +1,17 @@
+//! `GET /_warifu/health`: for load balancers and people. It says nothing but
+//! whether sessions can be checked.
+
+use serde_json::json;
+
+use crate::admission::tell_store_error;
+use crate::error::Failure;
+use crate::ports::{Ports, Sessions};
+use crate::response::OwnResponse;
+
+pub async fn answer<P: Ports>(ports: &P) -> Result<OwnResponse, Failure> {
+    ports.sessions().probe().await.map_err(|error| {
+        tell_store_error(ports, &error);
+        Failure::from(error)
+    })?;
+    Ok(OwnResponse::json(200, &json!({ "status": "ok" })))
+}

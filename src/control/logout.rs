@@ -1,0 +1,60 @@
+//! `POST /_warifu/logout`: ends the session of the cookie and clears it.
+//!
+//! Always POST and never from another site, since a link or an image must not
+//! be able to log anybody out.
+
+use crate::admission;
+use crate::answer::end_session;
+use crate::audit::Event;
+use crate::cookie;
+use crate::error::Failure;
+use crate::path::CanonicalPath;
+use crate::policy;
+use crate::ports::{Body, BodyOf, Ports};
+use crate::request::Request;
+use crate::response::{OwnResponse, safe_return_to};
+use crate::site::Site;
+
+pub async fn answer<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    body: BodyOf<P>,
+) -> Result<OwnResponse, Failure> {
+    if policy::is_forbidden_cross_origin(&site.config, request) {
+        let origin = request.headers.get("origin").unwrap_or_default().to_owned();
+        ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
+        return Err(Failure::CrossOrigin);
+    }
+    // Read before anything is ended, so that a bad form changes nothing.
+    let return_to = return_to(request, body).await?;
+    if let Some(token) = admission::presented(site, ports, request, path) {
+        end_session(ports, token.locator(), &token.session_key(), "user").await?;
+    }
+    let response = match return_to {
+        Some(location) => OwnResponse::empty(303).with("location", location),
+        None => OwnResponse::empty(204),
+    };
+    Ok(response.with("set-cookie", cookie::clear(&site.config.cookie)).with("clear-site-data", "\"cache\""))
+}
+
+/// The form field `return_to`, if a form was posted.
+async fn return_to<B: Body>(request: &Request, body: B) -> Result<Option<String>, Failure> {
+    let is_form = request.headers.get("content-type").is_some_and(|value| {
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    if !is_form {
+        return Ok(None);
+    }
+    let bytes = body.read(FORM_BYTES_MAX).await.ok_or(Failure::BodyTooLarge)?;
+    let field = form_urlencoded::parse(&bytes).find(|(name, _)| name == "return_to").map(|(_, value)| value);
+    match field {
+        None => Ok(None),
+        Some(value) => safe_return_to(&value)
+            .map(|location| Some(location.to_owned()))
+            .ok_or(Failure::BadRequest("return_to must be a path and query of this site")),
+    }
+}
+
+const FORM_BYTES_MAX: usize = 16_384;

@@ -1,0 +1,115 @@
+//! What can go wrong, who is to blame, and what the client is told.
+//!
+//! *Cannot know* is not *no session*: a store out of reach is 503, and the
+//! cookie is never touched.
+
+/// Everything that keeps a request from being forwarded or answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// The client's path or headers are malformed; the text is shown.
+    BadRequest(&'static str),
+    HeadersTooLarge,
+    /// A host that this gateway does not serve.
+    Misdirected,
+    CrossOrigin,
+    /// No, unknown, killed or expired session where one is needed.
+    NoSession,
+    NotFound,
+    /// The methods that are allowed, for the Allow header.
+    MethodNotAllowed(&'static str),
+    /// Something that a later version brings.
+    NotYet(&'static str),
+    BodyTooLarge,
+    /// A session object cannot be reached: one cannot know.
+    StoreUnavailable,
+    OriginUnreachable,
+    /// The origin's command cannot be read or obeyed; the text says why.
+    BadCommand(String),
+    /// The configuration is invalid; the log says how.
+    Misconfigured,
+    /// A defect of our own.
+    Internal,
+}
+
+/// Who has to act.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Blame {
+    Client,
+    Configuration,
+    Store,
+    Origin,
+    Ourselves,
+}
+
+/// How a failure looks from outside (RFC 9457 problem details).
+#[derive(Debug)]
+pub struct Problem {
+    pub status: u16,
+    /// Stable; listed in `docs/reference.md`.
+    pub code: &'static str,
+    pub title: &'static str,
+    pub blame: Blame,
+}
+
+impl Failure {
+    /// The one map from failures to what the client sees.
+    pub fn problem(&self) -> Problem {
+        use Blame::{Client, Configuration, Origin, Ourselves, Store};
+        let (status, code, title, blame) = match self {
+            Self::BadRequest(_) => (400, "bad_request", "The request is malformed", Client),
+            Self::NoSession => (401, "no_session", "A session is needed here", Client),
+            Self::CrossOrigin => (403, "cross_origin", "Requests from other sites are refused here", Client),
+            Self::NotFound => (404, "not_found", "There is nothing here", Client),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed", "This method is not allowed here", Client),
+            Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
+            Self::Misdirected => (421, "misdirected", "This host is not served here", Client),
+            Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
+            Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
+            Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
+            Self::NotYet(_) => (501, "not_yet", "This is not built yet", Ourselves),
+            Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),
+            Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
+            Self::StoreUnavailable => (503, "store_unavailable", "Sessions cannot be checked at the moment", Store),
+        };
+        Problem { status, code, title, blame }
+    }
+
+    /// What to add to the title. Never the text of an internal error.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::BadRequest(text) | Self::NotYet(text) => Some(text),
+            Self::BadCommand(text) => Some(text),
+            Self::HeadersTooLarge => Some("at most 16384 bytes are accepted"),
+            _ => None,
+        }
+    }
+}
+
+/// Why a session object gave no answer that counts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StoreError {
+    /// No answer, or one that cannot be read. The text is for the log only.
+    Unreachable(String),
+    /// The shard belongs to another row of the map than the one it was asked
+    /// under: a configuration that must not serve.
+    WrongRow,
+    /// The object's code panicked.
+    Defect,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unreachable(_) => Self::StoreUnavailable,
+            StoreError::WrongRow => Self::Misconfigured,
+            StoreError::Defect => Self::Internal,
+        }
+    }
+}
+
+/// The origin gave no answer. The text is for the log only.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OriginError(pub String);
+
+/// Seconds that a client is asked to wait when the store is out of reach.
+pub const RETRY_AFTER_SECONDS: u32 = 2;

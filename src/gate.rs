@@ -1,0 +1,78 @@
+//! The path of a request, from end to end. Nothing else decides.
+//!
+//! ```text
+//! request → host → size → path → (our own API | admission → origin → command) → answer
+//! ```
+
+use crate::admission;
+use crate::answer;
+use crate::audit::Event;
+use crate::control;
+use crate::cookie::COOKIE_HEADER_BYTES_MAX;
+use crate::error::Failure;
+use crate::forward;
+use crate::headers::HeaderEdits;
+use crate::path::CanonicalPath;
+use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
+use crate::request::Request;
+use crate::response::{self, OwnResponse};
+use crate::site::Site;
+
+/// What the client gets.
+pub enum Reply<A> {
+    Own(OwnResponse),
+    /// The origin's answer, its body untouched, with changes to its headers.
+    Forwarded {
+        answer: A,
+        edits: HeaderEdits,
+    },
+}
+
+/// Serves one request.
+pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: BodyOf<P>) -> Reply<AnswerOf<P>> {
+    match pass(site, ports, request, body).await {
+        Ok(reply) => reply,
+        Err(failure) => Reply::Own(response::refusal(Some(site), request, &failure)),
+    }
+}
+
+async fn pass<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    body: BodyOf<P>,
+) -> Result<Reply<AnswerOf<P>>, Failure> {
+    let path = examine(site, request)?;
+    if control::is_ours(&path) {
+        return control::answer(site, ports, request, &path, body).await.map(Reply::Own);
+    }
+    if is_admin_host(site, request) {
+        return Err(Failure::Misdirected);
+    }
+    let admitted = admission::admit(site, ports, request, &path).await?;
+    let outgoing = forward::compose(site, request, &path, &admitted);
+    let answer = ports.origin().send(&outgoing, body).await.map_err(|error| {
+        ports.tell(Event::OriginUnreachable { reason: error.0 });
+        Failure::OriginUnreachable
+    })?;
+    let edits = answer::obey(site, ports, request, &path, &admitted, &answer.headers()).await?;
+    Ok(Reply::Forwarded { answer, edits })
+}
+
+/// Host, sizes and path: what is refused on every route, public ones too.
+fn examine(site: &Site, request: &Request) -> Result<CanonicalPath, Failure> {
+    let hosts = &site.config.hosts;
+    if !hosts.is_empty() && !hosts.contains(&request.host) && !is_admin_host(site, request) {
+        return Err(Failure::Misdirected);
+    }
+    if request.headers.get("cookie").is_some_and(|header| header.len() > COOKIE_HEADER_BYTES_MAX) {
+        return Err(Failure::HeadersTooLarge);
+    }
+    CanonicalPath::parse(&request.raw_path).map_err(|refusal| Failure::BadRequest(refusal.explain()))
+}
+
+/// The operators' own host: the application, whose scripts must not share an
+/// origin with the console, is never served there.
+fn is_admin_host(site: &Site, request: &Request) -> bool {
+    site.config.admin_host.as_deref() == Some(request.host.as_str())
+}

@@ -1,0 +1,175 @@
+//! The answers that warifu makes itself: problems, pages, redirects.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use crate::error::{Failure, RETRY_AFTER_SECONDS};
+use crate::path::CanonicalPath;
+use crate::request::Request;
+use crate::site::Site;
+
+/// An answer of warifu's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl OwnResponse {
+    /// An answer without a body. Every answer of warifu's own says `no-store`.
+    pub fn empty(status: u16) -> Self {
+        let headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
+        Self { status, headers, body: String::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn with_body(self, content_type: &str, body: String) -> Self {
+        let mut response = self.with("content-type", content_type).with("x-content-type-options", "nosniff");
+        response.body = body;
+        response
+    }
+
+    pub fn json(status: u16, value: &serde_json::Value) -> Self {
+        Self::empty(status).with_body("application/json", value.to_string())
+    }
+}
+
+/// What the client gets instead of the origin's answer: a page or the way to
+/// the login for a browser that navigates, problem+json for anything else.
+pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> OwnResponse {
+    if *failure == Failure::NoSession
+        && request.is_navigation()
+        && let Some(location) = site.and_then(|site| to_login(site, request))
+    {
+        return OwnResponse::empty(302).with("location", location);
+    }
+    let problem = failure.problem();
+    let response = OwnResponse::empty(problem.status);
+    let response = match failure {
+        Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
+        Failure::MethodNotAllowed(allow) => response.with("allow", *allow),
+        // RFC 9110, section 15.5.2: "The server generating a 401 response MUST
+        // send a WWW-Authenticate header field".
+        Failure::NoSession => response.with("www-authenticate", "Cookie"),
+        _ => response,
+    };
+    if request.is_navigation() {
+        let body = page(problem.status, problem.title, failure.detail());
+        return response
+            .with("content-security-policy", PAGE_POLICY)
+            .with("referrer-policy", "no-referrer")
+            .with_body("text/html; charset=utf-8", body);
+    }
+    // RFC 9457, section 3.1.1: an absent `type` is `about:blank`; `code` is
+    // the extension member that programs read.
+    let mut body = json!({ "status": problem.status, "title": problem.title, "code": problem.code });
+    if let Some(detail) = failure.detail() {
+        body["detail"] = detail.into();
+    }
+    response.with_body("application/problem+json", body.to_string())
+}
+
+/// The login page with the way back: path and query only, so it stays on this
+/// origin. `None` where the login page itself asks for a session: sending the
+/// browser there again would never end.
+fn to_login(site: &Site, request: &Request) -> Option<String> {
+    let path = CanonicalPath::parse(&request.raw_path).ok()?;
+    let login = &site.config.login;
+    if login.split('?').next() == Some(path.as_str()) {
+        return None;
+    }
+    let here = match &request.query {
+        Some(query) => format!("{}?{query}", path.as_str()),
+        None => path.as_str().to_owned(),
+    };
+    let joint = if login.contains('?') { '&' } else { '?' };
+    Some(format!("{login}{joint}return_to={}", utf8_percent_encode(&here, IN_QUERY_VALUE)))
+}
+
+/// A path and query of this origin to send a browser back to, or `None`.
+/// Browsers read `\` as `/` and drop tabs and line breaks, so none may be in it.
+pub fn safe_return_to(text: &str) -> Option<&str> {
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    (is_path && is_plain && text.len() <= RETURN_TO_BYTES_MAX).then_some(text)
+}
+
+fn page(status: u16, title: &str, detail: Option<&str>) -> String {
+    let detail = detail.map_or_else(String::new, |detail| format!("<p>{}</p>", escape(detail)));
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <style>{PAGE_STYLE}</style><main><h1>{title}</h1>{detail}<p><small>{status}</small></p></main></html>\n",
+        title = escape(title),
+    )
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+const PAGE_STYLE: &str = ":root{color-scheme:light dark;font:1.1rem/1.5 system-ui,sans-serif}\
+body{margin:0}main{max-width:34rem;margin:18vh auto;padding:0 1.5rem}h1{font-size:1.5rem}";
+
+/// The hash is that of [`PAGE_STYLE`]; a test compares.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'sha256-Ww/3MO0M7QmOUvwn0+dWupyjnaMGqvFZ9zPB3PXDQfA='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const IN_QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const RETURN_TO_BYTES_MAX: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64, Encoding};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_the_style_of_the_page() {
+        let hash = Base64::encode_string(&Sha256::digest(PAGE_STYLE));
+        assert!(PAGE_POLICY.contains(&format!("'sha256-{hash}'")), "the hash is {hash}");
+    }
+
+    #[test]
+    fn a_return_stays_on_this_origin() {
+        for good in ["/", "/a/b?x=1&y=%2F", "/a;b=1"] {
+            assert_eq!(safe_return_to(good), Some(good));
+        }
+        let bad = [
+            "",
+            "a",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: x=1",
+            "/\t/evil.example",
+            "/ä",
+        ];
+        for bad in bad {
+            assert_eq!(safe_return_to(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_shows_text_as_text() {
+        assert!(page(400, "<b>", Some("\"'&")).contains("<h1>&lt;b&gt;</h1><p>&quot;&#39;&amp;</p>"));
+    }
+}
