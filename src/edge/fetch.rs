@@ -1,0 +1,85 @@
+//! The Worker's entry.
+
+use std::cell::OnceCell;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use web_sys::Response;
+use worker::{Context, Env, event};
+
+use crate::audit::Event;
+use crate::config::{Mistake, Secrets};
+use crate::edge::glue;
+use crate::edge::ports::{ClientBody, RequestPorts, log};
+use crate::error::Failure;
+use crate::gate::{self, Reply};
+use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::request::Request;
+use crate::response::{self, OwnResponse};
+use crate::site::Site;
+
+thread_local! {
+    /// Prepared at the isolate's first request; the bindings never change under it.
+    static SITE: OnceCell<Rc<Result<Site, Vec<Mistake>>>> = const { OnceCell::new() };
+}
+
+#[event(fetch)]
+async fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> worker::Result<Response> {
+    let request = describe(&incoming)?;
+    let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
+    let response = served.unwrap_or_else(|_| {
+        log(&Event::Panicked { place: "worker" });
+        own(&response::refusal(None, &request, &Failure::Internal))
+    });
+    response.map_err(|thrown| worker::Error::RustError(glue::reason(&thrown)))
+}
+
+async fn serve(
+    incoming: web_sys::Request,
+    request: &Request,
+    env: Env,
+    context: Context,
+) -> Result<Response, wasm_bindgen::JsValue> {
+    let site = SITE.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(read_site(&env)))));
+    let Ok(site) = site.as_ref() else {
+        return own(&response::refusal(None, request, &Failure::Misconfigured));
+    };
+    let ports = RequestPorts::new(&env, context, &site.config);
+    #[cfg(feature = "test-panic")]
+    if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
+        return own(&answer);
+    }
+    match gate::serve(site, &ports, request, ClientBody(incoming)).await {
+        Reply::Own(response) => own(&response),
+        Reply::Forwarded { answer, edits } => glue::edited(&answer.0, &edits.to_lines()),
+    }
+}
+
+fn describe(incoming: &web_sys::Request) -> worker::Result<Request> {
+    let text = glue::describe(incoming)?;
+    let mut parts = text.splitn(3, '\n');
+    let (method, url, headers) = (parts.next(), parts.next(), parts.next());
+    method
+        .zip(url)
+        .zip(headers)
+        .and_then(|((method, url), headers)| Request::new(method, url, HeaderBlock::new(headers.to_owned())))
+        .ok_or_else(|| worker::Error::RustError("the request has no http URL".to_owned()))
+}
+
+/// Reads the configuration; says in the log what is wrong with it.
+fn read_site(env: &Env) -> Result<Site, Vec<Mistake>> {
+    let text = |name| glue::variable(env, name).ok().flatten();
+    let (keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ORIGIN_KEYS"));
+    let secrets = Secrets { keys: keys.as_deref(), origin_keys: origin_keys.as_deref() };
+    let read = Site::read(&text("WARIFU").unwrap_or_default(), secrets);
+    if let Err(mistakes) = &read {
+        log(&Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });
+    }
+    read
+}
+
+fn own(response: &OwnResponse) -> Result<Response, wasm_bindgen::JsValue> {
+    let edits = HeaderEdits { append: response.headers.clone(), ..HeaderEdits::default() };
+    glue::own_response(response.status, &edits.to_lines(), &response.body)
+}

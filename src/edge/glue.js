@@ -1,0 +1,97 @@
+// What Rust asks of the Workers runtime, in as few crossings as possible.
+// Header fields cross as lines, which a field value cannot break (RFC 9110, 5.5).
+
+// A variable or secret as text; objects (tables of wrangler.toml) as JSON.
+export function variable(env, name) {
+  const value = env[name];
+  return value === undefined || typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// Method, URL, then the header fields.
+export function describe(request) {
+  return `${request.method}\n${request.url}\n${lines(request.headers)}`;
+}
+
+export function headerLines(response) {
+  return lines(response.headers);
+}
+
+function lines(headers) {
+  let text = "";
+  for (const [name, value] of headers) text += `${name}: ${value}\n`;
+  return text;
+}
+
+// Edits are lines: -name removes, =name: value sets, +name: value appends.
+function apply(headers, edits) {
+  for (const line of edits.split("\n")) {
+    if (line === "") continue;
+    const name = line.slice(1);
+    if (line[0] === "-") {
+      headers.delete(name);
+      continue;
+    }
+    const colon = name.indexOf(": ");
+    const change = line[0] === "=" ? "set" : "append";
+    headers[change](name.slice(0, colon), name.slice(colon + 2));
+  }
+}
+
+// The client's request at another URL with edited headers; the body stays a
+// stream. Redirects are the client's to follow.
+export function forward(request, url, edits, sharedCache) {
+  const headers = new Headers(request.headers);
+  apply(headers, edits);
+  const init = { method: request.method, headers, body: request.body, redirect: "manual" };
+  if (!sharedCache) init.cache = "no-store";
+  return fetch(url, init);
+}
+
+// The origin's answer with edited headers; the body stays a stream.
+export function edited(response, edits) {
+  if (edits === "") return response;
+  const copy = new Response(response.body, response);
+  apply(copy.headers, edits);
+  return copy;
+}
+
+export function ownResponse(status, edits, body) {
+  const headers = new Headers();
+  apply(headers, edits);
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
+// The whole body, or undefined once it is longer than the limit.
+export async function readBody(request, bytesMax) {
+  const chunks = [];
+  let total = 0;
+  for await (const chunk of request.body ?? []) {
+    total += chunk.byteLength;
+    if (total > bytesMax) return undefined;
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
+// One message to an object and its answer, both text.
+export async function ask(namespace, name, locationHint, message) {
+  const options = locationHint === undefined ? undefined : { locationHint };
+  const object = namespace.getByName(name, options);
+  const response = await object.fetch("http://object/", { method: "POST", body: message });
+  return response.text();
+}
+
+// All rows, each an array of columns.
+export function query(storage, statement, parameters) {
+  return storage.sql.exec(statement, ...parameters).raw().toArray();
+}
+
+export function transaction(storage, work) {
+  storage.transactionSync(work);
+}

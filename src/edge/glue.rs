@@ -1,0 +1,51 @@
+//! The functions of `glue.js`, and what they return.
+
+use js_sys::{Array, Error, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::{Request, Response};
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    pub fn variable(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn describe(request: &Request) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = headerLines)]
+    pub fn header_lines(response: &Response) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub async fn forward(request: &Request, url: &str, edits: &str, shared_cache: bool) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = ownResponse)]
+    pub fn own_response(status: u16, edits: &str, body: &str) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = readBody)]
+    pub async fn read_body(request: &Request, bytes_max: usize) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub async fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn query(storage: &JsValue, statement: &str, parameters: Array) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
+}
+
+/// The text of a JavaScript failure, for the log.
+pub fn reason(thrown: &JsValue) -> String {
+    match thrown.dyn_ref::<Error>() {
+        Some(error) => String::from(error.message()),
+        None => format!("{thrown:?}"),
+    }
+}
+
+/// The bytes of a `Uint8Array`; `None` for anything else.
+pub fn bytes(value: &JsValue) -> Option<Vec<u8>> {
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+}

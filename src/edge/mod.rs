@@ -1,0 +1,14 @@
+//! Between the Workers runtime and the ports: translation, no decisions.
+//!
+//! Crossings between wasm and JavaScript cost more than the cryptography, so
+//! headers, rows and messages cross in bulk, as one text, through the small
+//! functions of `glue.js`.
+
+mod fetch;
+mod glue;
+mod ports;
+mod session_object;
+mod sessions;
+mod sql;
+#[cfg(feature = "test-panic")]
+mod test_panic;

@@ -1,0 +1,113 @@
+//! The ports over the Workers runtime, but for the session objects.
+
+use web_sys::Response;
+use worker::{Context, Env};
+
+use crate::audit::Event;
+use crate::config::Config;
+use crate::edge::glue;
+use crate::edge::sessions::SessionObjects;
+use crate::error::OriginError;
+use crate::forward::Outgoing;
+use crate::headers::HeaderBlock;
+use crate::ports::{Answer, Body, Clock, Origin, Ports, Random};
+use crate::time::UnixMillis;
+
+/// The world of one request.
+pub struct RequestPorts {
+    sessions: SessionObjects,
+}
+
+impl RequestPorts {
+    pub fn new(env: &Env, context: Context, config: &Config) -> Self {
+        Self { sessions: SessionObjects::new(env, context, config.site.clone()) }
+    }
+}
+
+impl Ports for RequestPorts {
+    type Sessions = SessionObjects;
+    type Origin = Network;
+
+    fn sessions(&self) -> &SessionObjects {
+        &self.sessions
+    }
+
+    fn origin(&self) -> &Network {
+        &Network
+    }
+
+    fn clock(&self) -> &impl Clock {
+        &PlatformClock
+    }
+
+    fn random(&self) -> &impl Random {
+        &PlatformRandom
+    }
+
+    fn tell(&self, event: Event) {
+        log(&event);
+    }
+}
+
+/// Workers Logs takes one JSON object a line.
+pub fn log(event: &Event) {
+    worker::console_log!("{}", event.to_line());
+}
+
+/// The incoming request, for its body.
+pub struct ClientBody(pub web_sys::Request);
+
+impl Body for ClientBody {
+    async fn read(self, bytes_max: usize) -> Option<Vec<u8>> {
+        let read = glue::read_body(&self.0, bytes_max).await.ok()?;
+        glue::bytes(&read)
+    }
+}
+
+/// `fetch` to the origin.
+pub struct Network;
+
+impl Origin for Network {
+    type Body = ClientBody;
+    type Answer = OriginResponse;
+
+    async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
+        use wasm_bindgen::JsCast;
+        let edits = outgoing.edits.to_lines();
+        let response = glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache)
+            .await
+            .map_err(|thrown| OriginError(glue::reason(&thrown)))?;
+        let response = response.unchecked_into::<Response>();
+        let headers = glue::header_lines(&response).map_err(|thrown| OriginError(glue::reason(&thrown)))?;
+        Ok(OriginResponse(response, HeaderBlock::new(headers)))
+    }
+}
+
+/// The origin's answer.
+pub struct OriginResponse(pub Response, HeaderBlock);
+
+impl Answer for OriginResponse {
+    fn headers(&self) -> HeaderBlock {
+        self.1.clone()
+    }
+}
+
+/// `Date.now()`: stands still during computation when deployed, and advances
+/// with I/O.
+pub struct PlatformClock;
+
+impl Clock for PlatformClock {
+    fn now(&self) -> UnixMillis {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds since 1970")]
+        UnixMillis(js_sys::Date::now() as u64)
+    }
+}
+
+/// `crypto.getRandomValues`.
+pub struct PlatformRandom;
+
+impl Random for PlatformRandom {
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        getrandom::fill(bytes).is_ok()
+    }
+}

@@ -1,0 +1,65 @@
+//! [`Sql`] over the SQLite of a Durable Object.
+
+use js_sys::{Array, ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::State;
+
+use crate::edge::glue;
+use crate::store::{Row, Sql, SqlError, SqlValue};
+
+/// The object's own database.
+pub struct ObjectSql(JsValue);
+
+impl ObjectSql {
+    pub fn new(state: &State) -> Self {
+        Self(state.storage().as_raw().into())
+    }
+}
+
+impl Sql for ObjectSql {
+    fn run(&self, statement: &str, parameters: &[SqlValue]) -> Result<Vec<Row>, SqlError> {
+        let parameters: Array = parameters.iter().map(to_js).collect();
+        let rows = glue::query(&self.0, statement, parameters).map_err(|thrown| SqlError(glue::reason(&thrown)))?;
+        rows.iter()
+            .map(|row| Array::from(&row).iter().map(|column| from_js(&column)).collect::<Result<_, _>>().map(Row))
+            .collect()
+    }
+
+    fn transaction(&self, work: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
+        // What is thrown makes the platform roll back; it comes out again below.
+        let mut thrower = || work().map_err(|error| JsValue::from_str(&error.0));
+        glue::transaction(&self.0, &mut thrower)
+            .map_err(|thrown| SqlError(thrown.as_string().unwrap_or_else(|| glue::reason(&thrown))))
+    }
+}
+
+fn to_js(value: &SqlValue) -> JsValue {
+    match value {
+        SqlValue::Null => JsValue::NULL,
+        #[allow(clippy::cast_precision_loss, reason = "integers are at most 2^53 - 1 by contract of the type")]
+        SqlValue::Integer(number) => JsValue::from_f64(*number as f64),
+        SqlValue::Text(text) => JsValue::from_str(text),
+        SqlValue::Blob(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+    }
+}
+
+fn from_js(value: &JsValue) -> Result<SqlValue, SqlError> {
+    if value.is_null() {
+        return Ok(SqlValue::Null);
+    }
+    if let Some(text) = value.as_string() {
+        return Ok(SqlValue::Text(text));
+    }
+    if let Some(number) = value.as_f64() {
+        #[allow(clippy::cast_possible_truncation, reason = "checked to be a safe integer")]
+        return if js_sys::Number::is_safe_integer(value) {
+            Ok(SqlValue::Integer(number as i64))
+        } else {
+            Err(SqlError("a column holds a number that is no integer".to_owned()))
+        };
+    }
+    value
+        .dyn_ref::<ArrayBuffer>()
+        .map(|buffer| SqlValue::Blob(Uint8Array::new(buffer).to_vec()))
+        .ok_or_else(|| SqlError("a column holds a value of an unknown type".to_owned()))
+}

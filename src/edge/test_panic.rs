@@ -1,0 +1,66 @@
+//! Only in builds for tests: panics on demand, and what a test must see of the
+//! inside. Under `/_warifu/test/`:
+//!
+//! - `worker-panic`: the Worker panics
+//! - `object-panic`: the object that answers probes panics
+//! - `object-memory`: how many such calls this object has had in memory
+//! - `store-calls`: how many messages this isolate has sent to objects
+
+use std::cell::Cell;
+
+use serde_json::json;
+
+use crate::edge::ports::RequestPorts;
+use crate::error::{Failure, StoreError};
+use crate::ports::Ports;
+use crate::request::Request;
+use crate::response::{OwnResponse, refusal};
+use crate::store::message::ShardAnswer;
+
+thread_local! {
+    static STORE_CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+pub fn count_store_call() {
+    STORE_CALLS.set(STORE_CALLS.get() + 1);
+}
+
+/// Answers a call for tests; `None` for any other request.
+pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnResponse> {
+    let what = request.raw_path.strip_prefix("/_warifu/test/")?;
+    Some(match what {
+        "worker-panic" => panic!("a secret that must not get out"),
+        "store-calls" => OwnResponse::json(200, &json!({ "store_calls": STORE_CALLS.get() })),
+        "object-panic" | "object-memory" => {
+            let answered = ports.sessions().raw_probe(what).await.and_then(|text| {
+                serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))
+            });
+            match answered {
+                Ok(ShardAnswer::Failed { reason }) => OwnResponse::json(200, &json!({ "memory": reason })),
+                Ok(_) => refusal(None, request, &StoreError::Defect.into()),
+                Err(error) => refusal(None, request, &error.into()),
+            }
+        }
+        _ => refusal(None, request, &Failure::NotFound),
+    })
+}
+
+/// A number that lives in the object's memory only.
+#[derive(Default)]
+pub struct ObjectMemory(Cell<u32>);
+
+impl ObjectMemory {
+    pub fn answer(&self, message: &str) -> Option<ShardAnswer> {
+        match message {
+            "object-panic" => {
+                self.0.set(self.0.get() + 1);
+                panic!("a secret that must not get out");
+            }
+            "object-memory" => {
+                self.0.set(self.0.get() + 1);
+                Some(ShardAnswer::Failed { reason: self.0.get().to_string() })
+            }
+            _ => None,
+        }
+    }
+}
