@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use crate::support::{World, request, site, site_of};
+
+#[test]
+fn without_a_session_a_browser_is_sent_to_the_login_and_others_get_a_problem() {
+    let (world, site) = (World::with_login(), site());
+    let browser = world.serve(&site, &request("GET", "/account?tab=1&x=%2F", &[("sec-fetch-mode", "navigate")]));
+    assert_eq!(browser.status, Some(302));
+    assert_eq!(browser.header("location"), Some("/login?return_to=/account%3Ftab%3D1%26x%3D%252F"));
+    assert_eq!(browser.header("set-cookie"), None);
+    let program = world.serve(&site, &request("GET", "/account", &[("accept", "application/json")]));
+    assert_eq!(program.status, Some(401));
+    assert_eq!(program.header("content-type"), Some("application/problem+json"));
+    assert_eq!(program.header("cache-control"), Some("no-store"));
+    let body: serde_json::Value = serde_json::from_str(&program.body).expect("JSON");
+    assert_eq!((&body["code"], &body["status"]), (&"no_session".into(), &401.into()));
+    assert_eq!(world.shards.calls.get(), 0, "nobody was asked");
+    assert!(world.origin.seen.borrow().is_empty(), "nothing was forwarded");
+}
+
+#[test]
+fn a_login_page_that_wants_a_session_does_not_redirect_to_itself() {
+    let world = World::with_login();
+    let all_required = site_of("{}");
+    let seen = world.serve(&all_required, &request("GET", "/login?return_to=/", &[("sec-fetch-mode", "navigate")]));
+    assert_eq!(seen.status, Some(401));
+}
+
+#[test]
+fn what_no_rule_names_is_protected() {
+    let (world, site) = (World::with_login(), site());
+    for path in ["/unknown", "/assetsx", "/accounts", "/Account", "/_warifux"] {
+        assert_eq!(world.serve(&site, &request("GET", path, &[])).status, Some(401), "{path}");
+    }
+    for path in ["/assets", "/assets/", "/assets/a/b.css", "/"] {
+        assert_eq!(world.serve(&site, &request("GET", path, &[])).status, None, "{path}");
+    }
+}
+
+#[test]
+fn path_parameters_get_the_stricter_reading() {
+    let site = site_of(
+        r#"{"origin": "http://o", "routes": [
+        {"path": "/a/secret", "access": "strict"},
+        {"path": "/*", "access": "public"}
+    ]}"#,
+    );
+    let world = World::with_login();
+    for path in ["/a;x/secret", "/a/secret;jsessionid=1", "/a/secret;", "/a/secret%3bx"] {
+        assert_eq!(world.serve(&site, &request("GET", path, &[])).status, Some(401), "{path}");
+    }
+    assert_eq!(world.serve(&site, &request("GET", "/a;x/other", &[])).status, None);
+}
+
+#[test]
+fn case_is_folded_only_where_the_origin_folds_it() {
+    let rules = r#""origin": "http://o", "routes": [{"path": "/transfer", "access": "required"}, {"path": "/*", "access": "public"}]"#;
+    let world = World::with_login();
+    let folding = site_of(&format!(r#"{{"case_insensitive": true, {rules}}}"#));
+    assert_eq!(world.serve(&folding, &request("GET", "/TRANSFER", &[])).status, Some(401));
+    let exact = site_of(&format!("{{{rules}}}"));
+    assert_eq!(world.serve(&exact, &request("GET", "/TRANSFER", &[])).status, None);
+}
+
+#[test]
+fn a_store_out_of_reach_is_not_a_missing_session() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    world.shards.is_down.set(true);
+    let headers = [("cookie", cookie.as_str())];
+    for (path, navigates) in [("/account", false), ("/account", true), ("/transfer/x", false)] {
+        let mut headers = headers.to_vec();
+        headers.extend(navigates.then_some(("sec-fetch-mode", "navigate")));
+        let seen = world.serve(&site, &request("GET", path, &headers));
+        assert_eq!(seen.status, Some(503), "{path}");
+        assert!(seen.header("retry-after").is_some());
+        assert_eq!(seen.header("set-cookie"), None, "the cookie is never touched");
+        assert!(seen.body.contains(if navigates { "<h1>" } else { "store_unavailable" }));
+        assert!(!seen.body.contains("down"), "no internal text gets out");
+    }
+    let optional = world.serve(&site, &request("GET", "/echo/x", &headers));
+    assert_eq!(optional.status, None, "an optional route goes on without identity");
+    world.shards.is_down.set(false);
+    assert_eq!(world.serve(&site, &request("GET", "/account", &headers)).status, None, "the session is still there");
+}
+
+#[test]
+fn both_timeouts_apply_and_use_renews() {
+    let (world, site) = (World::with_login(), site());
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let cookie = world.log_in(&site);
+    let account = request("GET", "/account", &[("cookie", cookie.as_str())]);
+    for _ in 0..35 {
+        world.pass(minutes(20));
+        assert_eq!(world.serve(&site, &account).status, None, "in use");
+    }
+    world.pass(minutes(20));
+    assert_eq!(world.serve(&site, &account).status, Some(401), "12 h are over");
+
+    let cookie = world.log_in(&site);
+    let account = request("GET", "/account", &[("cookie", cookie.as_str())]);
+    world.pass(minutes(34));
+    assert_eq!(world.serve(&site, &account).status, Some(401), "idle for more than 30 min and a tenth");
+}
+
+#[test]
+fn renewals_are_rare_and_polling_does_not_count() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let calls = |path, n: u32| {
+        let before = world.shards.calls.get();
+        for _ in 0..n {
+            world.pass(Duration::from_secs(6));
+            assert_eq!(world.serve(&site, &request("GET", path, &[("cookie", cookie.as_str())])).status, None);
+        }
+        world.shards.calls.get() - before - n
+    };
+    assert_eq!(calls("/account", 300), 10, "30 min of use, a renewal each 3 min");
+    assert_eq!(calls("/poll", 280), 0);
+    world.pass(Duration::from_secs(400));
+    assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", cookie.as_str())])).status, Some(401));
+}
+
+#[test]
+fn hosts_and_the_operators_host() {
+    let world = World::with_login();
+    let site = site_of(
+        r#"{"hosts": ["app.test"], "admin_host": "admin.test", "routes": [{"path": "/*", "access": "public"}]}"#,
+    );
+    let at = |host: &str, path: &str| {
+        let url = format!("https://{host}{path}");
+        let request = warifu::request::Request::new("GET", &url, Default::default()).expect("a request");
+        world.serve(&site, &request).status
+    };
+    assert_eq!(at("app.test", "/"), None);
+    assert_eq!(at("other.test", "/"), Some(421));
+    assert_eq!(at("app.test:8443", "/"), Some(421));
+    assert_eq!(at("admin.test", "/"), Some(421), "the application is not served there");
+    assert_eq!(at("admin.test", "/_warifu/health"), Some(200));
+    assert_eq!(at("other.test", "/_warifu/health"), Some(421));
+}
+
+#[test]
+fn health_says_whether_sessions_can_be_checked() {
+    let (world, site) = (World::with_login(), site());
+    let health = request("GET", "/_warifu/health", &[]);
+    let seen = world.serve(&site, &health);
+    assert_eq!((seen.status, seen.body.as_str()), (Some(200), r#"{"status":"ok"}"#));
+    world.shards.is_down.set(true);
+    assert_eq!(world.serve(&site, &health).status, Some(503));
+    assert_eq!(world.serve(&site, &request("POST", "/_warifu/health", &[])).header("allow"), Some("GET, HEAD"));
+    assert_eq!(world.serve(&site, &request("GET", "/_warifu/nothing", &[])).status, Some(404));
+    assert_eq!(world.serve(&site, &request("GET", "/_WARIFU/x", &[])).status, Some(404), "never the origin's");
+}

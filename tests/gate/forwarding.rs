@@ -1,0 +1,143 @@
+use crate::support::world::at_origin;
+use crate::support::{World, request, site};
+
+/// What the origin sees under a name, folded as a careless origin would.
+fn seen_as(headers: &[(String, String)], folded: &str) -> Vec<String> {
+    let fold = |name: &str| name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    headers.iter().filter(|(name, _)| fold(name) == folded).map(|(_, value)| value.clone()).collect()
+}
+
+#[test]
+fn a_live_session_reaches_the_origin_as_identity() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let both = format!("theme=dark; {cookie}; lang=ja");
+    let request = request("GET", "/account", &[("cookie", &both), ("remote-user", "admin"), ("x-test", "kept")]);
+    let reply = world.serve(&site, &request);
+    assert_eq!(reply.status, None);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let seen = world.origin.seen.borrow();
+    let outgoing = seen.last().expect("forwarded");
+    let headers = at_origin(&request, outgoing);
+    let one = |name: &str| seen_as(&headers, name);
+    assert_eq!(one("warifu-subject"), ["alice"]);
+    assert_eq!(one("remote-user"), ["alice"]);
+    assert_eq!(one("warifu-session")[0].len(), 22);
+    assert_eq!(one("warifu-level"), ["1"]);
+    assert_eq!(one("warifu-auth-time"), ["1750000000"]);
+    assert_eq!(one("warifu-claims"), [""]);
+    assert_eq!(one("cookie"), ["theme=dark; lang=ja"], "the session cookie never reaches the origin");
+    assert_eq!(one("x-test"), ["kept"]);
+    assert_eq!(outgoing.url, "http://origin.test/account");
+    assert!(!outgoing.shared_cache);
+    let (_, token) = cookie.split_once('=').expect("a pair");
+    assert!(!format!("{headers:?}").contains(token));
+}
+
+#[test]
+fn forged_identity_never_arrives_on_any_route() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let forged = [
+        ("Warifu-Subject", "admin"),
+        ("warifu_subject", "admin"),
+        ("WARIFU.SUBJECT", "admin"),
+        ("Warifu-Session", "x"),
+        ("Warifu-Level", "255"),
+        ("warifu_claims", "x"),
+        ("Warifu-Anything", "x"),
+        ("Remote-User", "admin"),
+        ("remote_user", "admin"),
+        ("X-Original-URL", "/admin"),
+        ("X_Rewrite_URL", "/admin"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("X-HTTP-Method", "DELETE"),
+        ("X-Method-Override", "DELETE"),
+        ("X-Forwarded-For", "6.6.6.6"),
+        ("X_Forwarded_Host", "evil"),
+        ("X-Forwarded-Uri", "/admin"),
+        ("X-Forwarded-Proto", "gopher"),
+        ("Forwarded", "for=6.6.6.6"),
+        ("X-Real-IP", "6.6.6.6"),
+        ("Connection", "close, X-Secret"),
+        ("X-Secret", "x"),
+        ("cf-connecting-ip", "2001:db8::1"),
+    ];
+    for path in ["/", "/assets/x.css", "/echo/x", "/account"] {
+        let mut headers = forged.to_vec();
+        if path == "/account" {
+            headers.push(("cookie", &cookie));
+        }
+        let request = request("GET", path, &headers);
+        assert_eq!(world.serve(&site, &request).status, None, "{path}");
+        let seen = world.origin.seen.borrow();
+        let headers = at_origin(&request, seen.last().expect("forwarded"));
+        let everything = format!("{headers:?}");
+        for lie in ["admin", "DELETE", "6.6.6.6", "evil", "gopher", "255"] {
+            assert!(!everything.contains(lie), "{lie} on {path}: {everything}");
+        }
+        assert!(seen_as(&headers, "x-secret").is_empty(), "nominated in Connection");
+        assert!(seen_as(&headers, "warifu-anything").is_empty());
+        let subject = seen_as(&headers, "warifu-subject");
+        match path {
+            "/account" => assert_eq!(subject, ["alice"]),
+            "/echo/x" => assert_eq!(subject, [""], "empty where unknown"),
+            _ => assert!(subject.is_empty(), "no identity on public routes"),
+        }
+        assert_eq!(seen_as(&headers, "x-forwarded-for"), ["2001:db8::1"]);
+        assert_eq!(seen_as(&headers, "x-forwarded-host"), ["app.test"]);
+        assert_eq!(seen_as(&headers, "x-forwarded-proto"), ["https"]);
+        assert_eq!(seen_as(&headers, "forwarded"), [r#"for="[2001:db8::1]";host="app.test";proto=https"#]);
+    }
+}
+
+#[test]
+fn the_session_cookie_never_reaches_the_origin_on_public_routes_either() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let (_, token) = cookie.split_once('=').expect("a pair");
+    for header in [cookie.clone(), format!("a=1; {cookie}"), format!("a=1, {cookie}"), format!("{cookie}; {cookie}")] {
+        let request = request("GET", "/", &[("cookie", &header)]);
+        world.serve(&site, &request);
+        let headers = at_origin(&request, world.origin.seen.borrow().last().expect("forwarded"));
+        assert!(!format!("{headers:?}").contains(token), "{header}");
+    }
+    let odd = "a=1;b=2;  c; \u{fffd}";
+    let request = request("GET", "/", &[("cookie", odd)]);
+    world.serve(&site, &request);
+    let headers = at_origin(&request, world.origin.seen.borrow().last().expect("forwarded"));
+    assert_eq!(seen_as(&headers, "cookie"), [odd], "other cookies pass byte for byte");
+}
+
+#[test]
+fn answers_of_public_routes_are_left_alone() {
+    let site = site();
+    let world = World::new(|_| Some(vec![("Cache-Control", "public, max-age=60"), ("Warifu-Anything", "x")]));
+    let reply = world.serve(&site, &request("GET", "/assets/x.css", &[]));
+    assert_eq!(reply.header("cache-control"), None, "the origin's caching is kept");
+    assert_eq!(reply.removed, ["warifu-anything"]);
+    assert!(world.origin.seen.borrow()[0].shared_cache);
+}
+
+#[test]
+fn a_private_answer_says_so_itself() {
+    let site = site();
+    let world = World::new(|outgoing| {
+        let login = outgoing.url.contains("/login").then_some(("Warifu-Command", "do=start, sub=\"alice\""));
+        Some(Vec::from([login.unwrap_or(("Cache-Control", "Private, max-age=1"))]))
+    });
+    let cookie = world.log_in(&site);
+    let reply = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+    assert_eq!((reply.status, reply.header("cache-control")), (None, None));
+}
+
+#[test]
+fn an_origin_out_of_reach_is_502() {
+    let (world, site) = (World::new(|_| None), site());
+    let program = world.serve(&site, &request("GET", "/", &[]));
+    assert_eq!(program.status, Some(502));
+    assert!(program.body.contains("origin_unreachable") && !program.body.contains("refused"));
+    let browser = world.serve(&site, &request("GET", "/", &[("sec-fetch-mode", "navigate")]));
+    assert!(browser.body.contains("<h1>"));
+    assert!(browser.header("content-security-policy").is_some());
+}

@@ -1,0 +1,182 @@
+//! Bad input, each with the contract's answer. Names are those of the breaks
+//! in other gates that the cases repeat.
+
+use crate::support::{World, request, site};
+
+#[test]
+fn a_bad_token_is_refused_without_asking_any_store() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let (name, token) = cookie.split_once('=').expect("a pair");
+    let before = world.shards.calls.get();
+    let flipped = |at: usize| {
+        let mut bytes = token.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).expect("ASCII")
+    };
+    let mut bad: Vec<String> = (0..token.len()).map(flipped).collect();
+    bad.extend([
+        String::new(),
+        token[..71].to_owned(),
+        format!("{token}A"),
+        format!("{token}="),
+        format!("\"{token}\""),
+    ]);
+    bad.extend(["A".repeat(72), "-".repeat(10_000), token.to_lowercase(), format!(" {token}"), format!("{token} ")]);
+    for value in &bad {
+        let header = format!("{name}={value}");
+        let seen = world.serve(&site, &request("GET", "/account", &[("cookie", &header)]));
+        assert_eq!(seen.status, Some(401), "{value}");
+        assert_eq!(seen.header("set-cookie"), None, "a dead cookie is left alone");
+    }
+    assert_eq!(world.shards.calls.get(), before, "no call to any store");
+    let seen = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+    assert_eq!(seen.status, None, "the true one still works");
+}
+
+#[test]
+fn another_sites_token_is_no_token() {
+    let (world, ours) = (World::with_login(), site());
+    let theirs = crate::support::site_of(
+        r#"{"site": "other", "origin": "http://o", "routes": [{"path": "/login", "access": "optional", "commands": true}]}"#,
+    );
+    let cookie = world.log_in(&theirs);
+    let before = world.shards.calls.get();
+    assert_eq!(world.serve(&ours, &request("GET", "/account", &[("cookie", &cookie)])).status, Some(401));
+    assert_eq!(world.shards.calls.get(), before);
+}
+
+#[test]
+fn cookie_tossing_two_good_tokens_count_as_none() {
+    let (world, site) = (World::with_login(), site());
+    let (mine, thiefs) = (world.log_in(&site), world.log_in(&site));
+    let get = |header: &str| world.serve(&site, &request("GET", "/account", &[("cookie", header)])).status;
+    assert_eq!(get(&format!("{mine}; {thiefs}")), Some(401));
+    assert!(world.event_names().contains(&"several_tokens".to_owned()));
+    let bad = "__Host-Http-warifu=x";
+    assert_eq!(get(&format!("{bad}; {mine}; {bad}; {mine}")), None, "bad ones are ignored, the same one twice is one");
+    assert_eq!(get(&format!("{bad}; {bad}; {bad}; {bad}; {mine}")), Some(401), "more than four: none counts");
+    assert_eq!(get(&format!("a=1, {mine}")), Some(401), "two Cookie headers, joined by the platform");
+    assert_eq!(get(&format!("a=1;  {mine}")), Some(401), "one space is trimmed, not two");
+}
+
+#[test]
+fn an_oversized_cookie_header_is_refused_on_every_route() {
+    let (world, site) = (World::with_login(), site());
+    let filler = "a".repeat(16_384 - 2);
+    for path in ["/", "/account", "/_warifu/health"] {
+        let fits = format!("x={filler}");
+        assert_ne!(world.serve(&site, &request("GET", path, &[("cookie", &fits)])).status, Some(431), "{path}");
+        let over = format!("x={filler}b");
+        let seen = world.serve(&site, &request("GET", path, &[("cookie", &over)]));
+        assert_eq!(seen.status, Some(431), "{path}");
+        assert!(seen.body.contains("headers_too_large"));
+    }
+}
+
+#[test]
+fn paths_that_origins_read_differently_are_refused_on_every_route() {
+    let (world, site) = (World::with_login(), site());
+    let bad = [
+        "/assets/..%2faccount",
+        "/assets%2f..%2faccount",
+        "/assets/%2e%2e/account",
+        "/assets/.%2E/account",
+        "/assets/../account",
+        "/assets//account",
+        "//account",
+        "/assets\\..\\account",
+        "/assets/%5caccount",
+        "/assets/%00",
+        "/assets/%0d%0aSet-Cookie:x",
+        "/assets/%252e%252e/account",
+        "/assets/%25%32%66",
+        "/assets/..;/account",
+        "/assets/%2e%2e;x=1/account",
+        "/assets/%7f",
+        "/assets/%",
+        "/assets/%zz",
+        "/assets/%2",
+        "/%2561ccount",
+        "/assets/./x",
+        "/assets/\u{e4}",
+    ];
+    for path in bad {
+        let seen = world.serve(&site, &request("GET", path, &[]));
+        assert_eq!(seen.status, Some(400), "{path}");
+        assert!(seen.body.contains("bad_request"), "{path}");
+    }
+    assert!(world.origin.seen.borrow().is_empty(), "none of them was forwarded");
+}
+
+#[test]
+fn what_is_matched_is_what_is_forwarded() {
+    let (world, site) = (World::with_login(), site());
+    assert_eq!(world.serve(&site, &request("GET", "/%61ccount", &[])).status, Some(401), "it is /account");
+    world.serve(&site, &request("GET", "/%61ssets/%7ea%c3%a4?q=%2f..%2f//", &[]));
+    assert_eq!(world.origin.seen.borrow()[0].url, "http://origin.test/assets/~a%C3%A4?q=%2f..%2f//");
+}
+
+#[test]
+fn cross_origin_requests_that_change_something_are_refused() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let post = |headers: &[(&str, &str)]| {
+        let mut all = vec![("cookie", cookie.as_str())];
+        all.extend_from_slice(headers);
+        world.serve(&site, &request("POST", "/account", &all)).status
+    };
+    for headers in [
+        &[("sec-fetch-site", "cross-site")][..],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "cross-site"), ("origin", "https://app.test")],
+        &[("origin", "https://evil.test")],
+        &[("origin", "https://app.test:8443")],
+        &[("origin", "null")],
+        &[("origin", "https://friend.test.evil.test")],
+    ] {
+        assert_eq!(post(headers), Some(403), "{headers:?}");
+    }
+    for headers in [
+        &[][..],
+        &[("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "none")],
+        &[("origin", "https://app.test")],
+        &[("sec-fetch-site", "cross-site"), ("origin", "https://friend.test")],
+    ] {
+        assert_eq!(post(headers), None, "{headers:?}");
+    }
+    let get = request("GET", "/account", &[("cookie", &cookie), ("sec-fetch-site", "cross-site")]);
+    assert_eq!(world.serve(&site, &get).status, None, "a link from elsewhere is no harm");
+    let strict = crate::support::site_of(
+        r#"{"cross_origin": "strict", "origin": "http://o", "routes": [{"path": "/*", "access": "public"}]}"#,
+    );
+    assert_eq!(world.serve(&strict, &request("POST", "/x", &[])).status, Some(403));
+}
+
+#[test]
+fn a_preflight_of_a_trusted_origin_is_forwarded_without_identity() {
+    let (world, site) = (World::with_login(), site());
+    let preflight = |origin| {
+        let headers = [("origin", origin), ("access-control-request-method", "POST"), ("cookie", "a=b")];
+        world.serve(&site, &request("OPTIONS", "/account", &headers)).status
+    };
+    assert_eq!(preflight("https://evil.test"), Some(401));
+    assert_eq!(preflight("https://friend.test"), None);
+    let seen = world.origin.seen.borrow();
+    assert!(!seen[0].edits.set.iter().any(|(name, _)| name.starts_with("warifu-")));
+}
+
+#[test]
+fn an_upgrade_on_a_protected_route_is_refused_until_it_can_be_cut() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let upgrade = |path, origin| {
+        let headers = [("cookie", cookie.as_str()), ("upgrade", "websocket"), ("origin", origin)];
+        world.serve(&site, &request("GET", path, &headers)).status
+    };
+    assert_eq!(upgrade("/account", "https://app.test"), Some(501));
+    assert_eq!(upgrade("/account", "https://evil.test"), Some(403), "cross-site WebSocket");
+    let bare = request("GET", "/account", &[("cookie", &cookie), ("upgrade", "websocket")]);
+    assert_eq!(world.serve(&site, &bare).status, Some(403), "upgrades need Origin or Sec-Fetch-Site");
+}

@@ -1,0 +1,10 @@
+//! The gate from end to end, natively: the production code over real SQLite.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admission;
+mod commands;
+mod forwarding;
+mod hostile;
+mod logout;

@@ -1,0 +1,131 @@
+//! Properties of the parsers: what must hold for any input.
+
+use proptest::prelude::*;
+use warifu::config::Secrets;
+use warifu::cookie::{Presented, presented, without_session};
+use warifu::path::CanonicalPath;
+use warifu::site::Site;
+use warifu::time::{parse_span, show_span};
+use warifu::token::{KeyRing, Locator, Secret};
+
+const KEYS: &str = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
+const NAME: &str = "__Host-Http-warifu";
+
+fn ring() -> KeyRing {
+    KeyRing::read(KEYS, "default").expect("keys")
+}
+
+/// Paths made of what has broken gates before.
+fn tricky_path() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "/", "//", ".", "..", "%2e", "%2E", "%2f", "%5c", "\\", ";", "%3b", "%25", "%252f", "%2561", "%00", "%7f", "a",
+        "admin", "%61", "%C3%A4", "%ff", "%", "%4", "%zz", "~", "|", " ", "?", "#", "\u{e4}", "*", "@", "+", "%20",
+    ]);
+    prop::collection::vec(pieces, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+/// An origin that decodes once more than it should.
+fn decode(text: &[u8]) -> Vec<u8> {
+    percent_encoding::percent_decode(text).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn a_canonical_path_is_canonical(raw in tricky_path()) {
+        if let Ok(path) = CanonicalPath::parse(&raw) {
+            let again = CanonicalPath::parse(path.as_str()).expect("canonical");
+            prop_assert_eq!(again.as_str(), path.as_str());
+            prop_assert_eq!(decode(path.as_str().as_bytes()), path.decoded());
+            prop_assert_eq!(decode(raw.as_bytes()), path.decoded(), "the meaning is kept");
+        }
+    }
+
+    #[test]
+    fn decoding_again_and_again_never_makes_a_separator(raw in tricky_path()) {
+        if let Ok(path) = CanonicalPath::parse(&raw) {
+            let segments = |bytes: &[u8]| bytes.iter().filter(|b| matches!(b, b'/' | b'\\')).count();
+            let expected = segments(path.as_str().as_bytes());
+            let mut level = path.as_str().as_bytes().to_vec();
+            for _ in 0..5 {
+                level = decode(&level);
+                prop_assert_eq!(segments(&level), expected);
+                prop_assert!(!level.iter().any(u8::is_ascii_control));
+                for segment in level.split(|b| *b == b'/') {
+                    let bare = segment.split(|b| *b == b';').next().unwrap_or_default();
+                    prop_assert!(bare != b"." && bare != b"..");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_path_or_a_refusal(raw in any::<String>()) {
+        let _ = CanonicalPath::parse(&raw);
+    }
+
+    #[test]
+    fn a_minted_token_verifies_and_any_change_breaks_it(
+        secret in any::<[u8; 32]>(), generation: u8, region: u8, shard: u16, at in 0usize..72, other in "[A-Za-z0-9_-]",
+    ) {
+        let locator = Locator { generation, region, shard };
+        let ring = ring();
+        let minted = ring.mint(locator, &Secret::new(secret));
+        let text = minted.expose();
+        let token = ring.verify(text).expect("genuine");
+        prop_assert_eq!(token.locator(), locator);
+        prop_assert_eq!(token.session_key(), Secret::new(secret).session_key());
+        let mut forged = text.to_owned();
+        forged.replace_range(at..=at, &other);
+        prop_assert_eq!(ring.verify(&forged).is_some(), forged == text);
+    }
+
+    #[test]
+    fn any_text_is_no_token(text in any::<String>()) {
+        prop_assert!(ring().verify(&text).is_none());
+    }
+
+    #[test]
+    fn a_cookie_header_never_makes_a_token_out_of_nothing(header in "[ -~;=\u{fffd}]{0,200}") {
+        prop_assert!(matches!(presented(&header, NAME, &ring()), Presented::None));
+    }
+
+    #[test]
+    fn the_session_cookie_is_found_among_others_and_taken_out(
+        before in prop::collection::vec("[a-z]{1,5}=[!-:<-~]{0,10}", 0..4),
+        after in prop::collection::vec("[a-z]{1,5}=[!-:<-~]{0,10}", 0..4),
+    ) {
+        let ring = ring();
+        let minted = ring.mint(Locator { generation: 1, region: 0, shard: 1 }, &Secret::new([7; 32]));
+        let ours = format!("{NAME}={}", minted.expose());
+        let header = [before.clone(), vec![ours], after.clone()].concat().join("; ");
+        prop_assert!(matches!(presented(&header, NAME, &ring), Presented::One(_)));
+        let rest = [before, after].concat();
+        prop_assert_eq!(without_session(&header, NAME), (!rest.is_empty()).then(|| rest.join("; ")));
+    }
+
+    #[test]
+    fn without_a_session_cookie_the_header_is_untouched(header in "[ -~]{1,200}") {
+        prop_assume!(!header.contains(NAME));
+        prop_assert_eq!(without_session(&header, NAME), Some(header));
+    }
+
+    #[test]
+    fn any_header_is_a_command_or_a_refusal(header in any::<String>()) {
+        let _ = warifu::command::parse(&header);
+    }
+
+    #[test]
+    fn spans_read_back(ms in 0u64..=3_650 * 86_400_000) {
+        let span = std::time::Duration::from_millis(ms);
+        prop_assert_eq!(parse_span(&show_span(span)), Some(span));
+    }
+
+    #[test]
+    fn any_json_is_a_configuration_or_mistakes_with_keys(text in "[\\[\\]{}\":,a-z0-9. _/*-]{0,80}") {
+        if let Err(mistakes) = Site::read(&text, Secrets { keys: Some(KEYS), origin_keys: None }) {
+            prop_assert!(mistakes.iter().all(|mistake| !mistake.key.is_empty() && !mistake.says.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The ports of the gate, over SQLite in memory and an origin made of a closure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use warifu::audit::Event;
+use warifu::config::MapRow;
+use warifu::error::{OriginError, StoreError};
+use warifu::forward::Outgoing;
+use warifu::gate::{self, Reply};
+use warifu::headers::{HeaderBlock, HeaderEdits};
+use warifu::ports::{Answer, Body, Clock, NewSession, Origin, Ports, Random, Sessions, Started};
+use warifu::request::Request;
+use warifu::session::{Session, SessionId};
+use warifu::site::Site;
+use warifu::store::message::{Handle, Key, ShardAnswer, ShardCall, StartCall};
+use warifu::store::session_shard::SessionShard;
+use warifu::time::{UnixMillis, millis};
+use warifu::token::{Locator, SessionKey};
+
+use super::sqlite::Sqlite;
+
+pub struct World {
+    pub shards: Shards,
+    pub origin: Closure,
+    pub events: RefCell<Vec<Event>>,
+    random: Counter,
+}
+
+/// The shards, and what a test may do to them.
+pub struct Shards {
+    pub databases: RefCell<HashMap<Locator, SessionShard<Sqlite>>>,
+    pub calls: Cell<u32>,
+    pub is_down: Cell<bool>,
+    pub now: Cell<UnixMillis>,
+}
+
+/// What the origin says: header fields of its answer, or nothing at all.
+pub type OriginAnswer = Option<Vec<(&'static str, &'static str)>>;
+
+pub struct Closure {
+    answer: Box<dyn Fn(&Outgoing) -> OriginAnswer>,
+    pub seen: RefCell<Vec<Outgoing>>,
+}
+
+/// What a client sees.
+pub struct Seen {
+    /// `None`: the origin's own answer.
+    pub status: Option<u16>,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub removed: Vec<String>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `name=value` of the session cookie that was set.
+    pub fn cookie(&self) -> Option<&str> {
+        self.header("set-cookie").and_then(|value| value.split(';').next())
+    }
+}
+
+impl World {
+    pub fn new(answer: impl Fn(&Outgoing) -> OriginAnswer + 'static) -> Self {
+        Self {
+            shards: Shards {
+                databases: RefCell::default(),
+                calls: Cell::new(0),
+                is_down: Cell::new(false),
+                now: Cell::new(UnixMillis(1_750_000_000_000)),
+            },
+            origin: Closure { answer: Box::new(answer), seen: RefCell::default() },
+            events: RefCell::default(),
+            random: Counter(Cell::new(1)),
+        }
+    }
+
+    /// An origin that starts a session for `alice` at POST /login and ends it
+    /// at /signout.
+    pub fn with_login() -> Self {
+        Self::new(|outgoing| {
+            Some(if outgoing.url.contains("/login") {
+                vec![("Warifu-Command", "do=start, sub=\"alice\"")]
+            } else if outgoing.url.contains("/signout") {
+                vec![("Warifu-Command", "do=end")]
+            } else {
+                vec![("Content-Type", "text/plain")]
+            })
+        })
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.shards.now.set(self.shards.now.get().plus(time));
+    }
+
+    pub fn serve(&self, site: &Site, request: &Request) -> Seen {
+        self.serve_with_body(site, request, Vec::new())
+    }
+
+    pub fn serve_with_body(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
+        match pollster::block_on(gate::serve(site, self, request, Bytes(body))) {
+            Reply::Own(own) => {
+                Seen { status: Some(own.status), headers: own.headers, body: own.body, removed: Vec::new() }
+            }
+            Reply::Forwarded { edits, .. } => {
+                let HeaderEdits { remove, set, append } = edits;
+                Seen { status: None, headers: [set, append].concat(), body: String::new(), removed: remove }
+            }
+        }
+    }
+
+    /// Logs alice in; the Cookie header for her next requests.
+    pub fn log_in(&self, site: &Site) -> String {
+        let seen = self.serve(site, &super::request("POST", "/login", &[("sec-fetch-site", "same-origin")]));
+        seen.cookie().expect("a session cookie").to_owned()
+    }
+
+    pub fn event_names(&self) -> Vec<String> {
+        let name = |event: &Event| {
+            let line: serde_json::Value = serde_json::from_str(&event.to_line()).expect("JSON");
+            line["event"].as_str().expect("a name").to_owned()
+        };
+        self.events.borrow().iter().map(name).collect()
+    }
+}
+
+/// The headers that the origin sees: the client's, edited.
+pub fn at_origin(request: &Request, outgoing: &Outgoing) -> Vec<(String, String)> {
+    let HeaderEdits { remove, set, .. } = &outgoing.edits;
+    let is_gone = |name: &str| remove.iter().any(|r| r == name) || set.iter().any(|(s, _)| s == name);
+    let kept = request.headers.iter().filter(|(name, _)| !is_gone(name)).map(|(n, v)| (n.to_owned(), v.to_owned()));
+    kept.chain(set.iter().cloned()).collect()
+}
+
+impl Ports for World {
+    type Sessions = Shards;
+    type Origin = Closure;
+
+    fn sessions(&self) -> &Shards {
+        &self.shards
+    }
+
+    fn origin(&self) -> &Closure {
+        &self.origin
+    }
+
+    fn clock(&self) -> &impl Clock {
+        &self.shards
+    }
+
+    fn random(&self) -> &impl Random {
+        &self.random
+    }
+
+    fn tell(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+}
+
+impl Shards {
+    fn call(&self, at: Locator, call: &ShardCall) -> Result<ShardAnswer, StoreError> {
+        self.calls.set(self.calls.get() + 1);
+        if self.is_down.get() {
+            return Err(StoreError::Unreachable("down".to_owned()));
+        }
+        // Through the stored form, as between Worker and object.
+        let wire = serde_json::to_string(call).expect("JSON");
+        let call = serde_json::from_str(&wire).expect("the same call");
+        let mut databases = self.databases.borrow_mut();
+        let shard = databases.entry(at).or_insert_with(|| SessionShard::new(Sqlite::in_memory()));
+        let wire = serde_json::to_string(&shard.answer(&call, self.now.get())).expect("JSON");
+        match serde_json::from_str(&wire).expect("the same answer") {
+            ShardAnswer::WrongRow => Err(StoreError::WrongRow),
+            ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Sessions for Shards {
+    async fn check(&self, at: Locator, key: &SessionKey) -> Result<Option<Session>, StoreError> {
+        match self.call(at, &ShardCall::Check { key: Key(*key) })? {
+            ShardAnswer::Session { session } => Ok(session.map(Session::from)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError> {
+        let call = StartCall {
+            row,
+            shard: start.locator.shard,
+            id: Handle(start.id),
+            key: Key(start.key),
+            subject: start.subject.clone(),
+            level: start.level,
+            claims: start.claims.clone(),
+            idle_ms: millis(start.idle_timeout),
+            lifetime_ms: millis(start.lifetime),
+            presented: start.presented.map(Key),
+        };
+        match self.call(start.locator, &ShardCall::Start(Box::new(call)))? {
+            ShardAnswer::Started { session, replaced } => {
+                Ok(Started { session: session.into(), replaced: replaced.map(|handle| handle.0) })
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn end(&self, at: Locator, key: &SessionKey) -> Result<Option<SessionId>, StoreError> {
+        match self.call(at, &ShardCall::End { key: Key(*key) })? {
+            ShardAnswer::Ended { session } => Ok(session.map(|handle| handle.0)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn renew_soon(&self, at: Locator, key: &SessionKey, idle_timeout: Duration) {
+        let _ = self.call(at, &ShardCall::Renew { key: Key(*key), idle_ms: millis(idle_timeout) });
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.call(Locator { generation: 0, region: 0, shard: 0 }, &ShardCall::Probe).map(|_| ())
+    }
+}
+
+impl Clock for Shards {
+    fn now(&self) -> UnixMillis {
+        self.now.get()
+    }
+}
+
+impl Origin for Closure {
+    type Body = Bytes;
+    type Answer = Head;
+
+    async fn send(&self, outgoing: &Outgoing, _body: Bytes) -> Result<Head, OriginError> {
+        self.seen.borrow_mut().push(outgoing.clone());
+        let pairs = (self.answer)(outgoing).ok_or_else(|| OriginError("refused".to_owned()))?;
+        Ok(Head(HeaderBlock::from_pairs(pairs)))
+    }
+}
+
+pub struct Head(HeaderBlock);
+
+impl Answer for Head {
+    fn headers(&self) -> HeaderBlock {
+        self.0.clone()
+    }
+}
+
+pub struct Bytes(Vec<u8>);
+
+impl Body for Bytes {
+    async fn read(self, bytes_max: usize) -> Option<Vec<u8>> {
+        (self.0.len() <= bytes_max).then_some(self.0)
+    }
+}
+
+/// Bytes that differ at each call; not random, so that a failure replays.
+struct Counter(Cell<u64>);
+
+impl Random for Counter {
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        let seed = self.0.get();
+        self.0.set(seed + 1);
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let mixed = (seed ^ (index as u64) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            *byte = mixed.to_be_bytes()[2];
+        }
+        true
+    }
+}
