@@ -14,17 +14,19 @@ use crate::store::session_shard::SessionShard;
 /// One shard of the sessions.
 #[durable_object(fetch)]
 pub struct SessionObject {
-    shard: SessionShard<ObjectSql>,
+    // A panic in the middle of an answer leaves nothing half done in memory:
+    // the shard keeps only whether it has opened its database.
+    shard: AssertUnwindSafe<SessionShard<ObjectSql>>,
     #[cfg(feature = "test-panic")]
-    memory: crate::edge::test_panic::ObjectMemory,
+    memory: AssertUnwindSafe<crate::edge::test_panic::ObjectMemory>,
 }
 
 impl DurableObject for SessionObject {
     fn new(state: State, _env: Env) -> Self {
         Self {
-            shard: SessionShard::new(ObjectSql::new(&state)),
+            shard: AssertUnwindSafe(SessionShard::new(ObjectSql::new(&state))),
             #[cfg(feature = "test-panic")]
-            memory: crate::edge::test_panic::ObjectMemory::default(),
+            memory: AssertUnwindSafe::default(),
         }
     }
 

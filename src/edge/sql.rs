@@ -1,5 +1,7 @@
 //! [`Sql`] over the SQLite of a Durable Object.
 
+use std::panic::AssertUnwindSafe;
+
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::State;
@@ -27,7 +29,12 @@ impl Sql for ObjectSql {
 
     fn transaction(&self, work: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
         // What is thrown makes the platform roll back; it comes out again below.
-        let mut thrower = || work().map_err(|error| JsValue::from_str(&error.0));
+        // Unwinding out of it is no harm: the platform then rolls back too.
+        let mut work = AssertUnwindSafe(work);
+        let mut thrower = move || {
+            let work = &mut work;
+            (work.0)().map_err(|error| JsValue::from_str(&error.0))
+        };
         glue::transaction(&self.0, &mut thrower)
             .map_err(|thrown| SqlError(thrown.as_string().unwrap_or_else(|| glue::reason(&thrown))))
     }
