@@ -1,0 +1,146 @@
+// The gateway in real workerd, started by wrangler, in front of the exchange as
+// a process of its own. (wrangler's createTestHarness would send the Worker's
+// requests through Node's fetch, which follows redirects and hides failures;
+// here they leave workerd for a real socket.)
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+import { parse } from "smol-toml";
+import { unstable_startWorker } from "wrangler";
+
+export const root = fileURLToPath(new URL("../../../", import.meta.url));
+export const PASSWORD = "correct horse battery staple";
+export const COOKIE = "__Host-Http-warifu";
+
+const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
+
+// Starts the exchange and the gateway. `build` is the folder of the Worker,
+// `warifu` changes keys of [vars.WARIFU], `keys` is WARIFU_KEYS (null: none),
+// `state` a folder in which the objects live on.
+export async function start({ build = "build-test", warifu = {}, keys = newKeys(), origin, state = false } = {}) {
+  const exchange = origin === undefined ? await startExchange() : undefined;
+  const folder = mkdtempSync(path.join(tmpdir(), "warifu-"));
+  const config = path.join(folder, "wrangler.json");
+  writeFileSync(
+    config,
+    JSON.stringify({
+      name: "warifu",
+      main: path.join(root, build, "index.js"),
+      compatibility_date: project.compatibility_date,
+      durable_objects: project.durable_objects,
+      migrations: project.migrations,
+      vars: {
+        WARIFU: { ...project.vars.WARIFU, origin: origin ?? exchange.url, ...warifu },
+        ...(keys === null ? {} : { WARIFU_KEYS: keys }),
+      },
+    }),
+  );
+  const logs = [];
+  const worker = await unstable_startWorker({
+    config,
+    dev: {
+      server: { hostname: "127.0.0.1", port: 0 },
+      inspector: false,
+      logLevel: "none",
+      watch: false,
+      persist: state,
+      structuredLogsHandler: (log) => logs.push(log.message),
+    },
+  });
+  await worker.ready;
+  const url = await worker.url;
+  const gateway = {
+    url: url.origin,
+    fetch: (where, init = {}) => send(new URL(where, url), init),
+    raw: (text) => raw(url, text),
+    logs: () => logs.join("\n"),
+    async logIn(username = "alice") {
+      const answer = await gateway.fetch("/login", {
+        method: "POST",
+        body: new URLSearchParams({ username, password: PASSWORD, return_to: "/account" }),
+        headers: { "sec-fetch-site": "same-origin" },
+      });
+      const setCookie = answer.headers.getSetCookie().find((value) => value.startsWith(`${COOKIE}=`));
+      if (setCookie === undefined) throw new Error(`log-in: ${answer.status} ${await answer.text()}`);
+      return { setCookie, cookie: setCookie.split(";")[0] };
+    },
+    async close() {
+      await worker.dispose();
+      rmSync(folder, { recursive: true });
+      exchange?.stop();
+    },
+  };
+  return gateway;
+}
+
+// Like fetch, but it sends the headers that it is given and no others, so that
+// it can stand for a browser, and follows no redirect.
+async function send(url, { method = "GET", headers = {}, body } = {}) {
+  const isForm = body instanceof URLSearchParams;
+  const isStream = body instanceof ReadableStream;
+  const bytes = isStream || body === undefined ? undefined : Buffer.from(body.toString());
+  const request = http.request(url, {
+    method,
+    headers: {
+      ...(isForm ? { "content-type": "application/x-www-form-urlencoded" } : {}),
+      // Node would send the body of a DELETE without saying how long it is.
+      ...(bytes === undefined ? {} : { "content-length": bytes.length }),
+      ...headers,
+    },
+    agent: false,
+  });
+  if (isStream) Readable.fromWeb(body).pipe(request);
+  else request.end(bytes);
+  const [answer] = await once(request, "response");
+  const received = new Headers();
+  for (let i = 0; i < answer.rawHeaders.length; i += 2) received.append(answer.rawHeaders[i], answer.rawHeaders[i + 1]);
+  const bodyless = method === "HEAD" || [204, 304].includes(answer.statusCode);
+  if (bodyless) answer.resume();
+  return new Response(bodyless ? null : Readable.toWeb(answer), { status: answer.statusCode, headers: received });
+}
+
+export function newKeys() {
+  return JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base64url") }]);
+}
+
+async function startExchange() {
+  const port = await freePort();
+  const child = spawn(process.execPath, [path.join(root, "examples/exchange/server.mjs")], {
+    env: { ...process.env, ORIGIN_PORT: String(port) },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  // It prints a line once it listens.
+  await Promise.race([
+    once(child.stdout, "data"),
+    once(child, "exit").then(([code]) => Promise.reject(new Error(`the exchange ended with ${code}`))),
+  ]);
+  return { url: `http://127.0.0.1:${port}`, stop: () => child.kill() };
+}
+
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+// Sends bytes as they are, past any client library that would normalise them,
+// and returns all that comes back.
+async function raw(url, text) {
+  const socket = net.connect(Number(url.port), url.hostname);
+  socket.end(Buffer.from(text.replaceAll("\n", "\r\n"), "latin1"));
+  const chunks = [];
+  for await (const chunk of socket) chunks.push(chunk);
+  const answer = Buffer.concat(chunks).toString("latin1");
+  return { status: Number(answer.split(" ")[1]), text: answer };
+}
