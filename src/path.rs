@@ -81,8 +81,8 @@ impl CanonicalPath {
             }
             decoded.push(byte);
         }
-        refuse_dot_segments(&decoded)?;
-        refuse_double_encoding(&decoded)?;
+        refuse_odd_segments(&decoded)?;
+        refuse_odd_segments(&fully_decoded(&decoded)?)?;
         Ok(Self { text, decoded })
     }
 
@@ -108,42 +108,40 @@ impl CanonicalPath {
     }
 }
 
-/// `/./`, `/../`, also with parameters: servlet containers read `/..;x/` as `/../`.
-fn refuse_dot_segments(decoded: &[u8]) -> Result<(), PathRefusal> {
-    let mut segments = decoded.split(|b| *b == b'/').map(before_parameters);
-    if segments.any(|segment| matches!(segment, b"." | b"..")) {
-        return Err(PathRefusal::DotSegment);
+/// Dot segments, also with parameters (servlet containers read `/..;x/` as
+/// `/../`), and segments that hold nothing but parameters: without them,
+/// `/;x/admin` is `//admin`, which some origins read as `/admin`.
+fn refuse_odd_segments(decoded: &[u8]) -> Result<(), PathRefusal> {
+    let mut segments = decoded.split(|b| *b == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match before_parameters(segment) {
+            b"." | b".." => return Err(PathRefusal::DotSegment),
+            // The last may be empty: `/a/`.
+            b"" if segments.peek().is_some() => return Err(PathRefusal::EmptySegment),
+            _ => {}
+        }
     }
     Ok(())
 }
 
 /// Decodes again and again, as an origin behind another proxy would, and
-/// refuses what would change its meaning. No honest encoder writes an
-/// unreserved character encoded twice, either.
-fn refuse_double_encoding(decoded: &[u8]) -> Result<(), PathRefusal> {
-    let mut level = decoded.to_vec();
-    while level.contains(&b'%') {
-        let mut next = Vec::with_capacity(level.len());
-        let mut rest = level.as_slice();
-        let mut changed = false;
-        while let Some((&byte, after)) = rest.split_first() {
-            rest = after;
-            let escaped = if byte == b'%' { escape(after) } else { None };
-            if let Some(value) = escaped {
-                if matches!(value, b'/' | b'\\') || value.is_ascii_control() || is_unreserved(value) {
-                    return Err(PathRefusal::DoubleEncoding);
-                }
-                rest = &after[2..];
-                changed = true;
+/// refuses what would change the path's meaning. No honest encoder writes an
+/// unreserved character encoded twice, either. One pass: an escape that
+/// decoding completes is decoded at once.
+fn fully_decoded(decoded: &[u8]) -> Result<Vec<u8>, PathRefusal> {
+    let mut full = Vec::with_capacity(decoded.len());
+    for &byte in decoded {
+        full.push(byte);
+        while let [.., b'%', high, low] = full[..] {
+            let Some(value) = escape(&[high, low]) else { break };
+            if matches!(value, b'/' | b'\\') || value.is_ascii_control() || is_unreserved(value) {
+                return Err(PathRefusal::DoubleEncoding);
             }
-            next.push(escaped.unwrap_or(byte));
+            full.truncate(full.len() - 3);
+            full.push(value);
         }
-        if !changed {
-            break;
-        }
-        level = next;
     }
-    Ok(())
+    Ok(full)
 }
 
 fn before_parameters(segment: &[u8]) -> &[u8] {
