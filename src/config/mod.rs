@@ -110,7 +110,7 @@ fn read_site(root: Table<'_>, secrets: Secrets<'_>) -> Config {
     let idle_timeout = root.span("idle_timeout", Duration::from_mins(30));
     let absolute_timeout = root.span("absolute_timeout", Duration::from_hours(12));
     if idle_timeout.is_zero() {
-        root.wrong("idle_timeout", "found \"0ms\"; it must be longer than nothing");
+        root.wrong_value("idle_timeout", "longer than nothing");
     }
     if absolute_timeout < idle_timeout || absolute_timeout.is_zero() {
         root.wrong(

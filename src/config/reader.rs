@@ -62,6 +62,12 @@ impl<'a> Table<'a> {
         self.mistakes.add(self.name(key), says);
     }
 
+    /// Notes that the value of `key` must be something else than what was found.
+    pub fn wrong_value(&self, key: &str, wanted: &str) {
+        let found = self.entries.get(key).unwrap_or(&Value::Null);
+        self.wrong_type(key, found, wanted);
+    }
+
     fn value(&self, key: &'static str) -> Option<&'a Value> {
         self.known.borrow_mut().push(key);
         self.entries.get(key)

@@ -106,6 +106,8 @@ pub(super) fn optional_origin(root: &Table<'_>, key: &'static str) -> Option<Web
     let found = root.text(key)?;
     let origin = WebOrigin::parse(found);
     if origin.is_none() {
+        // What stands before an @ may be a password, and the message is logged.
+        let found = found.rsplit('@').next().unwrap_or_default();
         root.wrong(
             key,
             format!("found {found:?}; it must be scheme, host and port only: \"https://app.internal.example\""),
