@@ -58,7 +58,8 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
             // RFC 9110, section 7.6.1: "Intermediaries MUST parse a received
             // Connection header field … and, for each connection-option in
             // this field, remove any header field(s) … with the same name".
-            || nominated.iter().any(|nominated| nominated == name)
+            // An upgrade that was let through is passed on as one.
+            || (name != "upgrade" && nominated.iter().any(|nominated| nominated == name))
     };
     request.headers.iter().map(|(name, _)| name).filter(|name| is_unwanted(name)).map(str::to_owned).collect()
 }

@@ -130,7 +130,8 @@ fn hosts_and_the_operators_host() {
     );
     let at = |host: &str, path: &str| {
         let url = format!("https://{host}{path}");
-        let request = warifu::request::Request::new("GET", &url, Default::default()).expect("a request");
+        let request =
+            warifu::request::Request::new("GET", &url, warifu::headers::HeaderBlock::default()).expect("a request");
         world.serve(&site, &request).status
     };
     assert_eq!(at("app.test", "/"), None);

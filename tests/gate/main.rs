@@ -1,4 +1,5 @@
 //! The gate from end to end, natively: the production code over real SQLite.
+#![cfg(not(target_arch = "wasm32"))]
 
 #[path = "../support/mod.rs"]
 mod support;

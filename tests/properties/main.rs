@@ -1,4 +1,5 @@
 //! Properties of the parsers: what must hold for any input.
+#![cfg(not(target_arch = "wasm32"))]
 
 use proptest::prelude::*;
 use warifu::config::Secrets;

@@ -1,4 +1,5 @@
 //! The session shard on a real SQLite.
+#![cfg(not(target_arch = "wasm32"))]
 
 #[path = "../support/sqlite.rs"]
 mod sqlite;

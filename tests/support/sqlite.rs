@@ -1,6 +1,7 @@
 //! `Sql` over rusqlite: the same statements as in the object, on a real SQLite.
 
 use std::cell::Cell;
+use std::fmt::Write;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -23,13 +24,16 @@ impl Sqlite {
             SqlValue::Null => "NULL".to_owned(),
             SqlValue::Integer(number) => number.to_string(),
             SqlValue::Text(text) => format!("'{text}'"),
-            SqlValue::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            SqlValue::Blob(bytes) => bytes.iter().fold(String::new(), |mut hex, byte| {
+                write!(hex, "{byte:02x}").expect("a String takes all");
+                hex
+            }),
         };
         let mut dump = String::new();
         for table in ["meta", "sessions", "secrets"] {
             for row in self.run(&format!("SELECT * FROM {table}"), &[]).expect("a table") {
                 let columns: Vec<String> = row.0.iter().map(show).collect();
-                dump.push_str(&format!("{table} | {}\n", columns.join(" | ")));
+                writeln!(dump, "{table} | {}", columns.join(" | ")).expect("a String takes all");
             }
         }
         dump

@@ -1,0 +1,161 @@
+// `make dev` as a person uses it: the real command, on free ports.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const READY_MS_MAX = 15_000;
+
+let folder, ports;
+before(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "warifu-dev-"));
+  ports = { PORT: String(await freePort()), ORIGIN_PORT: String(await freePort()) };
+});
+after(() => rmSync(folder, { recursive: true }));
+
+// Starts it without a terminal. `ready` resolves with the milliseconds it took.
+function dev(env = {}) {
+  const began = performance.now();
+  const child = spawn("make", ["--silent", "dev"], {
+    cwd: root,
+    env: { ...process.env, ...ports, STATE: path.join(folder, "state"), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let output = "";
+  const ended = once(child, "exit").then(([code]) => code);
+  const ready = new Promise((resolve, reject) => {
+    const read = (chunk) => {
+      output += chunk;
+      if (/^ready$/m.test(output)) resolve(performance.now() - began);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    ended.then((code) => reject(new Error(`ended with ${code}:\n${output}`)));
+  });
+  ready.catch(() => {});
+  const stop = async (signal = "SIGINT") => {
+    process.kill(-child.pid, signal); // as a terminal does: to the whole group
+    await ended;
+  };
+  return { ready, ended, stop, output: () => output };
+}
+
+const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
+
+async function send(where, { method = "GET", headers = {}, body } = {}) {
+  const request = http.request(url(where), { method, headers, agent: false });
+  request.end(body);
+  const [answer] = await once(request, "response");
+  let text = "";
+  for await (const chunk of answer) text += chunk;
+  return { status: answer.statusCode, headers: answer.headers, text };
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function isFree(port) {
+  const server = net.createServer();
+  server.listen(port, "127.0.0.1");
+  return Promise.race([
+    once(server, "listening").then(() => new Promise((resolve) => server.close(() => resolve(true)))),
+    once(server, "error").then(() => false),
+  ]).catch(() => false);
+}
+
+test("from the start to a log-in, and over a restart", async () => {
+  let running = dev();
+  try {
+    await running.ready;
+    for (const hint of [`http://127.0.0.1:${ports.PORT}`, "alice", "correct horse battery staple"]) {
+      assert.ok(running.output().includes(hint), `it says ${hint}`);
+    }
+    const login = await send("/login", {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: "username=alice&password=correct+horse+battery+staple",
+    });
+    const [setCookie] = login.headers["set-cookie"];
+    assert.match(setCookie, /^__Host-Http-warifu=[\w-]{72}; Path=\/; Secure; HttpOnly; SameSite=Lax/);
+    const cookie = setCookie.split(";")[0];
+    assert.equal(JSON.parse((await send("/api/me", { headers: { cookie } })).text).subject, "alice");
+
+    await running.stop("SIGINT");
+    for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+
+    running = dev();
+    const took = await running.ready;
+    assert.ok(took < READY_MS_MAX, `the second start took ${took} ms`);
+    assert.equal((await send("/api/me", { headers: { cookie } })).status, 200, "the session is still live");
+    await send("/_warifu/logout", { method: "POST", headers: { cookie } });
+    assert.equal((await send("/api/me", { headers: { cookie } })).status, 401);
+  } finally {
+    await running.stop("SIGTERM");
+  }
+  for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+});
+
+test("if one of the two dies it says which, and ends the other", async () => {
+  const running = dev();
+  await running.ready;
+  // The process that listens on the origin's port, found by what it was started as.
+  const found = spawn("pkill", ["-KILL", "-f", "examples/exchange/server.mjs"]);
+  await once(found, "exit");
+  assert.notEqual(await running.ended, 0);
+  assert.match(running.output(), /exchange/);
+  for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+});
+
+test("a port that is taken is named, with the variable to change", async () => {
+  const taken = net.createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const port = String(taken.address().port);
+  const running = dev({ PORT: port });
+  assert.notEqual(await running.ended, 0);
+  assert.match(running.output(), new RegExp(`PORT.*${port}|${port}.*PORT`));
+  taken.close();
+});
+
+test("CONFIG takes the gateway's table from another file", async () => {
+  const origin = http.createServer((request, response) => response.end(`theirs ${request.url}`)).listen(0, "127.0.0.1");
+  await once(origin, "listening");
+  const file = path.join(folder, "mine.toml");
+  writeFileSync(
+    file,
+    `[vars.WARIFU]\norigin = "http://127.0.0.1:${origin.address().port}"\n[[vars.WARIFU.routes]]\npath = "/*"\naccess = "public"\n`,
+  );
+  const running = dev({ CONFIG: file });
+  try {
+    await running.ready;
+    assert.equal((await send("/x?y")).text, "theirs /x?y");
+    assert.ok(await isFree(ports.ORIGIN_PORT), "the exchange is not started");
+  } finally {
+    await running.stop();
+    origin.close();
+  }
+});
+
+test("a CONFIG that cannot be read is one clear line", async () => {
+  const broken = path.join(folder, "broken.toml");
+  writeFileSync(broken, "[vars.WARIFU\n");
+  for (const file of [path.join(folder, "missing.toml"), broken]) {
+    const running = dev({ CONFIG: file });
+    assert.notEqual(await running.ended, 0);
+    assert.ok(running.output().includes(path.basename(file)), running.output());
+    assert.ok(!/\n\s+at /.test(running.output()), "no stack");
+  }
+});
