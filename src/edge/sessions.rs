@@ -37,6 +37,7 @@ impl SessionObjects {
     }
 
     /// A message as it is to the object that answers probes.
+    #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
         self.0.ask(&self.0.probe_name(), None, message).await
     }
