@@ -35,7 +35,7 @@ pub async fn obey<P: Ports>(
     headers: &HeaderBlock,
 ) -> Result<HeaderEdits, Failure> {
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
-    if admitted.session().is_some() {
+    if admitted.presented().is_some() {
         never_stored(headers, &mut edits);
     }
     let Some(header) = headers.get("warifu-command") else { return Ok(edits) };
