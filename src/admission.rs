@@ -19,7 +19,7 @@ pub struct Admitted {
     demand: Demand,
     with_identity: bool,
     session: Option<Session>,
-    presented: Option<(Locator, SessionKey)>,
+    presented: Vec<(Locator, SessionKey)>,
 }
 
 impl Admitted {
@@ -37,9 +37,10 @@ impl Admitted {
         self.session.as_ref()
     }
 
-    /// Where the presented token points to, whether or not its session lives.
-    pub fn presented(&self) -> Option<(Locator, SessionKey)> {
-        self.presented
+    /// Where the presented tokens point to, whether or not their sessions
+    /// live. More than one means that none is honoured.
+    pub fn presented(&self) -> &[(Locator, SessionKey)] {
+        &self.presented
     }
 }
 
@@ -60,9 +61,9 @@ pub async fn admit<P: Ports>(
         return Err(Failure::CrossOrigin);
     }
     let demand = policy::demand(config, path, &request.method);
-    let unidentified = |with_identity| Admitted { demand, with_identity, session: None, presented: None };
+    let unidentified = |with_identity, presented| Admitted { demand, with_identity, session: None, presented };
     if demand.access == Access::Public || policy::is_trusted_preflight(config, request) {
-        return Ok(unidentified(false));
+        return Ok(unidentified(false, Vec::new()));
     }
     if request.is_upgrade() {
         // Forwarding it would open a channel that outlives its session.
@@ -70,10 +71,15 @@ pub async fn admit<P: Ports>(
             "connections that change the protocol, such as WebSockets, are not carried on protected routes",
         ));
     }
-    let Some(token) = presented(site, ports, request, path) else {
-        return if demand.access == Access::Optional { Ok(unidentified(true)) } else { Err(Failure::NoSession) };
+    let tokens = presented(site, ports, request, path);
+    let presented: Vec<_> = tokens.iter().map(|token| (token.locator(), token.session_key())).collect();
+    let [token] = tokens.as_slice() else {
+        return if demand.access == Access::Optional {
+            Ok(unidentified(true, presented))
+        } else {
+            Err(Failure::NoSession)
+        };
     };
-    let presented = Some((token.locator(), token.session_key()));
     let session = match (ports.sessions().check(token.locator(), &token.session_key()).await, demand.access) {
         (Ok(session), _) => session,
         // A page that anybody may see does not fail with the store.
@@ -93,20 +99,21 @@ pub async fn admit<P: Ports>(
             }
             Ok(Admitted { demand, with_identity: true, session: Some(session), presented })
         }
-        None if demand.access == Access::Optional => Ok(Admitted { presented, ..unidentified(true) }),
+        None if demand.access == Access::Optional => Ok(unidentified(true, presented)),
         None => Err(Failure::NoSession),
     }
 }
 
-/// The one token that the request presents.
-pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Option<Token> {
-    let header = request.headers.get("cookie")?;
+/// The tokens with good MACs that the request presents: none, the one that is
+/// honoured, or several, of which none is.
+pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Vec<Token> {
+    let Some(header) = request.headers.get("cookie") else { return Vec::new() };
     match cookie::presented(header, &site.config.cookie.name, &site.ring) {
-        Presented::None => None,
-        Presented::One(token) => Some(token),
-        Presented::Several => {
+        Presented::None => Vec::new(),
+        Presented::One(token) => vec![token],
+        Presented::Several(tokens) => {
             ports.tell(Event::SeveralTokens { path: path.as_str().to_owned() });
-            None
+            tokens
         }
     }
 }

@@ -17,8 +17,7 @@ use crate::ports::{NewSession, Ports, Random, Sessions};
 use crate::request::Request;
 use crate::session::SessionId;
 use crate::site::Site;
-use crate::time::millis;
-use crate::token::{Locator, SECRET_BYTES, Secret};
+use crate::token::{Locator, SECRET_BYTES, Secret, SessionKey};
 
 /// Obeys the answer's command, if it has one that counts, and returns the
 /// changes to its headers.
@@ -35,7 +34,8 @@ pub async fn obey<P: Ports>(
     headers: &HeaderBlock,
 ) -> Result<HeaderEdits, Failure> {
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
-    if admitted.presented().is_some() {
+    session_cookie_stays_ours(site, ports, path, headers, &mut edits);
+    if !admitted.presented().is_empty() {
         never_stored(headers, &mut edits);
     }
     let Some(header) = headers.get("warifu-command") else { return Ok(edits) };
@@ -49,17 +49,17 @@ pub async fn obey<P: Ports>(
         Failure::BadCommand(refusal.explain())
     })?;
     match command {
-        Command::Start(_) if !policy::may_start_session(request) => {
+        Command::Start(_) if !policy::may_start_session(&site.config, request) => {
             ports.tell(Event::CommandIgnored { path: path_text(), reason: "another site caused the request" });
             return Ok(edits);
         }
         Command::Start(start) => {
             let set_cookie = begin(site, ports, admitted, start).await?;
-            edits.append.push(("set-cookie".to_owned(), set_cookie));
+            write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
         }
         Command::End => {
-            finish(ports, admitted, "origin").await?;
-            edits.append.push(("set-cookie".to_owned(), cookie::clear(&site.config.cookie)));
+            end_sessions(ports, admitted.presented(), "origin").await?;
+            write_cookie(site, cookie::clear(&site.config.cookie), admitted.presented().len(), &mut edits.append);
         }
     }
     never_stored(headers, &mut edits);
@@ -88,7 +88,10 @@ async fn begin<P: Ports>(site: &Site, ports: &P, admitted: &Admitted, start: Sta
         claims: start.claims,
         idle_timeout: config.idle_timeout,
         lifetime: start.ttl.unwrap_or(config.absolute_timeout),
-        presented: admitted.presented().map(|(_, key)| key),
+        presented: match admitted.presented() {
+            [(_, key)] => Some(*key),
+            _ => None,
+        },
     };
     let started = ports.sessions().start(row, &new).await.map_err(|error| {
         tell_store_error(ports, &error);
@@ -104,39 +107,59 @@ async fn begin<P: Ports>(site: &Site, ports: &P, admitted: &Admitted, start: Sta
         level: session.level,
     });
     let lifetime = session.absolute_expires.since(session.created);
-    debug_assert!(millis(lifetime) > 0, "a session lives for some time");
     Ok(cookie::set(&config.cookie, &site.ring.mint(locator, &secret), lifetime))
 }
 
-/// Ends the session that the request presented, if there is one.
+/// Ends the sessions of the presented tokens. Each is ended, also if there are
+/// several and none was honoured: who logs out wants nothing left.
 ///
 /// # Errors
-/// The store could not commit it: the session may still live.
-pub async fn finish<P: Ports>(ports: &P, admitted: &Admitted, actor: &'static str) -> Result<(), Failure> {
-    match admitted.presented() {
-        Some((locator, key)) => end_session(ports, locator, &key, actor).await,
-        None => Ok(()),
-    }
-}
-
-/// Ends the session under a key.
-///
-/// # Errors
-/// The store could not commit it: the session may still live.
-pub async fn end_session<P: Ports>(
+/// The store could not commit it: a session may still live.
+pub async fn end_sessions<P: Ports>(
     ports: &P,
-    locator: Locator,
-    key: &crate::token::SessionKey,
+    presented: &[(Locator, SessionKey)],
     actor: &'static str,
 ) -> Result<(), Failure> {
-    let ended = ports.sessions().end(locator, key).await.map_err(|error| {
-        tell_store_error(ports, &error);
-        Failure::from(error)
-    })?;
-    if let Some(session) = ended {
-        ports.tell(Event::SessionEnded { session: session.to_text(), actor });
+    for (locator, key) in presented {
+        let ended = ports.sessions().end(*locator, key).await.map_err(|error| {
+            tell_store_error(ports, &error);
+            Failure::from(error)
+        })?;
+        if let Some(session) = ended {
+            ports.tell(Event::SessionEnded { session: session.to_text(), actor });
+        }
     }
     Ok(())
+}
+
+/// Adds the Set-Cookie of a start or an end. Where the browser sent several
+/// tokens, the cookie that the configuration no longer writes is removed too.
+pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut Vec<(String, String)>) {
+    if presented > 1 {
+        to.push(("set-cookie".to_owned(), cookie::clear_other(&site.config.cookie)));
+    }
+    to.push(("set-cookie".to_owned(), set_cookie));
+}
+
+/// Takes the session cookie out of what the origin sets, on every route: an
+/// origin that passes on other people's headers must not write it.
+fn session_cookie_stays_ours<P: Ports>(
+    site: &Site,
+    ports: &P,
+    path: &CanonicalPath,
+    headers: &HeaderBlock,
+    edits: &mut HeaderEdits,
+) {
+    let name = &site.config.cookie.name;
+    let is_ours = |value: &str| cookie::is_session_cookie(value, name);
+    let set: Vec<&str> = headers.iter().filter(|(name, _)| *name == "set-cookie").map(|(_, value)| value).collect();
+    if !set.iter().any(|value| is_ours(value)) {
+        return;
+    }
+    ports.tell(Event::CookieRefused { path: path.as_str().to_owned() });
+    edits.remove.push("set-cookie".to_owned());
+    let others = set.into_iter().filter(|value| !is_ours(value));
+    edits.append.extend(others.map(|value| ("set-cookie".to_owned(), value.to_owned())));
 }
 
 /// Headers of the answer that are meant for warifu only.

@@ -36,6 +36,10 @@ pub enum Event {
         path: String,
         reason: String,
     },
+    /// The origin's answer would have written the session cookie.
+    CookieRefused {
+        path: String,
+    },
     CrossOriginRefused {
         path: String,
         origin: String,
@@ -49,6 +53,10 @@ pub enum Event {
     /// A defect of our own; the panic itself stands in the log before it.
     Panicked {
         place: &'static str,
+    },
+    /// The platform threw where it should not.
+    Threw {
+        reason: String,
     },
     Misconfigured {
         mistakes: Vec<String>,

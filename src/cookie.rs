@@ -15,9 +15,9 @@ pub enum Presented {
     None,
     /// Exactly one token.
     One(Token),
-    /// Two different tokens with good MACs: none is honoured, since one of
-    /// them was put there by somebody else.
-    Several,
+    /// Different tokens with good MACs: none is honoured, since one of them
+    /// was put there by somebody else. A logout ends them all.
+    Several(Vec<Token>),
 }
 
 /// Reads the session cookie out of a Cookie header.
@@ -33,19 +33,21 @@ pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
         }
         values.push(value);
     }
-    let mut one: Option<Token> = None;
+    let mut tokens: Vec<Token> = Vec::new();
     for value in values {
         // U+FFFD is what the platform makes of bytes that are no UTF-8.
         if value.len() != TOKEN_CHARS || value.contains('\u{FFFD}') {
             continue;
         }
         let Some(token) = ring.verify(value) else { continue };
-        match &one {
-            Some(earlier) if earlier.session_key() != token.session_key() => return Presented::Several,
-            _ => one = Some(token),
+        if tokens.iter().all(|earlier| earlier.session_key() != token.session_key()) {
+            tokens.push(token);
         }
     }
-    one.map_or(Presented::None, Presented::One)
+    if tokens.len() > 1 {
+        return Presented::Several(tokens);
+    }
+    tokens.pop().map_or(Presented::None, Presented::One)
 }
 
 /// The Cookie header for the origin: without the session cookie. `None` where
@@ -53,12 +55,18 @@ pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
 pub fn without_session(header: &str, name: &str) -> Option<String> {
     // Two Cookie headers arrive joined by a comma, so the session cookie can
     // also stand inside of another pair: that pair goes as a whole.
-    let marker = format!("{name}=");
-    if !header.contains(&marker) {
+    if !header.contains(name) {
         return Some(header.to_owned());
     }
-    let kept: Vec<&str> = pairs(header).filter(|pair| !pair.contains(&marker)).collect();
+    // What is no UTF-8 is lost already, and must not be written anew.
+    let kept: Vec<&str> = pairs(header).filter(|pair| !pair.contains(name) && !pair.contains('\u{FFFD}')).collect();
     (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+/// Whether a Set-Cookie value of the origin's would write the session cookie.
+pub fn is_session_cookie(set_cookie: &str, name: &str) -> bool {
+    let pair = set_cookie.split(';').next().unwrap_or_default();
+    pair.split('=').next().unwrap_or_default().trim().eq_ignore_ascii_case(name)
 }
 
 /// The pairs: split at `;`, one space after it dropped, nothing else.
@@ -72,23 +80,30 @@ fn pairs(header: &str) -> impl Iterator<Item = &str> {
 /// Set-Cookie value for a new token. `lifetime` is the time to the absolute expiry.
 pub fn set(cookie: &Cookie, token: &Minted, lifetime: Duration) -> String {
     let max_age = if cookie.persistent { format!("; Max-Age={}", lifetime.as_secs()) } else { String::new() };
-    format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie))
+    format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie, cookie.partitioned))
 }
 
 /// Set-Cookie value that removes the session cookie.
 pub fn clear(cookie: &Cookie) -> String {
-    format!("{}={}; Max-Age=0", cookie.name, attributes(cookie))
+    format!("{}={}; Max-Age=0", cookie.name, attributes(cookie, cookie.partitioned))
+}
+
+/// Set-Cookie value that removes the cookie which an earlier configuration
+/// wrote: browsers keep partitioned and other cookies of one name apart, and
+/// send both.
+pub fn clear_other(cookie: &Cookie) -> String {
+    format!("{}={}; Max-Age=0", cookie.name, attributes(cookie, !cookie.partitioned))
 }
 
 /// The attributes that `__Host-` asks for (RFC 6265bis, section 4.1.3.2), and
 /// no Domain.
-fn attributes(cookie: &Cookie) -> String {
+fn attributes(cookie: &Cookie, partitioned: bool) -> String {
     let same_site = match cookie.same_site {
         SameSite::Lax => "Lax",
         SameSite::Strict => "Strict",
         SameSite::None => "None",
     };
-    let partitioned = if cookie.partitioned { "; Partitioned" } else { "" };
+    let partitioned = if partitioned { "; Partitioned" } else { "" };
     format!("; Path=/; Secure; HttpOnly; SameSite={same_site}{partitioned}")
 }
 

@@ -107,9 +107,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// The origin gave no answer. The text is for the log only.
+/// Why the origin gave no answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct OriginError(pub String);
+pub enum OriginError {
+    /// The text is for the log only.
+    Unreachable(String),
+    /// The platform cannot send a GET or HEAD request with a body.
+    BodyNotCarried,
+}
 
 /// Seconds that a client is asked to wait when the store is out of reach.
 pub const RETRY_AFTER_SECONDS: u32 = 2;

@@ -1,5 +1,7 @@
 //! The request that the origin gets: scrubbed, rebuilt, identified.
 
+use std::collections::BTreeSet;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -44,7 +46,7 @@ pub fn compose(site: &Site, request: &Request, path: &CanonicalPath, admitted: &
 /// `Warifu-` and `X-Forwarded-` families go.
 fn unwanted(config: &Config, request: &Request) -> Vec<String> {
     let user_header = config.user_header.as_deref().map(folded);
-    let nominated: Vec<String> = request
+    let nominated: BTreeSet<String> = request
         .headers
         .get("connection")
         .map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()).collect())
@@ -59,7 +61,7 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
             // Connection header field … and, for each connection-option in
             // this field, remove any header field(s) … with the same name".
             // An upgrade that was let through is passed on as one.
-            || (name != "upgrade" && nominated.iter().any(|nominated| nominated == name))
+            || (name != "upgrade" && nominated.contains(name))
     };
     request.headers.iter().map(|(name, _)| name).filter(|name| is_unwanted(name)).map(str::to_owned).collect()
 }

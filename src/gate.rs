@@ -7,9 +7,10 @@
 use crate::admission;
 use crate::answer;
 use crate::audit::Event;
+use crate::config::is_host;
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
-use crate::error::Failure;
+use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
 use crate::path::CanonicalPath;
@@ -51,9 +52,12 @@ async fn pass<P: Ports>(
     }
     let admitted = admission::admit(site, ports, request, &path).await?;
     let outgoing = forward::compose(site, request, &path, &admitted);
-    let answer = ports.origin().send(&outgoing, body).await.map_err(|error| {
-        ports.tell(Event::OriginUnreachable { reason: error.0 });
-        Failure::OriginUnreachable
+    let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
+        OriginError::Unreachable(reason) => {
+            ports.tell(Event::OriginUnreachable { reason });
+            Failure::OriginUnreachable
+        }
+        OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
     let edits = answer::obey(site, ports, request, &path, &admitted, &answer.headers()).await?;
     Ok(Reply::Forwarded { answer, edits })
@@ -61,6 +65,10 @@ async fn pass<P: Ports>(
 
 /// Host, sizes and path: what is refused on every route, public ones too.
 fn examine(site: &Site, request: &Request) -> Result<CanonicalPath, Failure> {
+    // What a URL allows in a host, such as quotes, would break out of `Forwarded`.
+    if !is_host(&request.host) {
+        return Err(Failure::BadRequest("the Host is malformed"));
+    }
     let hosts = &site.config.hosts;
     if !hosts.is_empty() && !hosts.contains(&request.host) && !is_admin_host(site, request) {
         return Err(Failure::Misdirected);

@@ -25,6 +25,7 @@ pub enum PathRefusal {
     EmptySegment,
     DotSegment,
     DoubleEncoding,
+    Overlong,
 }
 
 impl PathRefusal {
@@ -39,6 +40,7 @@ impl PathRefusal {
             Self::EmptySegment => "the path has an empty segment (//)",
             Self::DotSegment => "the path has a . or .. segment",
             Self::DoubleEncoding => "the path is percent-encoded twice",
+            Self::Overlong => "the path has an overlong UTF-8 sequence",
         }
     }
 }
@@ -81,8 +83,10 @@ impl CanonicalPath {
             }
             decoded.push(byte);
         }
-        refuse_odd_segments(&decoded)?;
-        refuse_odd_segments(&fully_decoded(&decoded)?)?;
+        for reading in [&decoded, &fully_decoded(&decoded)?] {
+            refuse_overlong(reading)?;
+            refuse_odd_segments(reading)?;
+        }
         Ok(Self { text, decoded })
     }
 
@@ -106,6 +110,27 @@ impl CanonicalPath {
         let segments: Vec<&[u8]> = self.decoded.split(|b| *b == b'/').map(before_parameters).collect();
         Some(segments.join(&b'/'))
     }
+}
+
+/// A dot, a separator or a control character in more bytes than UTF-8 allows
+/// (RFC 3629, section 3: "a naive implementation may decode the overlong UTF-8
+/// sequence C0 80 into the character U+0000"). Other bytes that are no UTF-8
+/// pass: they are letters in older encodings.
+fn refuse_overlong(decoded: &[u8]) -> Result<(), PathRefusal> {
+    let is_dangerous = |high: u8, low: u8| {
+        let value = high << 6 | low & 0x3F;
+        matches!(low, 0x80..=0xBF) && (matches!(value, b'.' | b'/' | b'\\') || value.is_ascii_control())
+    };
+    let is_overlong = |window: &[u8]| match window {
+        [high @ 0xC0..=0xC1, low, ..]
+        | [0xE0, high @ 0x80..=0x81, low, ..]
+        | [0xF0, 0x80, high @ 0x80..=0x81, low, ..] => is_dangerous(high & 1, *low),
+        _ => false,
+    };
+    if (0..decoded.len()).any(|at| is_overlong(&decoded[at..])) {
+        return Err(PathRefusal::Overlong);
+    }
+    Ok(())
 }
 
 /// Dot segments, also with parameters (servlet containers read `/..;x/` as

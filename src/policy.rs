@@ -53,13 +53,10 @@ fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
 /// Whether the rule's path is this one, or an ancestor of it for `/a/*`.
 fn covers(route: &Route, decoded: &[u8], case_insensitive: bool) -> bool {
     let same = |a: &[u8], b: &[u8]| if case_insensitive { a.eq_ignore_ascii_case(b) } else { a == b };
-    // Configured paths are canonical and matched in decoded form as well.
-    let Ok(rule) = CanonicalPath::parse(&route.path) else { return false };
-    let rule = rule.decoded();
     if !route.below {
-        return same(rule, decoded);
+        return same(&route.decoded, decoded);
     }
-    let parent = rule.strip_suffix(b"/").unwrap_or(rule);
+    let parent = route.decoded.strip_suffix(b"/").unwrap_or(&route.decoded);
     match decoded.split_at_checked(parent.len()) {
         Some((start, rest)) => same(start, parent) && (rest.is_empty() || rest.starts_with(b"/")),
         None => false,
@@ -87,10 +84,12 @@ pub fn is_forbidden_cross_origin(config: &Config, request: &Request) -> bool {
 
 /// Whether the answer may log somebody in: a request that another site caused
 /// counts only if the user sees where it leads.
-pub fn may_start_session(request: &Request) -> bool {
+pub fn may_start_session(config: &Config, request: &Request) -> bool {
     let header = |name| request.headers.get(name);
     match header("sec-fetch-site") {
         Some("same-origin" | "none") => true,
+        // Another host of the same site, if it is trusted with unsafe methods.
+        Some("same-site") if header("origin").is_some_and(|origin| is_trusted(config, origin)) => true,
         Some(_) => header("sec-fetch-mode") == Some("navigate") && header("sec-fetch-dest") == Some("document"),
         None => header("origin").is_none_or(|origin| is_own(request, origin)),
     }

@@ -73,8 +73,16 @@ pub trait Origin {
 
 /// A request's body.
 pub trait Body {
-    /// Reads it whole. `None` if it is longer than `bytes_max` or breaks off.
-    async fn read(self, bytes_max: usize) -> Option<Vec<u8>>;
+    /// Reads it whole, at most `bytes_max` bytes.
+    async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError>;
+}
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyError {
+    TooLong,
+    /// The client went away.
+    Broken,
 }
 
 /// An origin's answer; its body stays a stream.

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::error::{Failure, RETRY_AFTER_SECONDS};
+use crate::error::{Failure, Problem, RETRY_AFTER_SECONDS};
 use crate::path::CanonicalPath;
 use crate::request::Request;
 use crate::site::Site;
@@ -49,30 +49,38 @@ pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> Own
     {
         return OwnResponse::empty(302).with("location", location);
     }
-    let problem = failure.problem();
-    let response = OwnResponse::empty(problem.status);
-    let response = match failure {
+    if !request.is_navigation() {
+        return problem(failure);
+    }
+    let Problem { status, title, .. } = failure.problem();
+    head(failure)
+        .with("content-security-policy", PAGE_POLICY)
+        .with("referrer-policy", "no-referrer")
+        .with_body("text/html; charset=utf-8", page(status, title, failure.detail()))
+}
+
+/// A failure as problem details (RFC 9457). Section 3.1.1: an absent `type` is
+/// `about:blank`; `code` is the extension member that programs read.
+pub fn problem(failure: &Failure) -> OwnResponse {
+    let Problem { status, code, title, .. } = failure.problem();
+    let mut body = json!({ "status": status, "title": title, "code": code });
+    if let Some(detail) = failure.detail() {
+        body["detail"] = detail.into();
+    }
+    head(failure).with_body("application/problem+json", body.to_string())
+}
+
+/// Status and headers of a failure.
+fn head(failure: &Failure) -> OwnResponse {
+    let response = OwnResponse::empty(failure.problem().status);
+    match failure {
         Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", *allow),
         // RFC 9110, section 15.5.2: "The server generating a 401 response MUST
         // send a WWW-Authenticate header field".
         Failure::NoSession => response.with("www-authenticate", "Cookie"),
         _ => response,
-    };
-    if request.is_navigation() {
-        let body = page(problem.status, problem.title, failure.detail());
-        return response
-            .with("content-security-policy", PAGE_POLICY)
-            .with("referrer-policy", "no-referrer")
-            .with_body("text/html; charset=utf-8", body);
     }
-    // RFC 9457, section 3.1.1: an absent `type` is `about:blank`; `code` is
-    // the extension member that programs read.
-    let mut body = json!({ "status": problem.status, "title": problem.title, "code": problem.code });
-    if let Some(detail) = failure.detail() {
-        body["detail"] = detail.into();
-    }
-    response.with_body("application/problem+json", body.to_string())
 }
 
 /// The login page with the way back: path and query only, so it stays on this
@@ -88,6 +96,10 @@ fn to_login(site: &Site, request: &Request) -> Option<String> {
         Some(query) => format!("{}?{query}", path.as_str()),
         None => path.as_str().to_owned(),
     };
+    // The way back must not make a URL that the platform refuses.
+    if here.len() > RETURN_TO_BYTES_MAX {
+        return Some(login.clone());
+    }
     let joint = if login.contains('?') { '&' } else { '?' };
     Some(format!("{login}{joint}return_to={}", utf8_percent_encode(&here, IN_QUERY_VALUE)))
 }
@@ -133,7 +145,7 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'sha256-Ww/3MO0M7QmOUvw
 
 const IN_QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-const RETURN_TO_BYTES_MAX: usize = 8_192;
+const RETURN_TO_BYTES_MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

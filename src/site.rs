@@ -16,7 +16,14 @@ impl Site {
     /// # Errors
     /// Every mistake that was found.
     pub fn read(binding: &str, secrets: Secrets<'_>) -> Result<Self, Vec<Mistake>> {
-        let value = serde_json::from_str(binding).unwrap_or(serde_json::Value::Null);
+        let value = serde_json::from_str(binding).map_err(|error| {
+            let says = if binding.is_empty() {
+                "the binding is missing; set [vars.WARIFU]".to_owned()
+            } else {
+                format!("not JSON: {error}")
+            };
+            vec![Mistake { key: "WARIFU".to_owned(), says }]
+        })?;
         let (config, ring) = Config::read(&value, secrets)?;
         Ok(Self { config, ring })
     }

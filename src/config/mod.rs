@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
 pub use self::routes::{Access, Route};
-pub use self::values::{CrossOrigin, MapRow, REGIONS, SameSite, WebOrigin, region_code, region_name};
+pub use self::values::{CrossOrigin, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name};
 use crate::time::{millis, show_span};
 use crate::token::KeyRing;
 
@@ -145,6 +145,9 @@ fn read_site(root: Table<'_>, secrets: Secrets<'_>) -> Config {
         user_header: values::identity(&root, secrets.origin_keys.is_some()),
         bound,
     };
+    if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
+        root.wrong_value("admin_host", "another host than those of the application in hosts");
+    }
     refuse_not_built(&root);
     root.finish();
     config

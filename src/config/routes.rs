@@ -19,8 +19,8 @@ pub enum Access {
 /// One rule; the first that matches wins.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// A canonical path.
-    pub path: String,
+    /// The rule's path, decoded, as requests' paths are matched.
+    pub decoded: Vec<u8>,
     /// Whether everything below `path` matches too (`/a/*` in the configuration).
     pub below: bool,
     /// Methods that match; `None`: all.
@@ -50,11 +50,22 @@ fn route(table: Table<'_>) -> Route {
     };
     // `/a//*` is looked at as `/a//`, or its parent would seem canonical.
     let whole = if below { found.strip_suffix('*').unwrap_or(found) } else { found };
-    let canonical = CanonicalPath::parse(whole).is_ok_and(|parsed| parsed.as_str() == whole);
-    if !canonical || path.contains('*') {
-        table.wrong("path", format!("found {found:?}; it must be a canonical path, exact (\"/account\") or with everything below (\"/api/*\")"));
+    let parsed = CanonicalPath::parse(whole).ok().filter(|parsed| parsed.as_str() == whole && !whole.contains('*'));
+    if parsed.is_none() {
+        table.wrong(
+            "path",
+            format!(
+                "found {found:?}; it must be a canonical path, exact (\"/account\") or with everything below (\"/api/*\")"
+            ),
+        );
+    }
+    if parsed.is_some_and(|parsed| crate::control::is_ours(&parsed)) {
+        table.wrong("path", format!("found {found:?}; /_warifu is the gateway's own and has no routes"));
     }
     let methods = table.texts("methods");
+    if methods.is_empty() && table.has("methods") {
+        table.wrong("methods", "found []; leave it out for all methods");
+    }
     for method in &methods {
         if !METHODS.contains(method) {
             table.wrong("methods", format!("found {method:?}; allowed: {}", METHODS.join(", ")));
@@ -74,7 +85,7 @@ fn route(table: Table<'_>) -> Route {
     }
     refuse_not_built(&table, access);
     let route = Route {
-        path: path.to_owned(),
+        decoded: CanonicalPath::parse(path).map(|parsed| parsed.decoded().to_vec()).unwrap_or_default(),
         below,
         methods: (!methods.is_empty()).then(|| methods.into_iter().map(str::to_owned).collect()),
         access,

@@ -96,8 +96,14 @@ pub(super) fn admin_host(root: &Table<'_>) -> Option<String> {
 
 fn host_or_mistake(root: &Table<'_>, key: &str, found: &str) -> String {
     let host = found.to_ascii_lowercase();
-    if !is_host(&host) {
-        root.wrong(key, format!("found {found:?}; it must be a host name, with a port where it is not the scheme's own: \"app.example\", \"localhost:8787\""));
+    // A browser leaves the scheme's own port out, so such a host never matches.
+    if !is_host(&host) || host.ends_with(":443") || host.ends_with(":80") {
+        root.wrong(
+            key,
+            format!(
+                "found {found:?}; it must be a host name, with a port only where it is not the scheme's own: \"app.example\", \"localhost:8787\""
+            ),
+        );
     }
     host
 }
@@ -139,7 +145,8 @@ pub(super) fn login(root: &Table<'_>) -> String {
     let path = login.split('?').next().unwrap_or_default();
     let canonical = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| parsed.as_str() == path);
     let query_is_plain = login.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if !canonical || !query_is_plain {
+    let ours = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| crate::control::is_ours(&parsed));
+    if !canonical || !query_is_plain || ours {
         root.wrong(
             "login",
             format!("found {login:?}; it must be a path of this site in canonical form, such as \"/login\""),
@@ -207,8 +214,11 @@ pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> Option<String
     let header = table.text("user_header");
     if let Some(name) = header {
         let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if !is_token || RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            table.wrong("user_header", format!("found {name:?}; it must be a header name of letters, digits and -, and not one with another meaning"));
+        let lower = name.to_ascii_lowercase();
+        let has_a_meaning = RESERVED_HEADERS.contains(&lower.as_str())
+            || RESERVED_FAMILIES.iter().any(|family| lower.starts_with(family));
+        if !is_token || has_a_meaning || lower.starts_with('-') {
+            table.wrong("user_header", format!("found {name:?}; it must be a header name of letters, digits and -, such as \"Remote-User\", and not one with another meaning"));
         }
     }
     // The default is to sign as soon as there are keys to sign with: to have
@@ -222,10 +232,12 @@ pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> Option<String
 }
 
 /// Host and optional port: what a Host header can say, lower case.
-fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
-            if address.parse::<core::net::Ipv6Addr>().is_err() {
+            // In the one form that URLs are serialized to.
+            if address.parse::<core::net::Ipv6Addr>().ok().map(|parsed| parsed.to_string()).as_deref() != Some(address)
+            {
                 return false;
             }
             return rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
@@ -237,6 +249,8 @@ fn is_host(text: &str) -> bool {
     };
     (1..=253).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && !name.starts_with('.')
+        && !name.contains("..")
         && port.is_none_or(is_port)
 }
 
@@ -245,19 +259,41 @@ fn is_port(text: &str) -> bool {
 }
 
 /// Headers that carry something else; the subject must not overwrite them.
-const RESERVED_HEADERS: [&str; 12] = [
+const RESERVED_HEADERS: [&str; 18] = [
     "authorization",
     "connection",
-    "content-length",
-    "content-type",
     "cookie",
+    "date",
+    "expect",
     "forwarded",
     "host",
-    "transfer-encoding",
+    "keep-alive",
+    "origin",
+    "range",
+    "referer",
+    "set-cookie",
+    "signature",
+    "signature-input",
+    "te",
+    "trailer",
     "upgrade",
-    "warifu-command",
-    "x-forwarded-for",
-    "x-forwarded-host",
+    "x-real-ip",
+];
+
+/// Beginnings of such headers.
+const RESERVED_FAMILIES: [&str; 12] = [
+    "accept",
+    "cache-",
+    "cf-",
+    "content-",
+    "if-",
+    "proxy-",
+    "sec-",
+    "transfer-",
+    "warifu-",
+    "x-forwarded-",
+    "x-http-method",
+    "x-method-",
 ];
 
 const SITE_CHARS_MAX: usize = 64;

@@ -4,13 +4,13 @@
 //! be able to log anybody out.
 
 use crate::admission;
-use crate::answer::end_session;
+use crate::answer::{end_sessions, write_cookie};
 use crate::audit::Event;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::policy;
-use crate::ports::{Body, BodyOf, Ports};
+use crate::ports::{Body, BodyError, BodyOf, Ports};
 use crate::request::Request;
 use crate::response::{OwnResponse, safe_return_to};
 use crate::site::Site;
@@ -29,14 +29,15 @@ pub async fn answer<P: Ports>(
     }
     // Read before anything is ended, so that a bad form changes nothing.
     let return_to = return_to(request, body).await?;
-    if let Some(token) = admission::presented(site, ports, request, path) {
-        end_session(ports, token.locator(), &token.session_key(), "user").await?;
-    }
-    let response = match return_to {
+    let tokens = admission::presented(site, ports, request, path);
+    let presented: Vec<_> = tokens.iter().map(|token| (token.locator(), token.session_key())).collect();
+    end_sessions(ports, &presented, "user").await?;
+    let mut response = match return_to {
         Some(location) => OwnResponse::empty(303).with("location", location),
         None => OwnResponse::empty(204),
     };
-    Ok(response.with("set-cookie", cookie::clear(&site.config.cookie)).with("clear-site-data", "\"cache\""))
+    write_cookie(site, cookie::clear(&site.config.cookie), presented.len(), &mut response.headers);
+    Ok(response.with("clear-site-data", "\"cache\""))
 }
 
 /// The form field `return_to`, if a form was posted.
@@ -47,7 +48,11 @@ async fn return_to<B: Body>(request: &Request, body: B) -> Result<Option<String>
     if !is_form {
         return Ok(None);
     }
-    let bytes = body.read(FORM_BYTES_MAX).await.ok_or(Failure::BodyTooLarge)?;
+    let bytes = match body.read(FORM_BYTES_MAX).await {
+        Ok(bytes) => bytes,
+        Err(BodyError::TooLong) => return Err(Failure::BodyTooLarge),
+        Err(BodyError::Broken) => return Err(Failure::BadRequest("the body broke off")),
+    };
     let field = form_urlencoded::parse(&bytes).find(|(name, _)| name == "return_to").map(|(_, value)| value);
     match field {
         None => Ok(None),

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
+use wasm_bindgen::JsValue;
 use web_sys::Response;
 use worker::{Context, Env, event};
 
@@ -26,21 +27,27 @@ thread_local! {
 
 #[event(fetch)]
 async fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> worker::Result<Response> {
-    let request = describe(&incoming)?;
-    let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
-    let response = served.unwrap_or_else(|_| {
-        log(&Event::Panicked { place: "worker" });
-        own(&response::refusal(None, &request, &Failure::Internal))
-    });
-    response.map_err(|thrown| worker::Error::RustError(glue::reason(&thrown)))
+    let served = match describe(&incoming) {
+        Ok(request) => {
+            // Whatever escapes the gate, the client is told nothing of it.
+            let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
+            let event = match served {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
+                Err(_) => Event::Panicked { place: "worker" },
+            };
+            log(&event);
+            own(&response::refusal(None, &request, &Failure::Internal))
+        }
+        Err(thrown) => {
+            log(&Event::Threw { reason: glue::reason(&thrown) });
+            own(&response::problem(&Failure::Internal))
+        }
+    };
+    served.map_err(|thrown| worker::Error::RustError(glue::reason(&thrown)))
 }
 
-async fn serve(
-    incoming: web_sys::Request,
-    request: &Request,
-    env: Env,
-    context: Context,
-) -> Result<Response, wasm_bindgen::JsValue> {
+async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context: Context) -> Result<Response, JsValue> {
     let site = SITE.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(read_site(&env)))));
     let Ok(site) = site.as_ref() else {
         return own(&response::refusal(None, request, &Failure::Misconfigured));
@@ -56,7 +63,7 @@ async fn serve(
     }
 }
 
-fn describe(incoming: &web_sys::Request) -> worker::Result<Request> {
+fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
     let text = glue::describe(incoming)?;
     let mut parts = text.splitn(3, '\n');
     let (method, url, headers) = (parts.next(), parts.next(), parts.next());
@@ -64,7 +71,7 @@ fn describe(incoming: &web_sys::Request) -> worker::Result<Request> {
         .zip(url)
         .zip(headers)
         .and_then(|((method, url), headers)| Request::new(method, url, HeaderBlock::new(headers.to_owned())))
-        .ok_or_else(|| worker::Error::RustError("the request has no http URL".to_owned()))
+        .ok_or_else(|| JsValue::from_str("the request has no http URL"))
 }
 
 /// Reads the configuration; says in the log what is wrong with it.
@@ -79,7 +86,7 @@ fn read_site(env: &Env) -> Result<Site, Vec<Mistake>> {
     read
 }
 
-fn own(response: &OwnResponse) -> Result<Response, wasm_bindgen::JsValue> {
+fn own(response: &OwnResponse) -> Result<Response, JsValue> {
     let edits = HeaderEdits { append: response.headers.clone(), ..HeaderEdits::default() };
     glue::own_response(response.status, &edits.to_lines(), &response.body)
 }

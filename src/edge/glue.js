@@ -38,20 +38,35 @@ function apply(headers, edits) {
 }
 
 // The client's request at another URL with edited headers; the body stays a
-// stream. Redirects are the client's to follow.
-export function forward(request, url, edits, sharedCache) {
+// stream. Redirects are the client's to follow. Answers undefined for a body
+// that the platform cannot send.
+export async function forward(request, url, edits, sharedCache) {
+  const { method, body } = request;
+  if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
   const headers = new Headers(request.headers);
   apply(headers, edits);
-  const init = { method: request.method, headers, body: request.body, redirect: "manual" };
+  const init = { method, headers, body, redirect: "manual" };
   if (!sharedCache) init.cache = "no-store";
-  return fetch(url, init);
+  const response = await fetch(url, init);
+  // What could not be passed on must fail before a command in it is obeyed.
+  const { status, webSocket } = response;
+  if (status < 200 ? !(status === 101 && webSocket) : status > 599) throw new Error(`the origin answered ${status}`);
+  return response;
 }
 
 // The origin's answer with edited headers; the body stays a stream.
 export function edited(response, edits) {
   if (edits === "") return response;
+  const { status, webSocket } = response;
+  if (webSocket) return new Response(null, { status, webSocket, headers: editedHeaders(response.headers, edits) });
   const copy = new Response(response.body, response);
   apply(copy.headers, edits);
+  return copy;
+}
+
+function editedHeaders(headers, edits) {
+  const copy = new Headers(headers);
+  apply(copy, edits);
   return copy;
 }
 
@@ -61,7 +76,8 @@ export function ownResponse(status, edits, body) {
   return new Response(body === "" ? null : body, { status, headers });
 }
 
-// The whole body, or undefined once it is longer than the limit.
+// The whole body, or undefined once it is longer than the limit. Throws if it
+// breaks off.
 export async function readBody(request, bytesMax) {
   const chunks = [];
   let total = 0;
@@ -79,11 +95,13 @@ export async function readBody(request, bytesMax) {
   return whole;
 }
 
-// One message to an object and its answer, both text.
-export async function ask(namespace, name, locationHint, message) {
+// One message to an object and its answer, both text. An object that hangs must
+// not hold its callers.
+export async function ask(namespace, name, locationHint, message, msMax) {
   const options = locationHint === undefined ? undefined : { locationHint };
   const object = namespace.getByName(name, options);
-  const response = await object.fetch("http://object/", { method: "POST", body: message });
+  const signal = AbortSignal.timeout(msMax);
+  const response = await object.fetch("http://object/", { method: "POST", body: message, signal });
   return response.text();
 }
 

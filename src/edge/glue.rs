@@ -28,7 +28,13 @@ extern "C" {
     pub async fn read_body(request: &Request, bytes_max: usize) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<JsValue, JsValue>;
+    pub async fn ask(
+        namespace: &JsValue,
+        name: &str,
+        hint: Option<&str>,
+        message: &str,
+        ms_max: u32,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn query(storage: &JsValue, statement: &str, parameters: Array) -> Result<Array, JsValue>;

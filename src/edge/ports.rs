@@ -1,5 +1,6 @@
 //! The ports over the Workers runtime, but for the session objects.
 
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
 use worker::{Context, Env};
 
@@ -10,7 +11,7 @@ use crate::edge::sessions::SessionObjects;
 use crate::error::OriginError;
 use crate::forward::Outgoing;
 use crate::headers::HeaderBlock;
-use crate::ports::{Answer, Body, Clock, Origin, Ports, Random};
+use crate::ports::{Answer, Body, BodyError, Clock, Origin, Ports, Random};
 use crate::time::UnixMillis;
 
 /// The world of one request.
@@ -58,9 +59,9 @@ pub fn log(event: &Event) {
 pub struct ClientBody(pub web_sys::Request);
 
 impl Body for ClientBody {
-    async fn read(self, bytes_max: usize) -> Option<Vec<u8>> {
-        let read = glue::read_body(&self.0, bytes_max).await.ok()?;
-        glue::bytes(&read)
+    async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
+        let read = glue::read_body(&self.0, bytes_max).await.map_err(|_| BodyError::Broken)?;
+        glue::bytes(&read).ok_or(BodyError::TooLong)
     }
 }
 
@@ -72,15 +73,18 @@ impl Origin for Network {
     type Answer = OriginResponse;
 
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
-        use wasm_bindgen::JsCast;
         let edits = outgoing.edits.to_lines();
-        let response = glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache)
-            .await
-            .map_err(|thrown| OriginError(glue::reason(&thrown)))?;
-        let response = response.unchecked_into::<Response>();
-        let headers = glue::header_lines(&response).map_err(|thrown| OriginError(glue::reason(&thrown)))?;
+        let response =
+            glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache).await.map_err(unreachable)?;
+        let response = response.dyn_into::<Response>().map_err(|_| OriginError::BodyNotCarried)?;
+        let headers = glue::header_lines(&response).map_err(unreachable)?;
         Ok(OriginResponse(response, HeaderBlock::new(headers)))
     }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unreachable(thrown: JsValue) -> OriginError {
+    OriginError::Unreachable(glue::reason(&thrown))
 }
 
 /// The origin's answer.

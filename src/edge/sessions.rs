@@ -74,7 +74,7 @@ impl Inner {
             .namespace
             .as_ref()
             .ok_or_else(|| StoreError::Unreachable(format!("the binding {BINDING} is missing")))?;
-        let answer = glue::ask(namespace, name, hint, message)
+        let answer = glue::ask(namespace, name, hint, message, ANSWER_MS_MAX)
             .await
             .map_err(|thrown| StoreError::Unreachable(glue::reason(&thrown)))?;
         answer.as_string().ok_or_else(|| StoreError::Unreachable("an answer that is no text".to_owned()))
@@ -142,3 +142,6 @@ fn unexpected<T>(answer: &ShardAnswer) -> Result<T, StoreError> {
 }
 
 const BINDING: &str = "SESSIONS";
+
+/// An object that has not answered by then is out of reach.
+const ANSWER_MS_MAX: u32 = 10_000;

@@ -1,5 +1,9 @@
 //! What the gate and a session object say to each other: JSON, so that two
 //! versions of the Worker can read each other's while one replaces the other.
+//!
+//! A call with a member that this version does not know is refused: it would be
+//! obeyed by half. In an answer a member may be new, but none may be missing:
+//! an absent `session` is not the answer that there is none.
 
 use core::time::Duration;
 
@@ -13,7 +17,7 @@ use crate::token::SessionKey;
 
 /// A question to a shard.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ShardCall {
     /// Touch the storage, so that the answer means something.
     Probe,
@@ -32,6 +36,7 @@ pub enum ShardCall {
 
 /// A session to be written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct StartCall {
     pub row: MapRow,
     pub shard: u16,
@@ -39,9 +44,11 @@ pub struct StartCall {
     pub key: Key,
     pub subject: Subject,
     pub level: u8,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub claims: Option<Claims>,
     pub idle_ms: u64,
     pub lifetime_ms: u64,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub presented: Option<Key>,
 }
 
@@ -52,13 +59,16 @@ pub enum ShardAnswer {
     Alive,
     /// The live session, or none.
     Session {
+        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Record>,
     },
     Started {
         session: Record,
+        #[serde(deserialize_with = "Option::deserialize")]
         replaced: Option<Handle>,
     },
     Ended {
+        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Handle>,
     },
     Renewed,
@@ -124,6 +134,7 @@ pub struct Record {
     pub last_seen: UnixMillis,
     pub idle_expires: UnixMillis,
     pub absolute_expires: UnixMillis,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub claims: Option<Claims>,
 }
 

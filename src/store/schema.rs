@@ -20,6 +20,7 @@ const STEPS: [&[&str]; 1] = [&[
         claims TEXT
     ) WITHOUT ROWID",
     "CREATE INDEX sessions_by_subject ON sessions (subject, created)",
+    "CREATE INDEX sessions_by_expiry ON sessions (idle_expires)",
     "CREATE TABLE secrets (key BLOB PRIMARY KEY, session BLOB NOT NULL) WITHOUT ROWID",
     "CREATE INDEX secrets_by_session ON secrets (session)",
 ]];

@@ -83,8 +83,9 @@ fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnsw
     };
     let mut replaced = None;
     sql.transaction(&mut || {
+        sweep(sql, now)?;
         replaced = match &start.presented {
-            Some(Key(key)) => live(sql, key, now)?.filter(|old| old.subject == session.subject).map(|old| old.id),
+            Some(Key(key)) => live_of_subject(sql, key, &session.subject, now)?,
             None => None,
         };
         if let Some(id) = replaced {
@@ -95,10 +96,41 @@ fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnsw
     Ok(ShardAnswer::Started { session: session.into(), replaced: replaced.map(Handle) })
 }
 
+/// The live session under a key if it is this subject's. Reads no more of the
+/// row than that, so that a row which cannot be read keeps nobody from logging in.
+fn live_of_subject(
+    sql: &impl Sql,
+    key: &SessionKey,
+    subject: &Subject,
+    now: UnixMillis,
+) -> Result<Option<SessionId>, SqlError> {
+    let rows = sql.run(
+        "SELECT s.id FROM secrets k JOIN sessions s ON s.id = k.session
+         WHERE k.key = ? AND s.subject = ? AND s.idle_expires > ? AND s.absolute_expires > ?",
+        &[key.as_bytes().as_slice().into(), subject.as_str().into(), now.into(), now.into()],
+    )?;
+    rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()
+}
+
+/// Removes a few of the sessions that have expired. Each start removes more
+/// than the one that it adds, so the dead never outnumber the living for long.
+fn sweep(sql: &impl Sql, now: UnixMillis) -> Result<(), SqlError> {
+    let expired = sql.run(
+        "SELECT id FROM sessions WHERE idle_expires <= ? ORDER BY idle_expires LIMIT ?",
+        &[now.into(), SWEPT_PER_START_MAX.into()],
+    )?;
+    for row in &expired {
+        delete(sql, SessionId::from_bytes(row.bytes(0)?))?;
+    }
+    Ok(())
+}
+
 fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
     let mut ended = None;
     sql.transaction(&mut || {
-        ended = find(sql, key)?.map(|session| session.id);
+        // The rest of the row is not read: what cannot be read can be ended.
+        let rows = sql.run("SELECT session FROM secrets WHERE key = ?", &[key.as_bytes().as_slice().into()])?;
+        ended = rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()?;
         ended.map_or(Ok(()), |id| delete(sql, id))
     })?;
     Ok(ShardAnswer::Ended { session: ended.map(Handle) })
@@ -106,7 +138,9 @@ fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
 
 /// A use of the session. Never makes it expire earlier, and never wakes a dead one.
 fn renew(sql: &impl Sql, key: &SessionKey, idle_ms: u64, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
-    if let Some(session) = live(sql, key, now)? {
+    // Many requests of one page ask for it at once; one of them is written.
+    let due = live(sql, key, now)?.filter(|session| session.wants_renewal(now, span(idle_ms)));
+    if let Some(session) = due {
         let idle_expires = idle_expiry(now, span(idle_ms)).min(session.absolute_expires).max(session.idle_expires);
         sql.run(
             "UPDATE sessions SET last_seen = max(last_seen, ?), idle_expires = ? WHERE id = ?",
@@ -167,6 +201,9 @@ fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
     sql.run("DELETE FROM sessions WHERE id = ?", &[id])?;
     Ok(())
 }
+
+/// Expired sessions that a start removes at most, so that it stays short.
+const SWEPT_PER_START_MAX: u32 = 20;
 
 /// Reads a row; one that the types cannot hold is an error, not an absence.
 fn session_of(row: &Row) -> Result<Session, SqlError> {
