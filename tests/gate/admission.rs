@@ -39,6 +39,17 @@ fn what_no_rule_names_is_protected() {
 }
 
 #[test]
+fn a_rule_with_methods_is_for_those_only() {
+    let site = site_of(
+        r#"{"origin": "http://o", "routes": [{"path": "/*", "methods": ["GET", "HEAD"], "access": "public"}]}"#,
+    );
+    let world = World::with_login();
+    for (method, status) in [("GET", None), ("HEAD", None), ("POST", Some(401)), ("OPTIONS", Some(401))] {
+        assert_eq!(world.serve(&site, &request(method, "/x", &[])).status, status, "{method}");
+    }
+}
+
+#[test]
 fn path_parameters_get_the_stricter_reading() {
     let site = site_of(
         r#"{"origin": "http://o", "routes": [
@@ -120,6 +131,18 @@ fn renewals_are_rare_and_polling_does_not_count() {
     assert_eq!(calls("/poll", 280), 0);
     world.pass(Duration::from_secs(400));
     assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", cookie.as_str())])).status, Some(401));
+}
+
+#[test]
+fn a_shard_of_another_row_is_a_misconfiguration_and_no_missing_session() {
+    let world = World::with_login();
+    let rule = r#""origin": "http://o", "routes": [{"path": "/login", "access": "optional", "commands": true}]"#;
+    world.log_in(&site_of(&format!(r#"{{{rule}, "map": [{{"generation": 1, "shards": 1}}]}}"#)));
+    // A row that was changed so that alice's shard has the same number.
+    let changed = site_of(&format!(r#"{{{rule}, "map": [{{"generation": 1, "shards": 17}}]}}"#));
+    let reply = world.serve(&changed, &request("POST", "/login", &[]));
+    assert_eq!(reply.status, Some(500));
+    assert!(reply.body.contains("misconfigured"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use crate::support::{World, request, site};
+use crate::support::{World, request, site, site_of};
 
 #[test]
 fn a_start_sets_the_cookie_and_the_header_is_removed() {
@@ -42,6 +42,75 @@ fn do_end_ends_the_session_and_clears_the_cookie() {
 }
 
 #[test]
+fn a_start_carries_level_ttl_and_claims() {
+    let site = site();
+    // {"plan":"gold"}
+    let command = "do=start, sub=%\"b%c3%b6b 100%25\", level=7, ttl=60, claims=:eyJwbGFuIjoiZ29sZCJ9:";
+    let world = World::new(move |outgoing| {
+        Some(if outgoing.url.contains("/login") { vec![("Warifu-Command", command)] } else { vec![] })
+    });
+    let reply = world.serve(&site, &request("POST", "/login", &[]));
+    assert!(reply.header("set-cookie").expect("a cookie").ends_with("; Max-Age=60"));
+    let account = request("GET", "/account", &[("cookie", reply.cookie().expect("a cookie"))]);
+    world.serve(&site, &account);
+    let seen = world.origin.seen.borrow();
+    let set = &seen.last().expect("forwarded").edits.set;
+    let one = |name: &str| set.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    assert_eq!(one("warifu-subject"), Some("b%C3%B6b%20100%25"));
+    assert_eq!(one("warifu-level"), Some("7"));
+    assert_eq!(one("warifu-claims"), Some("eyJwbGFuIjoiZ29sZCJ9"));
+    drop(seen);
+    world.pass(std::time::Duration::from_secs(61));
+    assert_eq!(world.serve(&site, &account).status, Some(401), "the ttl is over");
+}
+
+#[test]
+fn without_randomness_there_is_no_session() {
+    let (world, site) = (World::with_login(), site());
+    world.random.is_broken.set(true);
+    let reply = world.serve(&site, &request("POST", "/login", &[]));
+    assert_eq!((reply.status, reply.header("set-cookie")), (Some(500), None));
+    assert_eq!(world.shards.calls.get(), 0);
+}
+
+#[test]
+fn the_cookie_is_written_as_configured() {
+    for (cookie, attributes) in [
+        (r#"{"persistent": false}"#, "Path=/; Secure; HttpOnly; SameSite=Lax"),
+        (r#"{"partitioned": true, "persistent": false}"#, "Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned"),
+        (r#"{"same_site": "none", "persistent": false}"#, "Path=/; Secure; HttpOnly; SameSite=None"),
+        (r#"{"same_site": "strict"}"#, "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=43200"),
+    ] {
+        let routes = r#"[{"path": "/login", "access": "optional", "commands": true}]"#;
+        let site = site_of(&format!(r#"{{"origin": "http://o", "cookie": {cookie}, "routes": {routes}}}"#));
+        let reply = World::with_login().serve(&site, &request("POST", "/login", &[]));
+        let set_cookie = reply.header("set-cookie").expect("a cookie");
+        assert_eq!(set_cookie.split_once("; ").expect("attributes").1, attributes);
+    }
+}
+
+#[test]
+fn the_origin_cannot_write_the_session_cookie_itself() {
+    let site = site();
+    let world = World::new(|_| {
+        Some(vec![
+            ("Set-Cookie", "theirs=1"),
+            ("Set-Cookie", "__Host-Http-warifu=evil; Path=/; Secure"),
+            ("Set-Cookie", " __host-http-WARIFU =evil"),
+            ("Set-Cookie", "more=2; Path=/"),
+        ])
+    });
+    for path in ["/", "/echo/x", "/login"] {
+        let reply = world.serve(&site, &request("GET", path, &[]));
+        assert_eq!(reply.removed, ["set-cookie"], "{path}");
+        let kept: Vec<&str> =
+            reply.headers.iter().filter(|(n, _)| n == "set-cookie").map(|(_, v)| v.as_str()).collect();
+        assert_eq!(kept, ["theirs=1", "more=2; Path=/"], "{path}");
+    }
+    assert_eq!(world.event_names(), ["cookie_refused"; 3]);
+}
+
+#[test]
 fn commands_count_only_where_the_route_allows_them() {
     let site = site();
     let world = World::new(|_| Some(vec![("Warifu-Command", "do=start, sub=\"mallory\"")]));
@@ -66,6 +135,9 @@ fn login_csrf_a_start_that_another_site_caused_does_not_count() {
     assert_eq!(get(&framed), None);
     let top = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
     assert!(get(&top).is_some(), "the return from an identity provider");
+    assert_eq!(get(&[("sec-fetch-site", "same-site")]), None, "another host of the site");
+    assert!(get(&[("sec-fetch-site", "same-site"), ("origin", "https://friend.test")]).is_some(), "a trusted one");
+    assert_eq!(get(&[("origin", "https://app.test.evil.test")]), None);
 }
 
 #[test]

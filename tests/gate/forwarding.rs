@@ -102,6 +102,14 @@ fn the_session_cookie_never_reaches_the_origin_on_public_routes_either() {
         let headers = at_origin(&request, world.origin.seen.borrow().last().expect("forwarded"));
         assert!(!format!("{headers:?}").contains(token), "{header}");
     }
+    let request_of = |header: &str| {
+        let request = request("GET", "/", &[("cookie", header)]);
+        world.serve(&site, &request);
+        seen_as(&at_origin(&request, world.origin.seen.borrow().last().expect("forwarded")), "cookie")
+    };
+    // A space before the `=`: some read the name without it.
+    let spaced = cookie.replacen('=', " =", 1);
+    assert_eq!(request_of(&format!("a=1; {spaced}")), ["a=1"]);
     let odd = "a=1;b=2;  c; \u{fffd}";
     let request = request("GET", "/", &[("cookie", odd)]);
     world.serve(&site, &request);
@@ -129,6 +137,38 @@ fn a_private_answer_says_so_itself() {
     let cookie = world.log_in(&site);
     let reply = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
     assert_eq!((reply.status, reply.header("cache-control")), (None, None));
+}
+
+#[test]
+fn only_private_and_no_store_keep_caches_out() {
+    let site = site();
+    for (said, is_set) in [("public", true), ("no-cache", true), ("max-age=0, No-Store", false), ("x-private", true)] {
+        let world = World::new(move |outgoing| {
+            let login = outgoing.url.contains("/login").then_some(("Warifu-Command", "do=start, sub=\"alice\""));
+            Some(vec![login.unwrap_or(("Cache-Control", said))])
+        });
+        let cookie = world.log_in(&site);
+        let reply = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+        assert_eq!(reply.header("cache-control").is_some(), is_set, "{said}");
+    }
+}
+
+#[test]
+fn a_client_address_that_is_none_is_not_passed_on() {
+    let (world, site) = (World::with_login(), site());
+    let request = request("GET", "/", &[("cf-connecting-ip", "1.2.3.4, 6.6.6.6")]);
+    world.serve(&site, &request);
+    let headers = at_origin(&request, world.origin.seen.borrow().last().expect("forwarded"));
+    assert!(seen_as(&headers, "x-forwarded-for").is_empty());
+    assert_eq!(seen_as(&headers, "forwarded"), [r#"for=unknown;host="app.test";proto=https"#]);
+}
+
+#[test]
+fn without_an_origin_the_request_goes_to_its_own_url() {
+    let world = World::with_login();
+    let site = crate::support::site_of(r#"{"routes": [{"path": "/*", "access": "public"}]}"#);
+    world.serve(&site, &request("GET", "/a?b", &[]));
+    assert_eq!(world.origin.seen.borrow()[0].url, "https://app.test/a?b");
 }
 
 #[test]

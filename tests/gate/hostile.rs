@@ -98,6 +98,13 @@ fn paths_that_origins_read_differently_are_refused_on_every_route() {
         "/assets/%zz",
         "/assets/%2",
         "/%2561ccount",
+        "/assets/%c0%ae%c0%ae/account",
+        "/assets%c0%afaccount",
+        "/assets/%c1%9caccount",
+        "/assets/%e0%80%ae/x",
+        "/assets/%c0%80",
+        "/;x/account",
+        "/%3bx/account",
         "/assets/./x",
         "/assets/\u{e4}",
     ];
@@ -107,6 +114,18 @@ fn paths_that_origins_read_differently_are_refused_on_every_route() {
         assert!(seen.body.contains("bad_request"), "{path}");
     }
     assert!(world.origin.seen.borrow().is_empty(), "none of them was forwarded");
+}
+
+#[test]
+fn a_host_that_would_break_out_of_a_header_is_refused() {
+    let (world, site) = (World::with_login(), site());
+    for host in ["a\",for=6.6.6.6;host=\"b", "a;b", "a,b", "a b", "", "a:b", "[::1", "a'b"] {
+        let url = format!("https://{host}/");
+        let Some(request) = warifu::request::Request::new("GET", &url, warifu::headers::HeaderBlock::default()) else {
+            continue;
+        };
+        assert_eq!(world.serve(&site, &request).status, Some(400), "{host}");
+    }
 }
 
 #[test]

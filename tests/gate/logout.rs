@@ -17,6 +17,22 @@ fn logout_ends_the_session_and_clears_the_cookie() {
 }
 
 #[test]
+fn logout_with_two_good_tokens_ends_both() {
+    let (world, site) = (World::with_login(), site());
+    let (one, two) = (world.log_in(&site), world.log_in(&site));
+    let both = format!("{one}; {two}");
+    let reply = world.serve(&site, &request("POST", "/_warifu/logout", &[("cookie", &both)]));
+    assert_eq!(reply.status, Some(204));
+    for cookie in [one, two] {
+        assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, Some(401));
+    }
+    // One of them may be from before `partitioned` was switched.
+    let set: Vec<&str> = reply.headers.iter().filter(|(n, _)| n == "set-cookie").map(|(_, v)| v.as_str()).collect();
+    assert_eq!(set.len(), 2);
+    assert!(set[0].contains("; Partitioned") && set[1] == CLEARED);
+}
+
+#[test]
 fn logout_csrf_and_other_methods() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);

@@ -15,6 +15,9 @@ use warifu::store::{Sql, SqlError, SqlValue, schema};
 use warifu::time::UnixMillis;
 use warifu::token::{Locator, Secret, SessionKey};
 
+/// Computed apart from this code: SHA-256, first 8 bytes, modulo.
+const HOMES: [u16; 5] = [47, 26, 13, 10967, 0];
+
 const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
 
 fn shard() -> SessionShard<Sqlite> {
@@ -115,6 +118,85 @@ fn a_renewal_never_shortens_a_life_nor_wakes_the_dead() {
     assert!(!is_live(&shard, 1, minutes(64)), "what is dead stays dead");
     renew(u64::MAX, minutes(62));
     assert!(!is_live(&shard, 1, NOW.plus(Duration::from_secs(12 * 3600))), "the absolute timeout holds");
+}
+
+#[test]
+fn renewals_are_throttled_in_the_shard_too() {
+    let shard = shard();
+    shard.answer(&start(1, "alice", None), NOW);
+    let renew = |ms| {
+        let now = NOW.plus(Duration::from_millis(ms));
+        shard.answer(&ShardCall::Renew { key: Key(key(1)), idle_ms: 1_800_000 }, now);
+        let rows = shard.sql().run("SELECT last_seen FROM sessions", &[]).expect("a row");
+        rows[0].integer::<u64>(0).expect("a number") - NOW.0
+    };
+    assert_eq!(renew(179_999), 0);
+    assert_eq!(renew(180_000), 180_000);
+    assert_eq!(renew(180_001), 180_000);
+    assert_eq!(renew(100), 180_000, "never back");
+}
+
+#[test]
+fn a_row_that_cannot_be_read_can_be_ended_and_logged_in_over() {
+    for login in [false, true] {
+        let shard = shard();
+        shard.answer(&start(1, "alice", None), NOW);
+        shard.sql().run("UPDATE sessions SET claims = 'no json'", &[]).expect("an update");
+        let call = if login { start(2, "alice", Some(1)) } else { ShardCall::End { key: Key(key(1)) } };
+        let answer = shard.answer(&call, NOW);
+        assert!(!matches!(answer, ShardAnswer::Failed { .. }), "{answer:?}");
+        assert!(!is_live(&shard, 1, NOW));
+    }
+}
+
+#[test]
+fn an_expired_session_is_not_replaced_and_its_row_goes() {
+    let shard = shard();
+    for number in 0..50 {
+        shard.answer(&start(number, "alice", None), NOW);
+    }
+    let later = NOW.plus(Duration::from_secs(34 * 60));
+    let ShardAnswer::Started { replaced, .. } = shard.answer(&start(100, "alice", Some(49)), later) else { panic!() };
+    assert!(replaced.is_none());
+    let count = |table| {
+        let rows = shard.sql().run(&format!("SELECT count(*) FROM {table}"), &[]).expect("a count");
+        rows[0].integer::<u32>(0).expect("a number")
+    };
+    assert_eq!((count("sessions"), count("secrets")), (31, 31), "20 at a time");
+    shard.answer(&start(101, "alice", None), later);
+    shard.answer(&start(102, "alice", None), later);
+    assert_eq!((count("sessions"), count("secrets")), (3, 3));
+}
+
+/// An older or newer version at the other end must not be misunderstood.
+#[test]
+fn what_is_missing_or_unknown_in_a_message_is_an_error() {
+    for answer in
+        [r#"{"is":"session"}"#, r#"{"is":"ended"}"#, r#"{"is":"session","record":{}}"#, r#"{"is":"else"}"#, "{}"]
+    {
+        assert!(serde_json::from_str::<ShardAnswer>(answer).is_err(), "{answer}");
+    }
+    assert!(serde_json::from_str::<ShardAnswer>(r#"{"is":"session","session":null,"new":1}"#).is_ok());
+    let key = "A".repeat(43);
+    assert!(serde_json::from_str::<ShardCall>(&format!(r#"{{"do":"end","key":"{key}"}}"#)).is_ok());
+    assert!(serde_json::from_str::<ShardCall>(&format!(r#"{{"do":"end","key":"{key}","others":true}}"#)).is_err());
+    let start = serde_json::to_value(start(1, "alice", None)).expect("JSON");
+    for member in ["presented", "claims", "idle_ms", "row"] {
+        let mut without = start.clone();
+        without.as_object_mut().expect("an object").remove(member);
+        assert!(serde_json::from_value::<ShardCall>(without).is_err(), "{member}");
+    }
+    let mut with = start;
+    with["position"] = 1.into();
+    assert!(serde_json::from_value::<ShardCall>(with).is_err());
+}
+
+/// A changed hash would move everybody to another shard.
+#[test]
+fn home_shards_are_as_they_were() {
+    let home = |subject: &str, shards| Subject::parse(subject).expect("a subject").home_shard(shards);
+    let found = [home("alice", 64), home("bob", 64), home("42", 64), home("\u{5272}\u{7b26}", 65_536), home("x", 1)];
+    assert_eq!(found, HOMES);
 }
 
 #[test]

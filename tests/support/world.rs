@@ -10,7 +10,7 @@ use warifu::error::{OriginError, StoreError};
 use warifu::forward::Outgoing;
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
-use warifu::ports::{Answer, Body, Clock, NewSession, Origin, Ports, Random, Sessions, Started};
+use warifu::ports::{Answer, Body, BodyError, Clock, NewSession, Origin, Ports, Random, Sessions, Started};
 use warifu::request::Request;
 use warifu::session::{Session, SessionId};
 use warifu::site::Site;
@@ -25,7 +25,7 @@ pub struct World {
     pub shards: Shards,
     pub origin: Closure,
     pub events: RefCell<Vec<Event>>,
-    random: Counter,
+    pub random: Counter,
 }
 
 /// The shards, and what a test may do to them.
@@ -75,7 +75,7 @@ impl World {
             },
             origin: Closure { answer: Box::new(answer), seen: RefCell::default() },
             events: RefCell::default(),
-            random: Counter(Cell::new(1)),
+            random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
         }
     }
 
@@ -238,7 +238,7 @@ impl Origin for Closure {
 
     async fn send(&self, outgoing: &Outgoing, _body: Bytes) -> Result<Head, OriginError> {
         self.seen.borrow_mut().push(outgoing.clone());
-        let pairs = (self.answer)(outgoing).ok_or_else(|| OriginError("refused".to_owned()))?;
+        let pairs = (self.answer)(outgoing).ok_or_else(|| OriginError::Unreachable("refused".to_owned()))?;
         Ok(Head(HeaderBlock::from_pairs(pairs)))
     }
 }
@@ -254,18 +254,24 @@ impl Answer for Head {
 pub struct Bytes(Vec<u8>);
 
 impl Body for Bytes {
-    async fn read(self, bytes_max: usize) -> Option<Vec<u8>> {
-        (self.0.len() <= bytes_max).then_some(self.0)
+    async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
+        if self.0.len() <= bytes_max { Ok(self.0) } else { Err(BodyError::TooLong) }
     }
 }
 
 /// Bytes that differ at each call; not random, so that a failure replays.
-struct Counter(Cell<u64>);
+pub struct Counter {
+    seed: Cell<u64>,
+    pub is_broken: Cell<bool>,
+}
 
 impl Random for Counter {
     fn fill(&self, bytes: &mut [u8]) -> bool {
-        let seed = self.0.get();
-        self.0.set(seed + 1);
+        if self.is_broken.get() {
+            return false;
+        }
+        let seed = self.seed.get();
+        self.seed.set(seed + 1);
         for (index, byte) in bytes.iter_mut().enumerate() {
             let mixed = (seed ^ (index as u64) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             *byte = mixed.to_be_bytes()[2];

@@ -488,6 +488,18 @@ def has_hollow_segment(path):
     return any(part.split(b";")[0] == b"" for part in path.split(b"/")[1:-1])
 
 
+OVERLONG = re.compile(rb"(?:[\xc0\xc1]|\xe0[\x80\x81]|\xf0\x80[\x80\x81])[\x80-\xbf]")
+
+
+def has_overlong(path):
+    """A dot, slash, backslash or control character in too many bytes of UTF-8."""
+    for found in OVERLONG.findall(path):
+        value = (found[-2] & 1) << 6 | found[-1] & 0x3F
+        if value in b"./\\" or value < 0x20 or value == 0x7F:
+            return True
+    return False
+
+
 def canonical_path(text):
     """The canonical path, or None where the path is refused."""
     raw = text.encode("utf-8")
@@ -502,7 +514,7 @@ def canonical_path(text):
     layer = raw
     while True:
         inner = decode_once(layer)
-        if has_dot_segment(inner) or has_hollow_segment(inner):
+        if has_dot_segment(inner) or has_hollow_segment(inner) or has_overlong(inner):
             return None
         if inner == layer:
             break
@@ -590,8 +602,14 @@ def path_file():
     ok("encoded-four-byte-utf8", "/%f0%9f%94%91", "/%F0%9F%94%91")
     ok("encoded-ff", "/%ff", "/%FF")
     ok("encoded-truncated-utf8", "/%c3/x", "/%C3/x")
-    ok("encoded-overlong-slash", "/%c0%af", "/%C0%AF")
-    ok("encoded-overlong-dot", "/%c0%ae%c0%ae/", "/%C0%AE%C0%AE/")
+    bad("encoded-overlong-slash", "/a%c0%afb", "an overlong slash")
+    bad("encoded-overlong-dot", "/%c0%ae%c0%ae/b", "overlong dots")
+    bad("encoded-overlong-backslash", "/a%C1%9Cb", "an overlong backslash")
+    bad("encoded-overlong-twice", "/%25c0%25ae%25c0%25ae/b", "overlong dots after decoding twice")
+    bad("encoded-overlong-nul", "/a%c0%80b", "an overlong NUL")
+    bad("encoded-overlong-of-three", "/a%e0%80%afb", "an overlong slash of three bytes")
+    bad("encoded-overlong-of-four", "/a%f0%80%80%aeb", "an overlong dot of four bytes")
+    ok("encoded-not-quite-overlong", "/%C0%B1%E0%A4%A8%C2%80")
     ok("encoded-full-width-slash", "/a%ef%bc%8fb", "/a%EF%BC%8Fb")
     ok("encoded-next-line", "/%c2%85", "/%C2%85")
     ok("encoded-80", "/%80")
@@ -1046,6 +1064,17 @@ def config_file():
     ):
         bad("trusted-origin-" + name, {"trusted_origins": [value]}, ("trusted_origins", found(value)))
     bad("cross-origin-unknown", {"cross_origin": "off"}, ("cross_origin", '"off"', "standard", "strict"))
+    for name in ("Warifu-Level", "X-HTTP-Method-Override", "X-Forwarded-Proto", "Set-Cookie", "Range", "Host"):
+        bad("user-header-with-another-meaning-" + name.lower(), {"identity": {"user_header": name}}, ("identity.user_header", name))
+    bad("admin-host-with-the-scheme-port", {"admin_host": "admin.test:443"}, ("admin_host", "admin.test:443"))
+    bad("hosts-with-the-scheme-port", {"hosts": ["app.test:80"]}, ("hosts", "app.test:80"))
+    bad("hosts-ipv6-not-as-serialized", {"hosts": ["[0:0::1]"]}, ("hosts", "[0:0::1]"))
+    ok("hosts-ipv6", {"hosts": ["[::1]:8787"]}, {"/hosts": ["[::1]:8787"]})
+    bad("admin-host-among-hosts", {"hosts": ["app.test"], "admin_host": "app.test"}, ("admin_host", "app.test"))
+    bad("methods-empty", {"routes": [{"path": "/", "access": "public", "methods": []}]}, ("routes[0].methods", "[]"))
+    bad("login-of-the-gateway", {"login": "/_warifu/logout"}, ("login", "/_warifu/logout"))
+    bad("route-of-the-gateway", {"routes": [{"path": "/_warifu/*", "access": "public"}]}, ("routes[0].path", "/_warifu"))
+    bad("origin-of-dots", {"origin": "http://.."}, ("origin", ".."))
     bad("user-header-with-a-space", {"identity": {"user_header": "Remote User"}}, ("identity.user_header", '"Remote User"'))
     bad("user-header-with-a-colon", {"identity": {"user_header": "Remote-User:"}}, ("identity.user_header", '"Remote-User:"'))
     bad("user-header-empty", {"identity": {"user_header": ""}}, ("identity.user_header", '""'))

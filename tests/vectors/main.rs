@@ -55,7 +55,7 @@ fn cookies() {
         let found = match cookie::presented(&input(&case["header"]), text(&file["cookie_name"]), &ring) {
             Presented::None => json!({"none": true}),
             Presented::One(token) => json!({"session": key_of(&token)}),
-            Presented::Several => json!({"several": true}),
+            Presented::Several(_) => json!({"several": true}),
         };
         same(&expected, &found)
     });
