@@ -45,7 +45,7 @@ impl DurableObject for SessionObject {
 impl SessionObject {
     fn answer(&self, message: &str) -> ShardAnswer {
         #[cfg(feature = "test-panic")]
-        if let Some(answer) = self.memory.answer(message) {
+        if let Some(answer) = self.memory.answer(message, self.shard.sql()) {
             return answer;
         }
         match serde_json::from_str::<ShardCall>(message) {

@@ -4,9 +4,12 @@
 //! - `worker-panic`: the Worker panics
 //! - `object-panic`: the object that answers probes panics
 //! - `object-memory`: how many such calls this object has had in memory
+//! - `object-rollback`, `object-rollback-panic`: how many rows are left of a
+//!   transaction that fails, or panics, after it has written one
 //! - `store-calls`: how many messages this isolate has sent to objects
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;
 
@@ -16,6 +19,7 @@ use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::{OwnResponse, refusal};
 use crate::store::message::ShardAnswer;
+use crate::store::{Sql, SqlError};
 
 thread_local! {
     static STORE_CALLS: Cell<u32> = const { Cell::new(0) };
@@ -31,7 +35,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
     Some(match what {
         "worker-panic" => panic!("a secret that must not get out"),
         "store-calls" => OwnResponse::json(200, &json!({ "store_calls": STORE_CALLS.get() })),
-        "object-panic" | "object-memory" => {
+        "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             let answered = ports.sessions().raw_probe(what).await.and_then(|text| {
                 serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))
             });
@@ -50,7 +54,8 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
 pub struct ObjectMemory(Cell<u32>);
 
 impl ObjectMemory {
-    pub fn answer(&self, message: &str) -> Option<ShardAnswer> {
+    pub fn answer(&self, message: &str, sql: &impl Sql) -> Option<ShardAnswer> {
+        let tell = |number: u32| Some(ShardAnswer::Failed { reason: number.to_string() });
         match message {
             "object-panic" => {
                 self.0.set(self.0.get() + 1);
@@ -58,9 +63,25 @@ impl ObjectMemory {
             }
             "object-memory" => {
                 self.0.set(self.0.get() + 1);
-                Some(ShardAnswer::Failed { reason: self.0.get().to_string() })
+                tell(self.0.get())
             }
+            "object-rollback" | "object-rollback-panic" => tell(rows_left(sql, message == "object-rollback-panic")),
             _ => None,
         }
     }
+}
+
+/// Rows that a failed transaction leaves behind.
+fn rows_left(sql: &impl Sql, panics: bool) -> u32 {
+    let run = |statement| sql.run(statement, &[]).expect("a statement");
+    run("CREATE TABLE IF NOT EXISTS test_rollback (n INTEGER)");
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        sql.transaction(&mut || {
+            sql.run("INSERT INTO test_rollback VALUES (1)", &[])?;
+            assert!(!panics, "a secret that must not get out");
+            Err(SqlError("on purpose".to_owned()))
+        })
+    }));
+    assert!(!matches!(failed, Ok(Ok(()))), "it must not succeed");
+    run("SELECT count(*) FROM test_rollback")[0].integer(0).expect("a count")
 }

@@ -1,6 +1,8 @@
 // Bad input over raw sockets, past what client libraries normalise. Names are
 // those of the breaks in other gates that the cases repeat.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
 import { COOKIE, start } from "./support/gateway.mjs";
@@ -104,6 +106,52 @@ test("a Cookie header over the limit gets 431 on every route", async () => {
     assert.notEqual((await get(path, `Cookie: a=${"x".repeat(16_382)}\n`)).status, 431, path);
   }
 });
+
+test("an origin that relays headers cannot write the session cookie", async () => {
+  const origin = await lyingOrigin((response) => {
+    response.setHeader("Set-Cookie", [`${COOKIE}=evil; Path=/; Secure`, "theirs=1", `${COOKIE.toUpperCase()}=x`]);
+    response.end();
+  });
+  try {
+    const answer = await origin.gateway.fetch("/open");
+    assert.deepEqual(answer.headers.getSetCookie(), ["theirs=1"]);
+  } finally {
+    await origin.close();
+  }
+});
+
+test("a status that HTTP does not know is the origin's fault", async () => {
+  let status;
+  const origin = await lyingOrigin((response) => {
+    response.socket.end(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+  });
+  try {
+    for (status of [600, 999]) {
+      const answer = await origin.gateway.fetch("/open");
+      assert.equal(answer.status, 502, `${status}`);
+      assert.equal((await answer.json()).code, "origin_unreachable");
+    }
+  } finally {
+    await origin.close();
+  }
+});
+
+test("a GET with a body is the client's fault", async () => {
+  for (const method of ["GET", "HEAD"]) {
+    const answer = await gateway.raw(
+      `${method} /echo/x HTTP/1.1\nHost: app.test\nContent-Length: 5\nConnection: close\n\nhello`,
+    );
+    assert.equal(answer.status, 400, method);
+  }
+});
+
+async function lyingOrigin(answer) {
+  const server = createServer((request, response) => answer(response)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const gateway = await start({ origin, warifu: { routes: [{ path: "/open", access: "public" }] } });
+  return { gateway, close: () => gateway.close().then(() => server.close()) };
+}
 
 test("cross-origin requests that change something are refused", async () => {
   const { cookie } = await gateway.logIn();

@@ -21,7 +21,8 @@ async function panicAt(place) {
   assert.ok(!/secret|panic|\.rs/i.test(body), body);
 }
 
-const memory = async () => Number((await (await gateway.fetch("/_warifu/test/object-memory")).json()).memory);
+const ask = async (what) => Number((await (await gateway.fetch(`/_warifu/test/${what}`)).json()).memory);
+const memory = () => ask("object-memory");
 
 test("in the Worker", async () => {
   const { cookie } = await gateway.logIn();
@@ -39,6 +40,12 @@ test("in the object, which keeps its memory", async () => {
   assert.equal(await memory(), before + 3, "each call is counted in memory");
   assert.equal((await gateway.fetch("/_warifu/health")).status, 200);
   assert.equal((await gateway.fetch("/api/me", { headers: { cookie } })).status, 200);
+});
+
+test("a transaction that fails or panics leaves nothing behind", async () => {
+  assert.equal(await ask("object-rollback"), 0);
+  assert.equal(await ask("object-rollback-panic"), 0);
+  assert.equal((await gateway.fetch("/_warifu/health")).status, 200);
 });
 
 test("a browser gets a page", async () => {
