@@ -1,0 +1,87 @@
+// The configuration that `wrangler dev` runs with, derived from the project's own:
+// wrangler reads variables from its file only, and finds everything beside it, so a
+// changed port or another [vars.WARIFU] needs a file of its own, with absolute paths.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, relative } from 'node:path';
+
+import { Failure } from './failure.mjs';
+
+// What wrangler.toml says for development.
+const ORIGIN_DEFAULT = 'http://127.0.0.1:8790';
+const ADMIN_HOST_DEFAULT = 'localhost:8787';
+
+/**
+ * Writes the derived file. `override` is a file of which [vars.WARIFU] is taken, word
+ * for word. The exchange belongs to it only if some origin is the exchange's address.
+ */
+export async function deriveConfiguration({ root, ports, override }) {
+  const { parse } = await import('smol-toml'); // there only after the set-up
+  const own = parseFile(parse, 'wrangler.toml', readFileSync(join(root, 'wrangler.toml'), 'utf8'));
+  const warifu = override ? overriding(parse, override) : withPorts(own.vars.WARIFU, ports);
+
+  // One per port: several gateways at once do not meet here.
+  const directory = join(root, `.wrangler/dev/${ports.gateway}`);
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const derived = {
+    ...own,
+    main: absolute(root, own.main),
+    build: {
+      ...own.build,
+      // wrangler would answer a failed build with silence on its port and a page of its own innards.
+      command: `${own.build.command} || echo 'build: failed, so what was built before is still being served'`,
+      cwd: root,
+      // The one path that wrangler always takes as relative to its file.
+      watch_dir: relative(directory, absolute(root, own.build.watch_dir)),
+    },
+    vars: { ...own.vars, WARIFU: warifu },
+  };
+  if (own.assets?.directory) {
+    derived.assets = { ...own.assets, directory: absolute(root, own.assets.directory) };
+  }
+  const file = join(directory, 'wrangler.json');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(file, JSON.stringify(derived, null, 2));
+
+  const origins = [warifu, ...(Array.isArray(warifu.sites) ? warifu.sites : [])].map((site) => site?.origin);
+  return { file, withExchange: origins.some((origin) => isExchange(origin, ports.exchange)), origins };
+}
+
+function overriding(parse, { path, text }) {
+  const warifu = parseFile(parse, `CONFIG: ${path}`, text).vars?.WARIFU;
+  if (warifu === null || typeof warifu !== 'object' || Array.isArray(warifu)) {
+    throw new Failure(`CONFIG: ${path} has no table [vars.WARIFU], which is all that is taken from it`);
+  }
+  return warifu;
+}
+
+/** The ports of the day in place of the usual ones, where the file has the usual ones. */
+function withPorts(warifu, ports) {
+  const changed = { ...warifu };
+  if (warifu.origin === ORIGIN_DEFAULT) changed.origin = `http://127.0.0.1:${ports.exchange}`;
+  if (warifu.admin_host === ADMIN_HOST_DEFAULT) changed.admin_host = `localhost:${ports.gateway}`;
+  return changed;
+}
+
+function isExchange(origin, port) {
+  try {
+    const url = new URL(origin);
+    return url.protocol === 'http:' && ['127.0.0.1', 'localhost'].includes(url.hostname) && Number(url.port || 80) === port;
+  } catch {
+    return false; // no origin, or one that the gateway will complain about
+  }
+}
+
+function parseFile(parse, name, text) {
+  try {
+    return parse(text);
+  } catch (error) {
+    const where = error.line ? ` in line ${error.line}` : '';
+    const why = error.message.split('\n')[0].replace('Invalid TOML document: ', '');
+    throw new Failure(`${name} is no valid TOML${where}: ${why}`);
+  }
+}
+
+function absolute(root, path) {
+  return isAbsolute(path) ? path : join(root, path);
+}

@@ -1,0 +1,25 @@
+// What `make dev` says when both answer: where things are, and what to try first.
+
+import { join } from 'node:path';
+
+export function greeting({ root, ports, withExchange, origins }) {
+  const gateway = `http://127.0.0.1:${ports.gateway}`;
+  if (!withExchange) {
+    return `\ngateway   ${gateway}, before ${origins.filter(Boolean).join(' and ') || 'the same URL (no origin is given)'}\n`;
+  }
+  const jar = `'${join(root, '.warifu/cookies')}'`;
+  return `
+gateway   ${gateway}
+exchange  http://127.0.0.1:${ports.exchange}, the origin behind it
+accounts  alice and bob, password: correct horse battery staple
+
+To try, besides ${gateway}/account in a browser:
+
+log in, and keep the cookie
+  curl -i -c ${jar} -d username=alice -d 'password=correct horse battery staple' ${gateway}/login
+ask the origin who it thinks you are
+  curl -b ${jar} ${gateway}/api/me
+sign out; the jar keeps its copy of the cookie, which is worth nothing now
+  curl -b ${jar} -X POST ${gateway}/signout; curl -i -b ${jar} ${gateway}/api/me
+`;
+}
