@@ -6,7 +6,7 @@
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-setup: ## Install what is pinned: Rust toolchains, npm packages, cargo tools (7 min at first)
+setup: ## Install what is pinned: Rust toolchains, npm packages, cargo tools (8 min at first)
 	@scripts/setup test
 
 dev: ## Serve the gateway and the demonstration origin on this machine (PORT= ORIGIN_PORT= CONFIG=file.toml STATE=directory)
@@ -19,7 +19,7 @@ test: ## Check and test everything, as CI does
 	@scripts/test
 
 lint: ## Only the formatting and clippy
-	@scripts/test fmt clippy-native clippy-wasm
+	@scripts/test fmt clippy-native clippy-wasm clippy-wasm-test
 
 fmt: ## Format the Rust code
 	@cargo fmt --all

@@ -1,6 +1,6 @@
 // `make dev` as a person uses it: the real command, on free ports.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -45,7 +45,16 @@ function dev(env = {}) {
     process.kill(-child.pid, signal); // as a terminal does: to the whole group
     await ended;
   };
-  return { ready, ended, stop, output: () => output };
+  return { ready, ended, stop, pid: child.pid, output: () => output };
+}
+
+// The process below `ancestor` that was started as this.
+function descendant(ancestor, command) {
+  const listed = execFileSync("ps", ["-axo", "pid=,ppid=,args="], { encoding: "utf8" });
+  const processes = listed.split("\n").map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line)?.slice(1)).filter(Boolean);
+  const isBelow = (pid) => pid === ancestor || (pid > 1 && isBelow(Number(processes.find(([p]) => Number(p) === pid)?.[1] ?? 0)));
+  const [pid] = processes.find(([p, , args]) => args.includes(command) && isBelow(Number(p)));
+  return Number(pid);
 }
 
 const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
@@ -112,9 +121,7 @@ test("from the start to a log-in, and over a restart", async () => {
 test("if one of the two dies it says which, and ends the other", async () => {
   const running = dev();
   await running.ready;
-  // The process that listens on the origin's port, found by what it was started as.
-  const found = spawn("pkill", ["-KILL", "-f", "examples/exchange/server.mjs"]);
-  await once(found, "exit");
+  process.kill(descendant(running.pid, "exchange/server.mjs"), "SIGKILL");
   assert.notEqual(await running.ended, 0);
   assert.match(running.output(), /exchange/);
   for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
