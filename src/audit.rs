@@ -50,6 +50,10 @@ pub enum Event {
     OriginUnreachable {
         reason: String,
     },
+    /// Expired sessions could not be removed; it is tried again.
+    SweepFailed {
+        reason: String,
+    },
     /// A defect of our own; the panic itself stands in the log before it.
     Panicked {
         place: &'static str,

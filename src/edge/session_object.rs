@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::JsValue;
+use worker::{DurableObject, Env, Request, Response, ScheduledTime, State, durable_object};
 
 use crate::audit::Event;
 use crate::edge::ports::{PlatformClock, log};
@@ -10,10 +11,12 @@ use crate::edge::sql::ObjectSql;
 use crate::ports::Clock;
 use crate::store::message::{ShardAnswer, ShardCall};
 use crate::store::session_shard::SessionShard;
+use crate::time::UnixMillis;
 
 /// One shard of the sessions.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct SessionObject {
+    state: State,
     // A panic in the middle of an answer leaves nothing half done in memory:
     // the shard keeps only whether it has opened its database.
     shard: AssertUnwindSafe<SessionShard<ObjectSql>>,
@@ -25,6 +28,7 @@ impl DurableObject for SessionObject {
     fn new(state: State, _env: Env) -> Self {
         Self {
             shard: AssertUnwindSafe(SessionShard::new(ObjectSql::new(&state))),
+            state,
             #[cfg(feature = "test-panic")]
             memory: AssertUnwindSafe::default(),
         }
@@ -38,11 +42,35 @@ impl DurableObject for SessionObject {
             log(&Event::Panicked { place: "session object" });
             ShardAnswer::Panicked
         });
+        self.set_alarm().await;
         Response::ok(serde_json::to_string(&answer)?)
+    }
+
+    /// Never fails: a failure would make the platform try again six times and
+    /// then give up, where a new alarm goes on.
+    async fn alarm(&self) -> worker::Result<Response> {
+        let woken = catch_unwind(AssertUnwindSafe(|| self.shard.wake(PlatformClock.now())));
+        match woken {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log(&Event::SweepFailed { reason: error.0 }),
+            Err(_) => log(&Event::Panicked { place: "session object" }),
+        }
+        self.set_alarm().await;
+        Response::empty()
     }
 }
 
 impl SessionObject {
+    /// The write is issued before anything is awaited, so it commits with what
+    /// the shard has just written.
+    async fn set_alarm(&self) {
+        if let Some(at) = self.shard.take_alarm()
+            && let Err(error) = self.state.storage().set_alarm(scheduled(at)).await
+        {
+            log(&Event::SweepFailed { reason: error.to_string() });
+        }
+    }
+
     fn answer(&self, message: &str) -> ShardAnswer {
         #[cfg(feature = "test-panic")]
         if let Some(answer) = self.memory.answer(message, self.shard.sql()) {
@@ -53,4 +81,9 @@ impl SessionObject {
             Err(error) => ShardAnswer::Failed { reason: format!("a call that cannot be read: {error}") },
         }
     }
+}
+
+fn scheduled(at: UnixMillis) -> ScheduledTime {
+    #[allow(clippy::cast_precision_loss, reason = "a date is far below 2^53")]
+    ScheduledTime::new(js_sys::Date::new(&JsValue::from_f64(at.0 as f64)))
 }

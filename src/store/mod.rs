@@ -5,5 +5,6 @@ pub mod message;
 pub mod schema;
 pub mod session_shard;
 mod sql;
+mod sweep;
 
 pub use self::sql::{Row, Sql, SqlError, SqlValue};

@@ -6,7 +6,7 @@ use crate::config::MapRow;
 use crate::session::{Claims, Session, SessionId, Subject, idle_expiry};
 use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall, span};
 use crate::store::schema::{self, read_meta, write_meta};
-use crate::store::{Row, Sql, SqlError, SqlValue};
+use crate::store::{Row, Sql, SqlError, SqlValue, sweep};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
@@ -15,11 +15,13 @@ pub struct SessionShard<S> {
     sql: S,
     /// Whether the schema has been brought up to date in this object's life.
     is_open: Cell<bool>,
+    /// When the object wants to be woken; taken by [`SessionShard::take_alarm`].
+    alarm: Cell<Option<UnixMillis>>,
 }
 
 impl<S: Sql> SessionShard<S> {
     pub fn new(sql: S) -> Self {
-        Self { sql, is_open: Cell::new(false) }
+        Self { sql, is_open: Cell::new(false), alarm: Cell::new(None) }
     }
 
     /// The database itself.
@@ -34,16 +36,37 @@ impl<S: Sql> SessionShard<S> {
         self.try_answer(call, now).unwrap_or_else(|error| ShardAnswer::Failed { reason: error.0 })
     }
 
-    fn try_answer(&self, call: &ShardCall, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
-        let sql = &self.sql;
+    /// What the object's alarm does: removes sessions that have expired, a
+    /// batch at a time. Plans the next time also where it fails; the error is
+    /// for the log.
+    pub fn wake(&self, now: UnixMillis) -> Result<(), SqlError> {
+        let next = self.open().and_then(|()| sweep::run(&self.sql, now));
+        // The alarm that is ringing is gone: without a new one nobody comes back.
+        self.alarm.set(next.as_ref().map_or_else(|_| Some(now.plus(sweep::RETRY)), |next| *next));
+        next.map(|_| ())
+    }
+
+    /// The time for which an alarm is to be set now, in the same turn, so that
+    /// it is committed with what made it necessary.
+    pub fn take_alarm(&self) -> Option<UnixMillis> {
+        self.alarm.take()
+    }
+
+    fn open(&self) -> Result<(), SqlError> {
         if !self.is_open.get() {
-            schema::open(sql)?;
+            schema::open(&self.sql)?;
             self.is_open.set(true);
         }
+        Ok(())
+    }
+
+    fn try_answer(&self, call: &ShardCall, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
+        let sql = &self.sql;
+        self.open()?;
         match call {
             ShardCall::Probe => sql.run("SELECT count(*) FROM meta", &[]).map(|_| ShardAnswer::Alive),
             ShardCall::Check { key } => Ok(ShardAnswer::Session { session: live(sql, &key.0, now)?.map(Record::from) }),
-            ShardCall::Start(start) => begin(sql, start, now),
+            ShardCall::Start(start) => begin(sql, start, now, &self.alarm),
             ShardCall::End { key } => end(sql, &key.0),
             ShardCall::Renew { key, idle_ms } => renew(sql, &key.0, *idle_ms, now),
         }
@@ -65,7 +88,12 @@ fn find(sql: &impl Sql, key: &SessionKey) -> Result<Option<Session>, SqlError> {
     rows.first().map(session_of).transpose()
 }
 
-fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
+fn begin(
+    sql: &impl Sql,
+    start: &StartCall,
+    now: UnixMillis,
+    alarm: &Cell<Option<UnixMillis>>,
+) -> Result<ShardAnswer, SqlError> {
     if !remember_row(sql, start.row, start.shard)? {
         return Ok(ShardAnswer::WrongRow);
     }
@@ -82,8 +110,8 @@ fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnsw
         claims: start.claims.clone(),
     };
     let mut replaced = None;
+    let mut wake_at = None;
     sql.transaction(&mut || {
-        sweep(sql, now)?;
         replaced = match &start.presented {
             Some(Key(key)) => live_of_subject(sql, key, &session.subject, now)?,
             None => None,
@@ -91,8 +119,12 @@ fn begin(sql: &impl Sql, start: &StartCall, now: UnixMillis) -> Result<ShardAnsw
         if let Some(id) = replaced {
             delete(sql, id)?;
         }
+        wake_at = sweep::plan(sql, session.idle_expires, now)?;
         insert(sql, &session, &start.key.0)
     })?;
+    if wake_at.is_some() {
+        alarm.set(wake_at);
+    }
     Ok(ShardAnswer::Started { session: session.into(), replaced: replaced.map(Handle) })
 }
 
@@ -110,19 +142,6 @@ fn live_of_subject(
         &[key.as_bytes().as_slice().into(), subject.as_str().into(), now.into(), now.into()],
     )?;
     rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()
-}
-
-/// Removes a few of the sessions that have expired. Each start removes more
-/// than the one that it adds, so the dead never outnumber the living for long.
-fn sweep(sql: &impl Sql, now: UnixMillis) -> Result<(), SqlError> {
-    let expired = sql.run(
-        "SELECT id FROM sessions WHERE idle_expires <= ? ORDER BY idle_expires LIMIT ?",
-        &[now.into(), SWEPT_PER_START_MAX.into()],
-    )?;
-    for row in &expired {
-        delete(sql, SessionId::from_bytes(row.bytes(0)?))?;
-    }
-    Ok(())
 }
 
 fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
@@ -195,15 +214,12 @@ fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Result<(), Sql
     Ok(())
 }
 
-fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
+pub(super) fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
     let id: SqlValue = id.as_bytes().as_slice().into();
     sql.run("DELETE FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
     sql.run("DELETE FROM sessions WHERE id = ?", &[id])?;
     Ok(())
 }
-
-/// Expired sessions that a start removes at most, so that it stays short.
-const SWEPT_PER_START_MAX: u32 = 20;
 
 /// Reads a row; one that the types cannot hold is an error, not an absence.
 fn session_of(row: &Row) -> Result<Session, SqlError> {

@@ -150,22 +150,64 @@ fn a_row_that_cannot_be_read_can_be_ended_and_logged_in_over() {
 }
 
 #[test]
-fn an_expired_session_is_not_replaced_and_its_row_goes() {
+fn an_expired_session_is_not_replaced() {
     let shard = shard();
-    for number in 0..50 {
+    shard.answer(&start(1, "alice", None), NOW);
+    let later = NOW.plus(Duration::from_secs(34 * 60));
+    let ShardAnswer::Started { replaced, .. } = shard.answer(&start(2, "alice", Some(1)), later) else { panic!() };
+    assert!(replaced.is_none());
+}
+
+fn count(shard: &SessionShard<Sqlite>, table: &str) -> u32 {
+    let rows = shard.sql().run(&format!("SELECT count(*) FROM {table}"), &[]).expect("a count");
+    rows[0].integer(0).expect("a number")
+}
+
+#[test]
+fn expired_sessions_are_removed_in_batches_and_the_living_stay() {
+    let shard = shard();
+    let expiry = NOW.plus(Duration::from_secs(33 * 60));
+    shard.answer(&start(1, "alice", None), NOW);
+    assert_eq!(shard.take_alarm(), Some(expiry), "the first start plans a sweep");
+    for number in 2..=255 {
         shard.answer(&start(number, "alice", None), NOW);
     }
-    let later = NOW.plus(Duration::from_secs(34 * 60));
-    let ShardAnswer::Started { replaced, .. } = shard.answer(&start(100, "alice", Some(49)), later) else { panic!() };
-    assert!(replaced.is_none());
-    let count = |table| {
-        let rows = shard.sql().run(&format!("SELECT count(*) FROM {table}"), &[]).expect("a count");
-        rows[0].integer::<u32>(0).expect("a number")
-    };
-    assert_eq!((count("sessions"), count("secrets")), (31, 31), "20 at a time");
-    shard.answer(&start(101, "alice", None), later);
-    shard.answer(&start(102, "alice", None), later);
-    assert_eq!((count("sessions"), count("secrets")), (3, 3));
+    assert_eq!(shard.take_alarm(), None, "it is planned already");
+    // More than a batch of them.
+    for _ in 0..400 {
+        let copy = "INSERT INTO sessions SELECT randomblob(16), subject, level, auth_time, created, last_seen,
+                    idle_expires, absolute_expires, claims FROM sessions ORDER BY id LIMIT 1";
+        shard.sql().run(copy, &[]).expect("a copy");
+    }
+    let half = NOW.plus(Duration::from_secs(20 * 60));
+    shard.answer(&ShardCall::Renew { key: Key(key(7)), idle_ms: 1_800_000 }, half);
+    shard.wake(expiry).expect("swept");
+    assert_eq!(count(&shard, "sessions"), 155);
+    assert_eq!(shard.take_alarm(), Some(expiry.plus(Duration::from_secs(2))), "there are more");
+    shard.wake(expiry).expect("swept");
+    assert_eq!((count(&shard, "sessions"), count(&shard, "secrets")), (1, 1));
+    assert!(is_live(&shard, 7, expiry), "the one in use stays");
+    let last = half.plus(Duration::from_secs(33 * 60));
+    assert_eq!(shard.take_alarm(), Some(last));
+    shard.wake(last).expect("swept");
+    assert_eq!((count(&shard, "sessions"), shard.take_alarm()), (0, None), "an empty shard sleeps");
+    shard.answer(&start(9, "alice", None), last);
+    assert!(shard.take_alarm().is_some(), "until there is a session again");
+}
+
+#[test]
+fn a_sweep_that_fails_comes_back_and_a_lost_alarm_is_set_again() {
+    let shard = shard();
+    shard.answer(&start(1, "alice", None), NOW);
+    let expiry = shard.take_alarm().expect("planned");
+    shard.sql().fails_after.set(Some(1));
+    assert!(shard.wake(expiry).is_err());
+    shard.sql().fails_after.set(None);
+    assert_eq!(shard.take_alarm(), Some(expiry.plus(Duration::from_secs(2))));
+    assert_eq!(count(&shard, "sessions"), 1, "nothing half done");
+    let much_later = expiry.plus(Duration::from_secs(3_601));
+    shard.answer(&start(2, "alice", None), much_later);
+    assert!(shard.take_alarm().is_some(), "the alarm had been given up");
 }
 
 /// An older or newer version at the other end must not be misunderstood.
