@@ -107,10 +107,6 @@ fn attributes(cookie: &Cookie, partitioned: bool) -> String {
     format!("; Path=/; Secure; HttpOnly; SameSite={same_site}{partitioned}")
 }
 
-/// Browsers that know the prefix `__Host-Http-` accept such a cookie only from
-/// HTTP and never from script; the others treat it as `__Host-`.
-pub const NAME_DEFAULT: &str = "__Host-Http-warifu";
-
 /// A Cookie header longer than this gets 431.
 pub const COOKIE_HEADER_BYTES_MAX: usize = 16_384;
 

@@ -10,19 +10,10 @@ use crate::config::Config;
 use crate::cookie;
 use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
+use crate::ports::Outgoing;
 use crate::request::Request;
 use crate::session::Session;
 use crate::site::Site;
-
-/// What goes to the origin: the client's request at `url`, with its headers
-/// changed. Redirects are never followed.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    pub url: String,
-    pub edits: HeaderEdits,
-    /// Whether a cache shared by users may answer.
-    pub shared_cache: bool,
-}
 
 /// Composes the request to the origin.
 pub fn compose(site: &Site, request: &Request, path: &CanonicalPath, admitted: &Admitted) -> Outgoing {

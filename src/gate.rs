@@ -44,7 +44,7 @@ async fn pass<P: Ports>(
     body: BodyOf<P>,
 ) -> Result<Reply<AnswerOf<P>>, Failure> {
     let path = examine(site, request)?;
-    if control::is_ours(&path) {
+    if path.is_ours() {
         return control::answer(site, ports, request, &path, body).await.map(Reply::Own);
     }
     if is_admin_host(site, request) {

@@ -101,6 +101,17 @@ impl CanonicalPath {
         &self.decoded
     }
 
+    /// Whether the path is warifu's own and never the application's, whichever
+    /// way the application would read its parameters or its case.
+    pub fn is_ours(&self) -> bool {
+        let is_below = |decoded: &[u8]| {
+            decoded.split_at_checked(OUR_PREFIX.len()).is_some_and(|(start, rest)| {
+                start.eq_ignore_ascii_case(OUR_PREFIX) && (rest.is_empty() || rest.starts_with(b"/"))
+            })
+        };
+        is_below(&self.decoded) || self.without_parameters().is_some_and(|bare| is_below(&bare))
+    }
+
     /// The decoded path without path parameters (`/a;x=1/b` → `/a/b`), if it
     /// has any: some origins route by this form.
     pub fn without_parameters(&self) -> Option<Vec<u8>> {
@@ -198,6 +209,9 @@ fn is_unreserved(byte: u8) -> bool {
 fn is_path_character(byte: u8) -> bool {
     is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
 }
+
+/// Where warifu's own calls are.
+const OUR_PREFIX: &[u8] = b"/_warifu";
 
 /// The platform's own limit on a URL.
 const PATH_BYTES_MAX: usize = 16_384;

@@ -9,8 +9,7 @@ use core::time::Duration;
 use crate::audit::Event;
 use crate::config::MapRow;
 use crate::error::{OriginError, StoreError};
-use crate::forward::Outgoing;
-use crate::headers::HeaderBlock;
+use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::session::{Claims, Session, SessionId, Subject};
 use crate::time::UnixMillis;
 use crate::token::{Locator, SessionKey};
@@ -59,6 +58,16 @@ pub struct NewSession {
 pub struct Started {
     pub session: Session,
     pub replaced: Option<SessionId>,
+}
+
+/// What goes to the origin: the client's request at `url`, with its headers
+/// changed. Redirects are never followed.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub url: String,
+    pub edits: HeaderEdits,
+    /// Whether a cache shared by users may answer.
+    pub shared_cache: bool,
 }
 
 /// The application behind the gateway.

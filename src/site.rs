@@ -1,7 +1,9 @@
 //! One site, ready to serve: its configuration and its keys.
 
-use crate::config::{Config, Mistake, Secrets};
-use crate::token::KeyRing;
+use serde_json::Value;
+
+use crate::config::{Config, Mistake};
+use crate::token::{KEYS_FORM, KeyRing};
 
 /// What a request is served with; prepared once per isolate.
 #[derive(Debug)]
@@ -10,21 +12,39 @@ pub struct Site {
     pub ring: KeyRing,
 }
 
+/// The secrets beside the configuration, as the platform hands them over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Secrets<'a> {
+    /// `WARIFU_KEYS`: the token's MAC keys.
+    pub keys: Option<&'a str>,
+    /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies.
+    pub origin_keys: Option<&'a str>,
+}
+
 impl Site {
     /// Reads the `WARIFU` binding, a JSON text, and the secrets.
     ///
     /// # Errors
-    /// Every mistake that was found.
+    /// Every mistake that was found, in both.
     pub fn read(binding: &str, secrets: Secrets<'_>) -> Result<Self, Vec<Mistake>> {
-        let value = serde_json::from_str(binding).map_err(|error| {
-            let says = if binding.is_empty() {
-                "the binding is missing; set [vars.WARIFU]".to_owned()
-            } else {
-                format!("not JSON: {error}")
-            };
-            vec![Mistake { key: "WARIFU".to_owned(), says }]
-        })?;
-        let (config, ring) = Config::read(&value, secrets)?;
-        Ok(Self { config, ring })
+        let mistake = |key: &str, says: String| Mistake { key: key.to_owned(), says };
+        if binding.is_empty() {
+            return Err(vec![mistake("WARIFU", "the binding is missing; set [vars.WARIFU]".to_owned())]);
+        }
+        let value: Value =
+            serde_json::from_str(binding).map_err(|error| vec![mistake("WARIFU", format!("not JSON: {error}"))])?;
+        let (config, mut mistakes) = Config::read(&value, secrets.origin_keys.is_some());
+        let ring = match secrets.keys {
+            None => Err(vec![mistake("WARIFU_KEYS", format!("the secret is not set; {KEYS_FORM}"))]),
+            Some(text) => KeyRing::read(text, &config.site),
+        };
+        match ring {
+            Ok(ring) if mistakes.is_empty() => Ok(Self { config, ring }),
+            Ok(_) => Err(mistakes),
+            Err(found) => {
+                mistakes.extend(found);
+                Err(mistakes)
+            }
+        }
     }
 }

@@ -143,13 +143,10 @@ impl KeyRing {
         }
         let mistake = |key: String, says: &str| Mistake { key, says: says.to_owned() };
         // The parser's own message could quote a part of a key.
-        let entries: Vec<Entry> = serde_json::from_str(text)
-            .map_err(|_| vec![mistake("WARIFU_KEYS".to_owned(), crate::config::KEYS_FORM)])?;
+        let entries: Vec<Entry> =
+            serde_json::from_str(text).map_err(|_| vec![mistake("WARIFU_KEYS".to_owned(), KEYS_FORM)])?;
         if entries.is_empty() {
-            return Err(vec![mistake(
-                "WARIFU_KEYS".to_owned(),
-                &format!("found an empty list; {}", crate::config::KEYS_FORM),
-            )]);
+            return Err(vec![mistake("WARIFU_KEYS".to_owned(), &format!("found an empty list; {KEYS_FORM}"))]);
         }
         let mut mistakes = Vec::new();
         let mut keys: Vec<MacKey> = Vec::with_capacity(entries.len());
@@ -241,6 +238,10 @@ fn is_weak(key: &[u8; KEY_BYTES]) -> bool {
     bytes.zeroize();
     different < 16
 }
+
+/// What `WARIFU_KEYS` has to look like.
+pub const KEYS_FORM: &str = "it must be a JSON list, newest first: \
+     [{\"kid\":1,\"key\":\"<base64url of 32 random bytes>\"}]";
 
 const MAC_LABEL: &[u8] = b"warifu/1 token";
 const VERSION: u8 = 1;

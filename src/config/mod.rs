@@ -19,7 +19,6 @@ use self::reader::{Mistakes, Table};
 pub use self::routes::{Access, Route};
 pub use self::values::{CrossOrigin, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name};
 use crate::time::{millis, show_span};
-use crate::token::KeyRing;
 
 /// One site's configuration, valid as a whole.
 #[derive(Debug)]
@@ -61,42 +60,21 @@ pub struct Cookie {
     pub persistent: bool,
 }
 
-/// The secrets beside the configuration, as the platform hands them over.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Secrets<'a> {
-    /// `WARIFU_KEYS`: the token's MAC keys.
-    pub keys: Option<&'a str>,
-    /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies.
-    pub origin_keys: Option<&'a str>,
-}
-
 impl Config {
-    /// Reads the `WARIFU` binding (a JSON object) and the secrets.
+    /// Reads the `WARIFU` binding. `has_origin_keys` says whether there are keys
+    /// to sign forwarded requests with, which changes a default.
     ///
-    /// # Errors
-    /// Every mistake that was found, each with its key.
-    pub fn read(binding: &Value, secrets: Secrets<'_>) -> Result<(Self, KeyRing), Vec<Mistake>> {
+    /// Returns it as far as it can be read, and every mistake that was found,
+    /// each with its key. With a mistake, nothing may be served.
+    pub fn read(binding: &Value, has_origin_keys: bool) -> (Self, Vec<Mistake>) {
         let mistakes = Mistakes::default();
         let empty = Map::new();
         let entries = binding.as_object().unwrap_or_else(|| {
-            mistakes.add("WARIFU", "the binding is missing or no table; set [vars.WARIFU] in wrangler.toml");
+            mistakes.add("WARIFU", "the binding is no table; set [vars.WARIFU] in wrangler.toml");
             &empty
         });
-        let config = read_site(Table::root(entries, &mistakes), secrets);
-        let ring = match secrets.keys {
-            None => {
-                mistakes.add("WARIFU_KEYS", format!("the secret is not set; {KEYS_FORM}"));
-                None
-            }
-            Some(text) => KeyRing::read(text, &config.site)
-                .map_err(|found| found.into_iter().for_each(|m| mistakes.add(m.key, m.says)))
-                .ok(),
-        };
-        let found = mistakes.into_vec();
-        match ring {
-            Some(ring) if found.is_empty() => Ok((config, ring)),
-            _ => Err(found),
-        }
+        let config = read_site(Table::root(entries, &mistakes), has_origin_keys);
+        (config, mistakes.into_vec())
     }
 
     /// The row of the shard map that takes new sessions.
@@ -105,7 +83,7 @@ impl Config {
     }
 }
 
-fn read_site(root: Table<'_>, secrets: Secrets<'_>) -> Config {
+fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     let site = values::site(&root);
     let idle_timeout = root.span("idle_timeout", Duration::from_mins(30));
     let absolute_timeout = root.span("absolute_timeout", Duration::from_hours(12));
@@ -142,7 +120,7 @@ fn read_site(root: Table<'_>, secrets: Secrets<'_>) -> Config {
             CrossOrigin::Standard,
         ),
         case_insensitive: root.flag("case_insensitive", false),
-        user_header: values::identity(&root, secrets.origin_keys.is_some()),
+        user_header: values::identity(&root, has_origin_keys),
         bound,
     };
     if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
@@ -178,7 +156,3 @@ fn refuse_not_built(root: &Table<'_>) {
     let sites = root.tables("sites");
     root.not_built("sites", sites.is_some_and(|sites| !sites.is_empty()), "");
 }
-
-/// What `WARIFU_KEYS` has to look like.
-pub(crate) const KEYS_FORM: &str = "it must be a JSON list, newest first: \
-     [{\"kid\":1,\"key\":\"<base64url of 32 random bytes>\"}]";

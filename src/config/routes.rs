@@ -59,7 +59,7 @@ fn route(table: Table<'_>) -> Route {
             ),
         );
     }
-    if parsed.is_some_and(|parsed| crate::control::is_ours(&parsed)) {
+    if parsed.is_some_and(|parsed| parsed.is_ours()) {
         table.wrong("path", format!("found {found:?}; /_warifu is the gateway's own and has no routes"));
     }
     let methods = table.texts("methods");

@@ -145,7 +145,7 @@ pub(super) fn login(root: &Table<'_>) -> String {
     let path = login.split('?').next().unwrap_or_default();
     let canonical = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| parsed.as_str() == path);
     let query_is_plain = login.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    let ours = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| crate::control::is_ours(&parsed));
+    let ours = crate::path::CanonicalPath::parse(path).is_ok_and(|parsed| parsed.is_ours());
     if !canonical || !query_is_plain || ours {
         root.wrong(
             "login",
@@ -188,7 +188,7 @@ pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
 
 pub(super) fn cookie(root: &Table<'_>) -> Cookie {
     let table = root.table("cookie");
-    let name = table.text("name").unwrap_or(crate::cookie::NAME_DEFAULT);
+    let name = table.text("name").unwrap_or(COOKIE_NAME_DEFAULT);
     let is_token = name.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b));
     if !name.starts_with("__Host-") || name.len() > COOKIE_NAME_BYTES_MAX || !is_token {
         table.wrong("name", format!("found {name:?}; it must begin with \"__Host-\", so that no other host can set it, and be an RFC 6265 token of at most {COOKIE_NAME_BYTES_MAX} bytes"));
@@ -297,5 +297,9 @@ const RESERVED_FAMILIES: [&str; 12] = [
 ];
 
 const SITE_CHARS_MAX: usize = 64;
+/// Browsers that know the prefix `__Host-Http-` accept such a cookie only from
+/// HTTP and never from script; the others treat it as `__Host-`.
+const COOKIE_NAME_DEFAULT: &str = "__Host-Http-warifu";
+
 const COOKIE_NAME_BYTES_MAX: usize = 64;
 const SHARDS_MAX: u64 = 65_536;

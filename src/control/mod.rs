@@ -10,17 +10,6 @@ use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::site::Site;
 
-/// Whether a path is warifu's own and never the application's, whichever way
-/// the application would read its parameters or its case.
-pub fn is_ours(path: &CanonicalPath) -> bool {
-    let is_below = |decoded: &[u8]| {
-        decoded.split_at_checked(PREFIX.len()).is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(PREFIX) && (rest.is_empty() || rest.starts_with(b"/"))
-        })
-    };
-    is_below(path.decoded()) || path.without_parameters().is_some_and(|bare| is_below(&bare))
-}
-
 /// Answers a call.
 ///
 /// # Errors
@@ -41,5 +30,3 @@ pub async fn answer<P: Ports>(
         _ => Err(Failure::NotFound),
     }
 }
-
-const PREFIX: &[u8] = b"/_warifu";

@@ -10,15 +10,16 @@ use web_sys::Response;
 use worker::{Context, Env, event};
 
 use crate::audit::Event;
-use crate::config::{Mistake, Secrets};
+use crate::config::Mistake;
 use crate::edge::glue;
-use crate::edge::ports::{ClientBody, RequestPorts, log};
+use crate::edge::log::log;
+use crate::edge::ports::{ClientBody, RequestPorts};
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
-use crate::site::Site;
+use crate::site::{Secrets, Site};
 
 thread_local! {
     /// Prepared at the isolate's first request; the bindings never change under it.

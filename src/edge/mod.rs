@@ -6,6 +6,7 @@
 
 mod fetch;
 mod glue;
+mod log;
 mod ports;
 mod session_object;
 mod sessions;

@@ -7,10 +7,11 @@ use worker::{Context, Env};
 use crate::audit::Event;
 use crate::config::Config;
 use crate::edge::glue;
+use crate::edge::log::log;
 use crate::edge::sessions::SessionObjects;
 use crate::error::OriginError;
-use crate::forward::Outgoing;
 use crate::headers::HeaderBlock;
+use crate::ports::Outgoing;
 use crate::ports::{Answer, Body, BodyError, Clock, Origin, Ports, Random};
 use crate::time::UnixMillis;
 
@@ -48,11 +49,6 @@ impl Ports for RequestPorts {
     fn tell(&self, event: Event) {
         log(&event);
     }
-}
-
-/// Workers Logs takes one JSON object a line.
-pub fn log(event: &Event) {
-    worker::console_log!("{}", event.to_line());
 }
 
 /// The incoming request, for its body.

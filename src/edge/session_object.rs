@@ -6,7 +6,8 @@ use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, ScheduledTime, State, durable_object};
 
 use crate::audit::Event;
-use crate::edge::ports::{PlatformClock, log};
+use crate::edge::log::log;
+use crate::edge::ports::PlatformClock;
 use crate::edge::sql::ObjectSql;
 use crate::ports::Clock;
 use crate::store::message::{ShardAnswer, ShardCall};

@@ -9,7 +9,7 @@ use worker::{Context, Env};
 use crate::audit::Event;
 use crate::config::{MapRow, region_name};
 use crate::edge::glue;
-use crate::edge::ports::log;
+use crate::edge::log::log;
 use crate::error::StoreError;
 use crate::ports::{NewSession, Sessions, Started};
 use crate::session::{Session, SessionId};
@@ -69,7 +69,7 @@ impl Inner {
 
     async fn ask(&self, name: &str, hint: Option<&str>, message: &str) -> Result<String, StoreError> {
         #[cfg(feature = "test-panic")]
-        crate::edge::test_panic::count_store_call();
+        STORE_CALLS.set(STORE_CALLS.get() + 1);
         let namespace = self
             .namespace
             .as_ref()
@@ -139,6 +139,17 @@ impl Sessions for SessionObjects {
 fn unexpected<T>(answer: &ShardAnswer) -> Result<T, StoreError> {
     let kind = serde_json::to_value(answer).ok().and_then(|value| value["is"].as_str().map(str::to_owned));
     Err(StoreError::Unreachable(format!("an answer of another kind: {kind:?}")))
+}
+
+#[cfg(feature = "test-panic")]
+thread_local! {
+    static STORE_CALLS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How many messages this isolate has sent to objects.
+#[cfg(feature = "test-panic")]
+pub fn store_calls() -> u32 {
+    STORE_CALLS.get()
 }
 
 const BINDING: &str = "SESSIONS";

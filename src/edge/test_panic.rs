@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::json;
 
 use crate::edge::ports::RequestPorts;
+use crate::edge::sessions::store_calls;
 use crate::error::{Failure, StoreError};
 use crate::ports::Ports;
 use crate::request::Request;
@@ -21,20 +22,12 @@ use crate::response::{OwnResponse, refusal};
 use crate::store::message::ShardAnswer;
 use crate::store::{Sql, SqlError};
 
-thread_local! {
-    static STORE_CALLS: Cell<u32> = const { Cell::new(0) };
-}
-
-pub fn count_store_call() {
-    STORE_CALLS.set(STORE_CALLS.get() + 1);
-}
-
 /// Answers a call for tests; `None` for any other request.
 pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnResponse> {
     let what = request.raw_path.strip_prefix("/_warifu/test/")?;
     Some(match what {
         "worker-panic" => panic!("a secret that must not get out"),
-        "store-calls" => OwnResponse::json(200, &json!({ "store_calls": STORE_CALLS.get() })),
+        "store-calls" => OwnResponse::json(200, &json!({ "store_calls": store_calls() })),
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             let answered = ports.sessions().raw_probe(what).await.and_then(|text| {
                 serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))

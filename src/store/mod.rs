@@ -2,6 +2,7 @@
 //! and in native tests.
 
 pub mod message;
+mod rows;
 pub mod schema;
 pub mod session_shard;
 mod sql;

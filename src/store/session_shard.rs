@@ -3,10 +3,10 @@
 use core::cell::Cell;
 
 use crate::config::MapRow;
-use crate::session::{Claims, Session, SessionId, Subject, idle_expiry};
+use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall, span};
 use crate::store::schema::{self, read_meta, write_meta};
-use crate::store::{Row, Sql, SqlError, SqlValue, sweep};
+use crate::store::{Sql, SqlError, rows, sweep};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
@@ -75,17 +75,7 @@ impl<S: Sql> SessionShard<S> {
 
 /// The session under a key, if it lives.
 fn live(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<Option<Session>, SqlError> {
-    Ok(find(sql, key)?.filter(|session| session.is_live(now)))
-}
-
-fn find(sql: &impl Sql, key: &SessionKey) -> Result<Option<Session>, SqlError> {
-    let rows = sql.run(
-        "SELECT s.id, s.subject, s.level, s.auth_time, s.created, s.last_seen,
-                s.idle_expires, s.absolute_expires, s.claims
-         FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?",
-        &[key.as_bytes().as_slice().into()],
-    )?;
-    rows.first().map(session_of).transpose()
+    Ok(rows::find(sql, key)?.filter(|session| session.is_live(now)))
 }
 
 fn begin(
@@ -113,35 +103,19 @@ fn begin(
     let mut wake_at = None;
     sql.transaction(&mut || {
         replaced = match &start.presented {
-            Some(Key(key)) => live_of_subject(sql, key, &session.subject, now)?,
+            Some(Key(key)) => rows::live_of_subject(sql, key, &session.subject, now)?,
             None => None,
         };
         if let Some(id) = replaced {
-            delete(sql, id)?;
+            rows::delete(sql, id)?;
         }
         wake_at = sweep::plan(sql, session.idle_expires, now)?;
-        insert(sql, &session, &start.key.0)
+        rows::insert(sql, &session, &start.key.0)
     })?;
     if wake_at.is_some() {
         alarm.set(wake_at);
     }
     Ok(ShardAnswer::Started { session: session.into(), replaced: replaced.map(Handle) })
-}
-
-/// The live session under a key if it is this subject's. Reads no more of the
-/// row than that, so that a row which cannot be read keeps nobody from logging in.
-fn live_of_subject(
-    sql: &impl Sql,
-    key: &SessionKey,
-    subject: &Subject,
-    now: UnixMillis,
-) -> Result<Option<SessionId>, SqlError> {
-    let rows = sql.run(
-        "SELECT s.id FROM secrets k JOIN sessions s ON s.id = k.session
-         WHERE k.key = ? AND s.subject = ? AND s.idle_expires > ? AND s.absolute_expires > ?",
-        &[key.as_bytes().as_slice().into(), subject.as_str().into(), now.into(), now.into()],
-    )?;
-    rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()
 }
 
 fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
@@ -150,7 +124,7 @@ fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
         // The rest of the row is not read: what cannot be read can be ended.
         let rows = sql.run("SELECT session FROM secrets WHERE key = ?", &[key.as_bytes().as_slice().into()])?;
         ended = rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()?;
-        ended.map_or(Ok(()), |id| delete(sql, id))
+        ended.map_or(Ok(()), |id| rows::delete(sql, id))
     })?;
     Ok(ShardAnswer::Ended { session: ended.map(Handle) })
 }
@@ -190,52 +164,4 @@ fn remember_row(sql: &impl Sql, row: MapRow, shard: u16) -> Result<bool, SqlErro
         Ok(())
     })?;
     Ok(fits)
-}
-
-fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Result<(), SqlError> {
-    let id = session.id.as_bytes().as_slice();
-    sql.run(
-        "INSERT INTO sessions (id, subject, level, auth_time, created, last_seen,
-                               idle_expires, absolute_expires, claims)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        &[
-            id.into(),
-            session.subject.as_str().into(),
-            session.level.into(),
-            session.auth_time.into(),
-            session.created.into(),
-            session.last_seen.into(),
-            session.idle_expires.into(),
-            session.absolute_expires.into(),
-            session.claims.as_ref().map_or(SqlValue::Null, |claims| claims.as_str().into()),
-        ],
-    )?;
-    sql.run("INSERT INTO secrets (key, session) VALUES (?, ?)", &[key.as_bytes().as_slice().into(), id.into()])?;
-    Ok(())
-}
-
-pub(super) fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
-    let id: SqlValue = id.as_bytes().as_slice().into();
-    sql.run("DELETE FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
-    sql.run("DELETE FROM sessions WHERE id = ?", &[id])?;
-    Ok(())
-}
-
-/// Reads a row; one that the types cannot hold is an error, not an absence.
-fn session_of(row: &Row) -> Result<Session, SqlError> {
-    let claims = row
-        .optional_text(8)?
-        .map(|text| Claims::parse(text).ok_or_else(|| SqlError("the claims are malformed".to_owned())))
-        .transpose()?;
-    Ok(Session {
-        id: SessionId::from_bytes(row.bytes(0)?),
-        subject: Subject::parse(row.text(1)?).ok_or_else(|| SqlError("the subject is malformed".to_owned()))?,
-        level: row.integer(2)?,
-        auth_time: UnixMillis(row.integer(3)?),
-        created: UnixMillis(row.integer(4)?),
-        last_seen: UnixMillis(row.integer(5)?),
-        idle_expires: UnixMillis(row.integer(6)?),
-        absolute_expires: UnixMillis(row.integer(7)?),
-        claims,
-    })
 }

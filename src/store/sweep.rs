@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use crate::session::SessionId;
+use crate::store::rows::delete;
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::session_shard::delete;
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
 

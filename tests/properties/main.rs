@@ -2,10 +2,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use proptest::prelude::*;
-use warifu::config::Secrets;
 use warifu::cookie::{Presented, presented, without_session};
 use warifu::path::CanonicalPath;
-use warifu::site::Site;
+use warifu::site::{Secrets, Site};
 use warifu::time::{parse_span, show_span};
 use warifu::token::{KeyRing, Locator, Secret};
 

@@ -8,10 +8,9 @@ pub mod world;
 
 pub use world::World;
 
-use warifu::config::Secrets;
 use warifu::headers::HeaderBlock;
 use warifu::request::Request;
-use warifu::site::Site;
+use warifu::site::{Secrets, Site};
 
 pub const KEYS: &str = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warifu::command::{self, Command, CommandRefusal};
-use warifu::config::{Access, Config, Mistake, SameSite, Secrets, region_name};
+use warifu::config::{Access, Config, Mistake, SameSite, region_name};
 use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
-use warifu::site::Site;
+use warifu::site::{Secrets, Site};
 use warifu::time::millis;
 use warifu::token::{KeyRing, Locator, Secret, Token};
 #[cfg(target_arch = "wasm32")]
