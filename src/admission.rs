@@ -120,10 +120,11 @@ pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &Can
 
 /// Writes down why the store gave no answer; the client is not told.
 pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
-    let reason = match error {
-        StoreError::Unreachable(reason) => reason.clone(),
-        StoreError::WrongRow => "the shard belongs to another row of the map: a row was changed".to_owned(),
-        StoreError::Defect => "the session object panicked".to_owned(),
-    };
-    ports.tell(Event::StoreUnavailable { reason });
+    ports.tell(match error {
+        StoreError::Unreachable(reason) => Event::StoreUnavailable { reason: reason.clone() },
+        StoreError::WrongRow => Event::Misconfigured {
+            mistakes: vec!["map: the shard belongs to another row: rows are added, never changed".to_owned()],
+        },
+        StoreError::Defect => Event::Panicked { place: "session object" },
+    });
 }

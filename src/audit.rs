@@ -40,6 +40,10 @@ pub enum Event {
     CookieRefused {
         path: String,
     },
+    /// The login page itself wants a session, so nobody can log in.
+    LoginNeedsSession {
+        path: String,
+    },
     CrossOriginRefused {
         path: String,
         origin: String,

@@ -72,7 +72,7 @@ pub fn parse(header: &str) -> Result<Command, CommandRefusal> {
             "update" => Err(CommandRefusal::NotBuilt("do=update")),
             "end-others" => Err(CommandRefusal::NotBuilt("do=end-others")),
             "end-all" => Err(CommandRefusal::NotBuilt("do=end-all")),
-            _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, rotate, update, end, end-others, end-all")),
+            _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, end")),
         },
         Some(_) => Err(CommandRefusal::Malformed("do must be a Token: do=start")),
         None => Err(CommandRefusal::Malformed("do is missing: do=start, sub=\"42\"")),
@@ -109,9 +109,7 @@ fn parse_start(members: &[(&str, BareItemFromInput<'_>)]) -> Result<Start, Comma
             ("end-others", _) => return Err(CommandRefusal::NotBuilt("end-others")),
             ("nonce", _) => return Err(CommandRefusal::NotBuilt("nonce")),
             _ => {
-                return Err(CommandRefusal::Malformed(
-                    "unknown member; do=start takes sub, level, ttl, claims, end-others",
-                ));
+                return Err(CommandRefusal::Malformed("unknown member; do=start takes sub, level, ttl, claims"));
             }
         }
     }

@@ -11,6 +11,8 @@ pub enum Failure {
     HeadersTooLarge,
     /// A host that this gateway does not serve.
     Misdirected,
+    /// The application was asked for on the operators' own host.
+    AdminHost,
     CrossOrigin,
     /// No, unknown, killed or expired session where one is needed.
     NoSession,
@@ -62,7 +64,7 @@ impl Failure {
             Self::NotFound => (404, "not_found", "There is nothing here", Client),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "This method is not allowed here", Client),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
-            Self::Misdirected => (421, "misdirected", "This host is not served here", Client),
+            Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
             Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
             Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
@@ -79,6 +81,7 @@ impl Failure {
         match self {
             Self::BadRequest(text) | Self::NotYet(text) => Some(text),
             Self::BadCommand(text) => Some(text),
+            Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
             Self::HeadersTooLarge => Some("at most 16384 bytes are accepted"),
             _ => None,
         }

@@ -33,7 +33,12 @@ pub enum Reply<A> {
 pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: BodyOf<P>) -> Reply<AnswerOf<P>> {
     match pass(site, ports, request, body).await {
         Ok(reply) => reply,
-        Err(failure) => Reply::Own(response::refusal(Some(site), request, &failure)),
+        Err(failure) => {
+            if failure == Failure::NoSession && response::is_login_page(site, request) {
+                ports.tell(Event::LoginNeedsSession { path: site.config.login.clone() });
+            }
+            Reply::Own(response::refusal(Some(site), request, &failure))
+        }
     }
 }
 
@@ -48,7 +53,7 @@ async fn pass<P: Ports>(
         return control::answer(site, ports, request, &path, body).await.map(Reply::Own);
     }
     if is_admin_host(site, request) {
-        return Err(Failure::Misdirected);
+        return Err(Failure::AdminHost);
     }
     let admitted = admission::admit(site, ports, request, &path).await?;
     let outgoing = forward::compose(site, request, &path, &admitted);
@@ -59,7 +64,7 @@ async fn pass<P: Ports>(
         }
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
-    let edits = answer::obey(site, ports, request, &path, &admitted, &answer.headers()).await?;
+    let edits = answer::obey(site, ports, request, &path, &admitted, answer.headers()).await?;
     Ok(Reply::Forwarded { answer, edits })
 }
 

@@ -1,10 +1,19 @@
 //! Header fields as they cross from the platform: all at once, as one text.
 
+use core::fmt;
+
 /// Header fields in a block of lines `name: value`, names in lower case.
 /// Field values cannot hold a line break (RFC 9110, section 5.5), so the form
 /// is unambiguous, and one string crosses from JavaScript instead of many.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct HeaderBlock(String);
+
+/// Names only: values hold cookies and credentials.
+impl fmt::Debug for HeaderBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl HeaderBlock {
     pub fn new(text: String) -> Self {
@@ -36,18 +45,26 @@ impl HeaderBlock {
 }
 
 /// Changes to a set of header fields, applied in the order remove, set, append.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct HeaderEdits {
     pub remove: Vec<String>,
     pub set: Vec<(String, String)>,
     pub append: Vec<(String, String)>,
 }
 
-impl HeaderEdits {
-    pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
+/// Names only, as for [`HeaderBlock`].
+impl fmt::Debug for HeaderEdits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        f.debug_struct("HeaderEdits")
+            .field("remove", &self.remove)
+            .field("set", &names(&self.set))
+            .field("append", &names(&self.append))
+            .finish()
     }
+}
 
+impl HeaderEdits {
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
     }

@@ -2,32 +2,32 @@
 //! cookie; every request is checked against the session object and only then
 //! forwarded, with the user's identity, to an origin that already exists.
 //!
-//! The modules stand in the order in which a request meets them.
+//! The modules stand in the order in which a request meets them, then what they
+//! all rest on.
 #![forbid(unsafe_code)]
 
 pub mod gate;
 
-pub mod admission;
-pub mod answer;
-pub mod command;
-pub mod cookie;
-pub mod forward;
+pub mod request;
 pub mod headers;
 pub mod path;
-pub mod policy;
-pub mod request;
-pub mod response;
-pub mod session;
-pub mod token;
-
 pub mod control;
+pub mod policy;
+pub mod cookie;
+pub mod token;
+pub mod admission;
+pub mod session;
 pub mod store;
+pub mod forward;
+pub mod command;
+pub mod answer;
+pub mod response;
 
-pub mod audit;
-pub mod config;
-pub mod error;
-pub mod ports;
 pub mod site;
+pub mod config;
+pub mod ports;
+pub mod audit;
+pub mod error;
 pub mod time;
 
 #[cfg(target_arch = "wasm32")]

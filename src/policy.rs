@@ -1,4 +1,4 @@
-//! The routes, compiled, and the cross-origin rule.
+//! What the routes demand, and the cross-origin rule.
 
 use crate::config::{Access, Config, CrossOrigin, Route};
 use crate::path::CanonicalPath;

@@ -96,7 +96,7 @@ pub enum BodyError {
 
 /// An origin's answer; its body stays a stream.
 pub trait Answer {
-    fn headers(&self) -> HeaderBlock;
+    fn headers(&self) -> &HeaderBlock;
 }
 
 /// The wall clock of this machine.

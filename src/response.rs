@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::site::Site;
 
 /// An answer of warifu's own.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct OwnResponse {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -87,11 +87,11 @@ fn head(failure: &Failure) -> OwnResponse {
 /// origin. `None` where the login page itself asks for a session: sending the
 /// browser there again would never end.
 fn to_login(site: &Site, request: &Request) -> Option<String> {
-    let path = CanonicalPath::parse(&request.raw_path).ok()?;
-    let login = &site.config.login;
-    if login.split('?').next() == Some(path.as_str()) {
+    if is_login_page(site, request) {
         return None;
     }
+    let path = CanonicalPath::parse(&request.raw_path).ok()?;
+    let login = &site.config.login;
     let here = match &request.query {
         Some(query) => format!("{}?{query}", path.as_str()),
         None => path.as_str().to_owned(),
@@ -102,6 +102,13 @@ fn to_login(site: &Site, request: &Request) -> Option<String> {
     }
     let joint = if login.contains('?') { '&' } else { '?' };
     Some(format!("{login}{joint}return_to={}", utf8_percent_encode(&here, IN_QUERY_VALUE)))
+}
+
+/// Whether the request is for the login page. If that needs a session, nobody
+/// can log in: its route is missing.
+pub fn is_login_page(site: &Site, request: &Request) -> bool {
+    let path = CanonicalPath::parse(&request.raw_path);
+    path.is_ok_and(|path| site.config.login.split('?').next() == Some(path.as_str()))
 }
 
 /// A path and query of this origin to send a browser back to, or `None`.

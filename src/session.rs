@@ -57,7 +57,7 @@ impl Subject {
         use sha2::{Digest, Sha256};
         let hash: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
         let number = hash[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        u16::try_from(number % u64::from(shards.clamp(1, 65_536))).unwrap_or(0)
+        u16::try_from(number % u64::from(shards.clamp(1, 65_536))).expect("below 65,536")
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Site {
 }
 
 /// The secrets beside the configuration, as the platform hands them over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Secrets<'a> {
     /// `WARIFU_KEYS`: the token's MAC keys.
     pub keys: Option<&'a str>,

@@ -170,7 +170,7 @@ impl KeyRing {
             if is_weak(&bytes) {
                 mistakes.push(mistake(
                     format!("{at}.key"),
-                    "it is weak: its bytes are not random; make one with `openssl rand 32 | basenc --base64url`",
+                    "it is weak: its bytes are not random; make one with `openssl rand -base64 32 | tr '+/' '-_' | tr -d =`",
                 ));
             }
             if seen.iter().any(|earlier| **earlier == *bytes) {

@@ -44,7 +44,8 @@ export async function deriveConfiguration({ root, ports, override }) {
   writeFileSync(file, JSON.stringify(derived, null, 2));
 
   const origins = [warifu, ...(Array.isArray(warifu.sites) ? warifu.sites : [])].map((site) => site?.origin);
-  return { file, withExchange: origins.some((origin) => isExchange(origin, ports.exchange)), origins };
+  for (const origin of origins) refuseLoop(origin, ports.gateway);
+  return { file, withExchange: origins.some((origin) => isHere(origin, ports.exchange)), origins };
 }
 
 function overriding(parse, { path, text }) {
@@ -63,12 +64,23 @@ function withPorts(warifu, ports) {
   return changed;
 }
 
-function isExchange(origin, port) {
+/** A gateway that is its own origin asks itself until the memory is full. */
+function refuseLoop(origin, port) {
+  if (origin === undefined) {
+    throw new Failure('origin is not set in [vars.WARIFU]: on this machine the gateway would be its own origin');
+  }
+  if (isHere(origin, port)) {
+    throw new Failure(`origin = "${origin}" is the gateway itself: set it to your application's address`);
+  }
+}
+
+/** Whether an origin is this port of this machine. */
+function isHere(origin, port) {
   try {
-    const url = new URL(origin);
-    return url.protocol === 'http:' && ['127.0.0.1', 'localhost'].includes(url.hostname) && Number(url.port || 80) === port;
+    const { protocol, hostname, port: found } = new URL(origin);
+    return protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) && Number(found || 80) === port;
   } catch {
-    return false; // no origin, or one that the gateway will complain about
+    return false; // one that the gateway will complain about
   }
 }
 

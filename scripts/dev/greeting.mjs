@@ -20,6 +20,6 @@ log in, and keep the cookie
 ask the origin who it thinks you are
   curl -b ${jar} ${gateway}/api/me
 sign out; the jar keeps its copy of the cookie, which is worth nothing now
-  curl -b ${jar} -X POST ${gateway}/signout; curl -i -b ${jar} ${gateway}/api/me
+  curl -b ${jar} -X POST ${gateway}/signout -o /dev/null; curl -i -b ${jar} ${gateway}/api/me
 `;
 }

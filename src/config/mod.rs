@@ -36,7 +36,7 @@ pub struct Config {
     pub admin_host: Option<String>,
     pub idle_timeout: Duration,
     pub absolute_timeout: Duration,
-    /// The map row that takes new sessions.
+    /// The rows of the shard map; the last takes new sessions.
     pub map: Vec<MapRow>,
     pub cookie: Cookie,
     pub routes: Vec<Route>,
@@ -131,8 +131,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     config
 }
 
-/// Keys of features that later versions bring; see the contract in
-/// `docs/reference.md`.
+/// Keys of features that later versions bring.
 fn refuse_not_built(root: &Table<'_>) {
     let fence = root.choice("fence", &[("write", "write"), ("read", "read")], "write");
     root.not_built("fence", fence != "write", " or keep its default, \"write\"");

@@ -87,8 +87,8 @@ fn unreachable(thrown: JsValue) -> OriginError {
 pub struct OriginResponse(pub Response, HeaderBlock);
 
 impl Answer for OriginResponse {
-    fn headers(&self) -> HeaderBlock {
-        self.1.clone()
+    fn headers(&self) -> &HeaderBlock {
+        &self.1
     }
 }
 

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use crate::config::MapRow;
 use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall, span};
-use crate::store::schema::{self, read_meta, write_meta};
+use crate::store::schema::{self, write_meta};
 use crate::store::{Sql, SqlError, rows, sweep};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
@@ -42,7 +42,7 @@ impl<S: Sql> SessionShard<S> {
     pub fn wake(&self, now: UnixMillis) -> Result<(), SqlError> {
         let next = self.open().and_then(|()| sweep::run(&self.sql, now));
         // The alarm that is ringing is gone: without a new one nobody comes back.
-        self.alarm.set(next.as_ref().map_or_else(|_| Some(now.plus(sweep::RETRY)), |next| *next));
+        self.alarm.set(next.as_ref().map_or_else(|_| Some(now.plus(sweep::SOON)), |next| *next));
         next.map(|_| ())
     }
 
@@ -84,9 +84,6 @@ fn begin(
     now: UnixMillis,
     alarm: &Cell<Option<UnixMillis>>,
 ) -> Result<ShardAnswer, SqlError> {
-    if !remember_row(sql, start.row, start.shard)? {
-        return Ok(ShardAnswer::WrongRow);
-    }
     let absolute_expires = now.plus(span(start.lifetime_ms));
     let session = Session {
         id: start.id.0,
@@ -101,7 +98,12 @@ fn begin(
     };
     let mut replaced = None;
     let mut wake_at = None;
+    let mut is_our_row = true;
     sql.transaction(&mut || {
+        is_our_row = remember_row(sql, start.row, start.shard)?;
+        if !is_our_row {
+            return Ok(());
+        }
         replaced = match &start.presented {
             Some(Key(key)) => rows::live_of_subject(sql, key, &session.subject, now)?,
             None => None,
@@ -112,6 +114,9 @@ fn begin(
         wake_at = sweep::plan(sql, session.idle_expires, now)?;
         rows::insert(sql, &session, &start.key.0)
     })?;
+    if !is_our_row {
+        return Ok(ShardAnswer::WrongRow);
+    }
     if wake_at.is_some() {
         alarm.set(wake_at);
     }
@@ -149,19 +154,24 @@ fn renew(sql: &impl Sql, key: &SessionKey, idle_ms: u64, now: UnixMillis) -> Res
 fn remember_row(sql: &impl Sql, row: MapRow, shard: u16) -> Result<bool, SqlError> {
     let facts = [
         ("map_generation", i64::from(row.generation)),
-        ("map_shards", i64::from(row.shards)),
         ("map_region", i64::from(row.region)),
         ("map_shard", i64::from(shard)),
+        ("map_shards", i64::from(row.shards)),
     ];
-    let mut fits = true;
-    sql.transaction(&mut || {
+    let known = sql.run("SELECT name, value FROM meta WHERE name LIKE 'map\\_%' ESCAPE '\\' ORDER BY name", &[])?;
+    if known.is_empty() {
         for (name, value) in facts {
-            match read_meta(sql, name)? {
-                None => write_meta(sql, name, value)?,
-                Some(known) => fits &= known == value,
-            }
+            write_meta(sql, name, value)?;
         }
-        Ok(())
-    })?;
-    Ok(fits)
+        return Ok(true);
+    }
+    if known.len() != facts.len() {
+        return Err(SqlError("the shard knows only a part of its row".to_owned()));
+    }
+    for (found, (name, value)) in known.iter().zip(facts) {
+        if found.text(0)? != name || found.integer::<i64>(1)? != value {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use crate::session::SessionId;
-use crate::store::rows::delete;
 use crate::store::schema::{read_meta, write_meta};
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
@@ -12,7 +10,9 @@ use crate::time::UnixMillis;
 /// which the alarm has to be set, if it has to. An alarm that is long overdue
 /// was lost, and is set anew.
 pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
-    let planned = read_meta(sql, AT)?.and_then(|at| u64::try_from(at).ok()).map(UnixMillis);
+    let planned = read_meta(sql, AT)?
+        .map(|at| u64::try_from(at).map(UnixMillis).map_err(|_| SqlError(format!("{AT} is {at}"))))
+        .transpose()?;
     if planned.is_some_and(|at| at <= wanted && now.since(at) < OVERDUE) {
         return Ok(None);
     }
@@ -26,20 +26,16 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
 pub(super) fn run(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
     let mut next = None;
     sql.transaction(&mut || {
-        let expired = sql.run(
-            "SELECT id FROM sessions WHERE idle_expires <= ? ORDER BY idle_expires LIMIT ?",
-            &[now.into(), AT_ONCE_MAX.into()],
-        )?;
-        for row in &expired {
-            delete(sql, SessionId::from_bytes(row.bytes(0)?))?;
-        }
+        let batch = [now.into(), AT_ONCE_MAX.into()];
+        sql.run(&format!("DELETE FROM secrets WHERE session IN ({EXPIRED})"), &batch)?;
+        let removed = sql.run(&format!("DELETE FROM sessions WHERE id IN ({EXPIRED}) RETURNING 1"), &batch)?.len();
         let first = sql.run("SELECT idle_expires FROM sessions ORDER BY idle_expires LIMIT 1", &[])?;
         next = match first.first() {
             None => None,
             Some(row) => Some(UnixMillis(row.integer(0)?).max(now.plus(PAUSE_MIN))),
         };
-        if expired.len() >= AT_ONCE_MAX as usize {
-            next = next.map(|_| now.plus(RETRY));
+        if removed >= AT_ONCE_MAX as usize {
+            next = next.map(|_| now.plus(SOON));
         }
         match next {
             Some(at) => write_at(sql, at),
@@ -56,11 +52,14 @@ fn write_at(sql: &impl Sql, at: UnixMillis) -> Result<(), SqlError> {
 /// In `meta`: when the next sweep is planned.
 const AT: &str = "sweep_at";
 
+/// The ids of a batch.
+const EXPIRED: &str = "SELECT id FROM sessions WHERE idle_expires <= ? ORDER BY idle_expires, id LIMIT ?";
+
 /// Expired sessions that one sweep removes at most, so that it stays short.
 const AT_ONCE_MAX: u32 = 500;
 
 /// Until the next sweep where one was not enough, or failed.
-pub(super) const RETRY: Duration = Duration::from_secs(2);
+pub(super) const SOON: Duration = Duration::from_secs(2);
 
 /// Sweeps of a shard are at least so far apart where little is to be done.
 const PAUSE_MIN: Duration = Duration::from_secs(60);

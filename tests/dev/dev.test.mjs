@@ -156,6 +156,16 @@ test("CONFIG takes the gateway's table from another file", async () => {
   }
 });
 
+test("a gateway that would be its own origin is refused", async () => {
+  const file = path.join(folder, "loop.toml");
+  for (const origin of ["", `origin = "http://127.0.0.1:${ports.PORT}"\n`]) {
+    writeFileSync(file, `[vars.WARIFU]\n${origin}`);
+    const running = dev({ CONFIG: file });
+    assert.notEqual(await running.ended, 0);
+    assert.match(running.output(), /origin/);
+  }
+});
+
 test("a CONFIG that cannot be read is one clear line", async () => {
   const broken = path.join(folder, "broken.toml");
   writeFileSync(broken, "[vars.WARIFU\n");

@@ -25,6 +25,7 @@ fn a_login_page_that_wants_a_session_does_not_redirect_to_itself() {
     let all_required = site_of("{}");
     let seen = world.serve(&all_required, &request("GET", "/login?return_to=/", &[("sec-fetch-mode", "navigate")]));
     assert_eq!(seen.status, Some(401));
+    assert_eq!(world.event_names(), ["login_needs_session"], "the log says what is missing");
 }
 
 #[test]

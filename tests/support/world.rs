@@ -246,8 +246,8 @@ impl Origin for Closure {
 pub struct Head(HeaderBlock);
 
 impl Answer for Head {
-    fn headers(&self) -> HeaderBlock {
-        self.0.clone()
+    fn headers(&self) -> &HeaderBlock {
+        &self.0
     }
 }
 
