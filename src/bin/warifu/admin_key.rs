@@ -1,0 +1,92 @@
+//! `warifu admin-key`: a key for someone who administers. The gateway keeps
+//! only its SHA-256.
+
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::keys::random_key;
+
+#[derive(Subcommand)]
+pub enum AdminKey {
+    /// Make a key: its entry for WARIFU_ADMIN_KEYS on stdout, the key itself, once, on stderr
+    ///
+    /// WARIFU_ADMIN_KEYS is a JSON list of such entries. With the entries in files, one for each key:
+    ///
+    ///   warifu admin-key new --id ops > ops.json
+    ///   jq -sc . ops.json ci.json | npx wrangler secret put WARIFU_ADMIN_KEYS
+    ///
+    /// The entries are no secrets; the key is, and is stored nowhere.
+    #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
+    New {
+        /// Whose key it is, as the log will name them: 1 to 64 of A-Z a-z 0-9 . _ -
+        #[arg(long, value_parser = id)]
+        id: String,
+        /// What the key is good for [default: all]
+        #[arg(long, value_name = "SCOPE", num_args = 1.., value_delimiter = ',',
+              value_parser = PossibleValuesParser::new(SCOPES))]
+        scope: Vec<String>,
+        /// Print {"key": …, "entry": …} on stdout and nothing on stderr
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// One member of `WARIFU_ADMIN_KEYS`.
+#[derive(Serialize)]
+struct Entry {
+    id: String,
+    sha256: String,
+    scopes: Vec<&'static str>,
+}
+
+impl AdminKey {
+    pub fn run(self) -> Result<(), Failure> {
+        let Self::New { id, scope, json } = self;
+        let key = random_key()?;
+        let scopes = SCOPES.into_iter().filter(|known| scope.is_empty() || scope.iter().any(|s| s == known)).collect();
+        let entry = Entry { id, sha256: sha256(key.as_bytes()), scopes };
+        let text = if json { both(&key, &entry) } else { serde_json::to_string(&entry).map(Zeroizing::new) };
+        let text = text.map_err(|error| Failure::Unusable(format!("the entry cannot be written: {error}")))?;
+        if !json {
+            crate::remark(&format!(
+                "The key of {}, shown this once and stored nowhere (for the header: Authorization: Bearer <key>):\n\n    \
+                 {}\n\nIts entry for the list WARIFU_ADMIN_KEYS:\n",
+                entry.id, *key
+            ));
+        }
+        crate::print(format!("{}\n", *text).as_bytes())
+    }
+}
+
+fn both(key: &str, entry: &Entry) -> serde_json::Result<Zeroizing<String>> {
+    #[derive(Serialize)]
+    struct Both<'a> {
+        key: &'a str,
+        entry: &'a Entry,
+    }
+    serde_json::to_string(&Both { key, entry }).map(Zeroizing::new)
+}
+
+/// Of the key's text, not of the bytes that it encodes: what a client sends.
+fn sha256(text: &[u8]) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn id(text: &str) -> Result<String, String> {
+    let fits = (1..=ID_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if fits { Ok(text.to_owned()) } else { Err(format!("it must be 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ -")) }
+}
+
+/// What a key can be good for.
+const SCOPES: [&str; 6] = ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"];
+const ID_CHARS_MAX: usize = 64;

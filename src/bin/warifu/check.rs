@@ -1,0 +1,159 @@
+//! `warifu check`: the configuration, read by the gateway's own code, before
+//! it is deployed.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use toml::de::DeValue;
+use warifu::config::Mistake;
+use warifu::site::{Secrets, Site};
+
+use crate::document::{Document, to_json};
+use crate::explain::explain;
+use crate::failure::Failure;
+use crate::keys_file::variable;
+use crate::report::{self, Finding, Source};
+use crate::{keys, worker};
+
+/// Find the mistakes of a configuration before it is deployed
+///
+/// Reads [vars.WARIFU] as the gateway will, and what the Worker needs beside it: main, compatibility_date, the
+/// binding of the sessions' objects and their migration. Prints every mistake with its place.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Check {
+    /// The file that wrangler deploys from
+    #[arg(default_value = "wrangler.toml", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Check this environment: [env.NAME.vars.WARIFU]
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// A file with WARIFU_KEYS in it, such as .dev.vars, to check that as well
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    keys_file: Option<PathBuf>,
+    /// Print a list of {file, line, column, key, says}
+    #[arg(long)]
+    json: bool,
+    /// If there are no mistakes, say what is asked of this path
+    #[arg(long, value_name = "PATH")]
+    explain: Option<String>,
+    /// The method to go with --explain
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "explain")]
+    method: String,
+}
+
+impl Check {
+    pub fn run(self) -> Result<(), Failure> {
+        if self.file.extension().is_some_and(|ending| ending == "json" || ending == "jsonc") {
+            let path = self.file.display();
+            return Err(Failure::Unusable(format!("{path}: found JSON; it must be TOML, such as wrangler.toml")));
+        }
+        let file = Source::read(&self.file, true)?;
+        let vars = self.keys_file.as_deref().map(|path| Source::read(path, false)).transpose()?;
+        let stand_in = keys::stand_in()?;
+        let read = match Document::parse(&file.text) {
+            Ok(document) => {
+                self.refuse_unknown_environment(&document)?;
+                self.read(&file, vars.as_ref(), &stand_in, &document)
+            }
+            Err((span, why)) => {
+                Err(vec![Finding { source: &file, span, key: String::new(), says: format!("no valid TOML: {why}") }])
+            }
+        };
+        if vars.is_none() {
+            crate::remark(
+                "note: WARIFU_KEYS was not checked, since it is a secret; --keys-file .dev.vars checks the one of that file",
+            );
+        }
+        match read {
+            Ok(site) => crate::print(self.praise(&file, &site)?.as_bytes()),
+            Err(mut findings) => {
+                findings.sort_by_key(|finding| (finding.source.path != file.path, finding.span.start));
+                crate::print(self.blame(&findings)?.as_bytes())?;
+                Err(Failure::Shown)
+            }
+        }
+    }
+
+    /// The site as the gateway will have it, or everything that keeps it from
+    /// that. The stand-in is for the keys when there is no file with them.
+    fn read<'s>(
+        &self,
+        file: &'s Source,
+        vars: Option<&'s Source>,
+        stand_in: &str,
+        document: &Document<'_>,
+    ) -> Result<Site, Vec<Finding<'s>>> {
+        let secret = |name| vars.and_then(|source| variable(&source.text, name));
+        let (ring, origin_ring) = (secret("WARIFU_KEYS"), secret("WARIFU_ORIGIN_KEYS"));
+        let keys = if vars.is_some() { ring.as_ref().map(|found| found.value.as_str()) } else { Some(stand_in) };
+        let origin_keys = origin_ring.as_ref().map(|found| found.value.as_str());
+        let site = Site::read(&self.binding(document), Secrets { keys, origin_keys });
+
+        let table = self.env.as_ref().map_or_else(|| "vars".to_owned(), |env| format!("env.{env}.vars"));
+        let in_file = |key: String, says: String| Finding { span: document.place(&key), source: file, key, says };
+        let place = |Mistake { key, says }: Mistake| match vars.filter(|_| key.starts_with("WARIFU_KEYS")) {
+            Some(source) => {
+                let at = ring.as_ref().map_or(0, |found| found.at);
+                Finding { source, span: at..at, key, says }
+            }
+            None if key == "WARIFU" => in_file(format!("{table}.WARIFU"), says),
+            None => in_file(format!("{table}.WARIFU.{key}"), says),
+        };
+        let beside = worker::mistakes(document, self.env.as_deref());
+        let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));
+        match site {
+            Err(mistakes) => Err(mistakes.into_iter().map(place).chain(beside).collect()),
+            Ok(_) if beside.len() > 0 => Err(beside.collect()),
+            Ok(site) => Ok(site),
+        }
+    }
+
+    /// The text that the gateway gets: a table as JSON, a string as it is.
+    fn binding(&self, document: &Document<'_>) -> String {
+        let value = match &self.env {
+            Some(env) => document.get(&["env", env, "vars", "WARIFU"]),
+            None => document.get(&["vars", "WARIFU"]),
+        };
+        match value {
+            None => String::new(),
+            Some(DeValue::String(text)) => text.to_string(),
+            Some(value) => to_json(value).to_string(),
+        }
+    }
+
+    fn refuse_unknown_environment(&self, document: &Document<'_>) -> Result<(), Failure> {
+        let Some(env) = self.env.as_deref() else { return Ok(()) };
+        if document.get(&["env", env]).is_some_and(DeValue::is_table) {
+            return Ok(());
+        }
+        let known = document.get(&["env"]).and_then(DeValue::as_table);
+        let known: Vec<&str> =
+            known.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().as_ref()).collect();
+        let allowed = match known[..] {
+            [] => "the file has no environments".to_owned(),
+            _ => format!("it must be one of {}", known.join(", ")),
+        };
+        Err(Failure::Unusable(format!("--env: found {env:?}; {allowed}")))
+    }
+
+    fn praise(&self, file: &Source, site: &Site) -> Result<String, Failure> {
+        match &self.explain {
+            Some(path) => Ok(explain(&site.config, path, &self.method, self.json)),
+            None if self.json => report::for_programs(&[]),
+            None => {
+                let routes = site.config.routes.len();
+                Ok(format!("{}: no mistakes ({routes} {})\n", file.path, if routes == 1 { "route" } else { "routes" }))
+            }
+        }
+    }
+
+    fn blame(&self, findings: &[Finding<'_>]) -> Result<String, Failure> {
+        if self.json {
+            return report::for_programs(findings);
+        }
+        let count = findings.len();
+        let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+        Ok(format!("{}{count} {mistakes}\n", report::for_people(findings)))
+    }
+}

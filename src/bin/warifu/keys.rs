@@ -1,0 +1,150 @@
+//! `warifu keys`: the MAC keys, made and changed.
+
+use std::io::{IsTerminal as _, Read as _};
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use clap::Subcommand;
+use serde::{Deserialize, Serialize};
+use warifu::token::KeyRing;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Print a WARIFU_KEYS value with one random key, and nothing else
+    ///
+    /// It is made for a pipe: warifu keys new | npx wrangler secret put WARIFU_KEYS
+    ///
+    /// Cloudflare never shows a secret again. For `keys rotate` you need the present value, so keep a copy
+    /// where you keep such things.
+    #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
+    New {
+        /// The key's id, 0 to 255
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        kid: u8,
+    },
+    /// Read the present WARIFU_KEYS value from stdin, print it with a new key in front
+    ///
+    /// The first key signs, all verify, so nobody is logged out unless --keep leaves keys out:
+    ///
+    ///   warifu keys rotate < present.json > next.json
+    ///   npx wrangler secret put WARIFU_KEYS < next.json
+    #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
+    Rotate {
+        /// How many of the old keys stay, the newest first [default: all]
+        ///
+        /// Every session under a key that is left out ends.
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+    },
+}
+
+/// One member of `WARIFU_KEYS`.
+#[derive(Deserialize, Serialize)]
+struct Entry {
+    kid: u8,
+    key: Zeroizing<String>,
+}
+
+impl Keys {
+    pub fn run(self) -> Result<(), Failure> {
+        let entries = match self {
+            Self::New { kid } => vec![Entry { kid, key: random_key()? }],
+            Self::Rotate { keep } => rotated(read(&present()?)?, keep)?,
+        };
+        let text = written(&entries)?;
+        if text.len() > BINDING_BYTES_MAX {
+            crate::remark(&format!(
+                "warning: this is {} bytes, and Cloudflare takes at most 5 kB for a secret: use --keep",
+                text.len()
+            ));
+        }
+        crate::print(&text)
+    }
+}
+
+/// 32 bytes of the system's CSPRNG, base64url without padding.
+pub fn random_key() -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *bytes)
+        .map_err(|error| Failure::Unusable(format!("the system gives no random bytes: {error}")))?;
+    Ok(Zeroizing::new(Base64UrlUnpadded::encode_string(&*bytes)))
+}
+
+/// A value with one random key, to stand in for a secret that is not at hand.
+pub fn stand_in() -> Result<Zeroizing<String>, Failure> {
+    let text = written(&[Entry { kid: 1, key: random_key()? }])?;
+    Ok(Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn present() -> Result<Zeroizing<String>, Failure> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        crate::remark("Paste the present value of WARIFU_KEYS, then press Enter and Ctrl-D:");
+    }
+    let mut text = Zeroizing::new(String::with_capacity(STDIN_BYTES_MAX));
+    let limit = u64::try_from(STDIN_BYTES_MAX).unwrap_or(u64::MAX);
+    stdin
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Unusable(format!("stdin cannot be read: {error}")))?;
+    if text.trim().is_empty() {
+        return Err(Failure::Unusable(
+            "found nothing on stdin; it must be the present value of WARIFU_KEYS. For a first one: warifu keys new"
+                .to_owned(),
+        ));
+    }
+    Ok(text)
+}
+
+/// Takes what the gateway itself would take.
+fn read(text: &str) -> Result<Vec<Entry>, Failure> {
+    // Which site the keys are for makes no difference to whether they are good.
+    KeyRing::read(text, "default")
+        .map_err(|found| Failure::Mistaken(found.iter().map(ToString::to_string).collect()))?;
+    // The parser's own message could quote a part of a key.
+    serde_json::from_str(text).map_err(|_| Failure::Mistaken(vec!["WARIFU_KEYS: it cannot be read".to_owned()]))
+}
+
+fn rotated(mut entries: Vec<Entry>, keep: Option<usize>) -> Result<Vec<Entry>, Failure> {
+    let dropped = entries.split_off(keep.unwrap_or(entries.len()).min(entries.len()));
+    let newest = entries.first().or(dropped.first()).map_or(0, |entry| entry.kid);
+    let is_kept = |kid: &u8| entries.iter().any(|entry| entry.kid == *kid);
+    let is_dropped = |kid: &u8| dropped.iter().any(|entry| entry.kid == *kid);
+    // Counted on from the newest; a kid that is only now given up comes last.
+    let mut free = (1..=u8::MAX).map(|step| newest.wrapping_add(step)).filter(|kid| !is_kept(kid));
+    let kid = free.clone().find(|kid| !is_dropped(kid)).or_else(|| free.next()).ok_or_else(|| {
+        Failure::Mistaken(vec!["WARIFU_KEYS: found all 256 kids taken; leave old keys out with --keep".to_owned()])
+    })?;
+    if !dropped.is_empty() {
+        let kids: Vec<String> = dropped.iter().map(|entry| entry.kid.to_string()).collect();
+        let (keys, kid_word) = if kids.len() == 1 { ("key is", "kid") } else { ("keys are", "kids") };
+        crate::remark(&format!(
+            "warning: {} old {keys} left out ({kid_word} {}): every session under {} ends once this value is deployed",
+            kids.len(),
+            kids.join(", "),
+            if kids.len() == 1 { "it" } else { "them" }
+        ));
+    }
+    entries.insert(0, Entry { kid, key: random_key()? });
+    Ok(entries)
+}
+
+/// One line of JSON.
+fn written(entries: &[Entry]) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    // With room for all of it, no part is left behind in memory that was outgrown.
+    let mut text = Zeroizing::new(Vec::with_capacity(entries.len() * ENTRY_BYTES_MAX + 3));
+    serde_json::to_writer(&mut *text, entries)
+        .map_err(|error| Failure::Unusable(format!("the keys cannot be written: {error}")))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+const KEY_BYTES: usize = 32;
+/// `{"kid":255,"key":"<43 characters>"},` is 64 bytes.
+const ENTRY_BYTES_MAX: usize = 80;
+/// 256 entries, and white space.
+const STDIN_BYTES_MAX: usize = 65_536;
+/// Cloudflare's limit on a variable or a secret.
+const BINDING_BYTES_MAX: usize = 5_000;

@@ -1,0 +1,283 @@
+//! `warifu check`: every mistake with its place, and no secret shown.
+
+use serde_json::{Value, json};
+
+use crate::{Run, file, warifu};
+
+/// A file that is fine but for what is put into it.
+const FINE: &str = r#"main = "build/index.js"
+compatibility_date = "2026-11-17"
+
+[[durable_objects.bindings]]
+name = "SESSIONS"
+class_name = "SessionObject"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["SessionObject"]
+
+[vars.WARIFU]
+origin = "http://origin.test"
+"#;
+
+const KEYS: &str = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
+
+/// `(line, column, key)` of everything that is found, in its order.
+fn found(run: &Run) -> Vec<(u64, u64, String)> {
+    let list: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.stdout));
+    let place = |found: &Value| {
+        assert!(found["says"].as_str().is_some_and(|says| !says.is_empty()) && found["file"].is_string(), "{found}");
+        let number = |name| found[name].as_u64().expect("a number");
+        (number("line"), number("column"), found["key"].as_str().expect("a key").to_owned())
+    };
+    list.as_array().expect("a list").iter().map(place).collect()
+}
+
+fn places(name: &str, content: &str, more: &[&str]) -> Vec<(u64, u64, String)> {
+    let run = warifu(&[&["check", &file(name, content), "--json"], more].concat());
+    let found = found(&run);
+    assert_eq!(run.code, i32::from(!found.is_empty()), "{}", run.stderr);
+    found
+}
+
+fn at(line: u64, column: u64, key: &str) -> (u64, u64, String) {
+    (line, column, key.to_owned())
+}
+
+#[test]
+fn the_repositorys_own_file_is_fine() {
+    let run = warifu(&["check"]);
+    assert_eq!(run.code, 0);
+    assert!(run.stdout.starts_with("wrangler.toml: no mistakes ("), "{}", run.stdout);
+    assert!(run.stderr.contains("WARIFU_KEYS was not checked"), "{}", run.stderr);
+    let run = warifu(&["check", "wrangler.toml", "--json"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "[]\n"));
+}
+
+#[test]
+fn every_mistake_has_the_place_of_its_key() {
+    let bad = "idle_timeout = \"30\"
+\"é\" = 1";
+    let content = format!(
+        "{FINE}{bad}\ncookie.name = \"x\"   # dotted\nhosts = [\n  \"a b\",\n]\nidentity = {{ \"é\" = 1, sign = true }}\n\"custody.x\" = 1\n\
+         \n[[vars.WARIFU.routes]]\npath = \"/a\"\naccess = \"public\"\n\n  [[vars.WARIFU.routes]]\n  path = \"/b\"\n  acces = \"public\"\n\
+         \n[vars.WARIFU.custody]\ncookies = [\"sid\"]\n"
+    );
+    let expected = [
+        at(14, 1, "vars.WARIFU.idle_timeout"),
+        at(15, 1, "vars.WARIFU.é"),
+        at(16, 8, "vars.WARIFU.cookie.name"),
+        at(17, 1, "vars.WARIFU.hosts"),
+        at(20, 14, "vars.WARIFU.identity.é"),
+        // In characters, not in bytes.
+        at(20, 23, "vars.WARIFU.identity.sign"),
+        // One key with a dot, not a key of the table below.
+        at(21, 1, "vars.WARIFU.custody.x"),
+        // Missing: where its table begins.
+        at(27, 3, "vars.WARIFU.routes[1].access"),
+        at(29, 3, "vars.WARIFU.routes[1].acces"),
+        at(32, 1, "vars.WARIFU.custody.cookies"),
+    ];
+    assert_eq!(places("places.toml", &content, &[]), expected);
+    assert_eq!(places("places-crlf.toml", &content.replace('\n', "\r\n"), &[]), expected);
+}
+
+#[test]
+fn people_see_the_line_with_its_key_underlined() {
+    let path = file("people.toml", &format!("{FINE}  login = \"nowhere\"\n"));
+    let run = warifu(&["check", &path]);
+    assert_eq!(run.code, 1);
+    let expected = format!(
+        "error: vars.WARIFU.login: found \"nowhere\"; it must be a path of this site in canonical form, such as \"/login\"
+  --> {path}:14:3
+   |
+14 |   login = \"nowhere\"
+   |   ^^^^^
+
+1 mistake
+"
+    );
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn the_worker_needs_more_than_the_table() {
+    let without = |name: &str, gone: &str, with: &str| {
+        assert!(FINE.contains(gone), "{gone}");
+        places(name, &FINE.replace(gone, with), &[])
+    };
+    assert_eq!(places("worker-fine.toml", FINE, &[]), []);
+    assert_eq!(without("worker-1.toml", "main = \"build/index.js\"", ""), [at(1, 1, "main")]);
+    assert_eq!(without("worker-2.toml", "\"2026-11-17\"", "2026-11-17"), [at(2, 1, "compatibility_date")]);
+    assert_eq!(without("worker-3.toml", "\"2026-11-17\"", "\"soon\""), [at(2, 1, "compatibility_date")]);
+    assert_eq!(without("worker-4.toml", "compatibility_date = \"2026-11-17\"\n", ""), [at(1, 1, "compatibility_date")]);
+    let binding = "durable_objects.bindings";
+    assert_eq!(without("worker-5.toml", "\"SESSIONS\"", "\"OTHER\""), [at(4, 19, binding)]);
+    let class = "durable_objects.bindings[0].class_name";
+    assert_eq!(without("worker-6.toml", "class_name = \"S", "class_name = \"X"), [at(6, 1, class)]);
+    assert_eq!(without("worker-7.toml", "class_name = \"SessionObject\"", ""), [at(4, 1, class)]);
+    let classes = "migrations[0].new_classes";
+    assert_eq!(without("worker-8.toml", "new_sqlite_classes", "new_classes"), [at(10, 1, classes)]);
+    assert_eq!(without("worker-9.toml", "[\"SessionObject\"]", "[\"Other\"]"), [at(8, 3, "migrations")]);
+    assert_eq!(without("worker-10.toml", "[vars.WARIFU]\norigin", "[other]\norigin"), [at(1, 1, "vars.WARIFU")]);
+    let empty = places("worker-empty.toml", "", &[]);
+    assert_eq!(empty.len(), 5);
+    assert!(empty.iter().all(|(line, column, _)| (*line, *column) == (1, 1)));
+    assert_eq!(warifu(&["check", &file("worker-empty-too.toml", "")]).code, 1);
+}
+
+#[test]
+fn an_environment_has_its_own_table_and_bindings() {
+    let staging = "\n[env.staging.vars.WARIFU]\norigin = \"http://staging.test\"\nbound = 3\n";
+    let content = format!("{FINE}{staging}");
+    assert_eq!(places("env-none.toml", &content, &[]), []);
+    let found = places("env-bare.toml", &content, &["--env", "staging"]);
+    let expected = [at(15, 6, "env.staging.durable_objects.bindings"), at(17, 1, "env.staging.vars.WARIFU.bound")];
+    assert_eq!(found, expected);
+    let whole = content.replace("bound = 3\n", "")
+        + "[[env.staging.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n";
+    assert_eq!(places("env-whole.toml", &whole, &["--env", "staging"]), []);
+
+    let run = warifu(&["check", &file("env-unknown.toml", &whole), "--env", "production"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("found \"production\"; it must be one of staging"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_no_toml_has_a_place_too() {
+    assert_eq!(places("syntax.toml", "main = \"x\"\nlogin = /login\n", &[]), [at(2, 9, "")]);
+    let run = warifu(&["check", &file("syntax-people.toml", "main = \"x\"\nlogin = /login\n")]);
+    assert!(run.stdout.contains("2 | login = /login\n"), "{}", run.stdout);
+}
+
+#[test]
+fn what_cannot_be_read_is_2() {
+    for path in ["nowhere.toml", "src", "package.json"] {
+        let run = warifu(&["check", path]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{path}");
+        assert!(run.stderr.contains(path), "{}", run.stderr);
+    }
+    assert_eq!(warifu(&["check", "--keys-file", "nowhere.vars"]).code, 2);
+}
+
+#[test]
+fn keys_are_checked_as_wrangler_would_hand_them_over() {
+    let fine = file("keys-fine.toml", FINE);
+    let check = |name: &str, vars: &str| {
+        let vars = file(name, vars);
+        let run = warifu(&["check", &fine, "--json", "--keys-file", &vars]);
+        assert_eq!(run.stderr, "", "{name}");
+        (run.code, found(&run))
+    };
+    let good = [
+        format!("WARIFU_KEYS='{KEYS}'\n"),
+        format!("# a remark\n\nOTHER=1\nWARIFU_KEYS={KEYS}"),
+        format!("export WARIFU_KEYS = `{KEYS}` # the key\r\n"),
+        format!("WARIFU_KEYS='{}'\n", KEYS.replace(',', ",\n")),
+        format!("WARIFU_KEYS=nothing\nWARIFU_KEYS={KEYS}\n"),
+    ];
+    for (index, vars) in good.iter().enumerate() {
+        assert_eq!(check(&format!("good-{index}.vars"), vars), (0, vec![]), "{vars}");
+    }
+    assert_eq!(check("none.vars", "WARIFU_KEYS_OLD=1\n"), (1, vec![at(1, 1, "WARIFU_KEYS")]));
+    assert_eq!(check("bad.vars", "A=1\nWARIFU_KEYS=[]\n"), (1, vec![at(2, 1, "WARIFU_KEYS")]));
+    let twice = format!("WARIFU_KEYS='{}'", KEYS.replace(']', &format!(",{}", &KEYS[1..])));
+    let both = vec![at(1, 1, "WARIFU_KEYS[1].kid"), at(1, 1, "WARIFU_KEYS[1].key")];
+    assert_eq!(check("twice.vars", &twice), (1, both));
+    // With keys to sign with, the default is to sign, which is not built yet.
+    let signs = format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ORIGIN_KEYS='{KEYS}'\n");
+    assert_eq!(check("signs.vars", &signs), (1, vec![at(12, 7, "vars.WARIFU.identity.sign")]));
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
+    let wrong_places = [
+        format!("{FINE}origin2 = \"https://user:hunter2@h.test/\" # {key}\n"),
+        FINE.replace("http://origin.test", "https://user:hunter2/@h.test/x"),
+        FINE.replace("[vars.WARIFU]", &format!("[vars]\nWARIFU_KEYS = \"{key}\"\n[vars.WARIFU]")),
+        FINE.replace("[vars.WARIFU]", "[vars]\nWARIFU_KEYS = \"hunter2\"\n[vars.WARIFU]"),
+        format!(
+            "vars = {{ WARIFU_ADMIN_KEYS = \"hunter2\", WARIFU = {{ x = 1 }} }}\n{}",
+            FINE.split("[vars").next().expect("a start")
+        ),
+        format!("{FINE}nonsense = [\"{key}\"]\n"),
+        format!("WARIFU_KEYS = \"hunter2\n{FINE}"),
+        format!("x = [\"{key}\"\n"),
+    ];
+    for (index, content) in wrong_places.iter().enumerate() {
+        let path = file(&format!("secret-{index}.toml"), content);
+        for more in [&[][..], &["--json"]] {
+            let run = warifu(&[&["check", &path], more].concat());
+            assert_eq!(run.code, 1, "{content}");
+            let all = format!("{}{}", run.stdout, run.stderr);
+            assert!(!all.contains("hunter2") && !all.contains(&key[..6]), "{all}");
+        }
+    }
+    let fine = file("secret-fine.toml", FINE);
+    for vars in [
+        "PASSWORD=c2VjcmV0".to_owned(),
+        key.to_owned(),
+        format!("WARIFU_KEYS={key}"),
+        format!("WARIFU_KEYS='[{{\"kid\":1,\"key\":\"{key}x\"}}]'"),
+    ] {
+        let run = warifu(&["check", &fine, "--keys-file", &file("secret.vars", &vars)]);
+        assert_eq!(run.code, 1);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(&key[..6]), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_secret_in_the_file_is_a_mistake() {
+    let content = FINE.replace("[vars.WARIFU]", "[vars]\nWARIFU_KEYS = \"x\"\n[vars.WARIFU]");
+    assert_eq!(places("secret-in-file.toml", &content, &[]), [at(13, 1, "vars.WARIFU_KEYS")]);
+}
+
+#[test]
+fn a_table_may_be_given_as_json_as_well() {
+    let text = |json: &str| {
+        FINE.replace("[vars.WARIFU]\norigin = \"http://origin.test\"", &format!("[vars]\nWARIFU = '{json}'"))
+    };
+    assert_eq!(places("text-fine.toml", &text(r#"{"login":"/in"}"#), &[]), []);
+    assert_eq!(places("text-bad.toml", &text(r#"{"logn":"/in"}"#), &[]), [at(13, 1, "vars.WARIFU.logn")]);
+    assert_eq!(places("text-broken.toml", &text("{"), &[]), [at(13, 1, "vars.WARIFU")]);
+}
+
+#[test]
+fn the_policy_is_explained_by_the_gateways_own_code() {
+    let routes = "[[vars.WARIFU.routes]]\npath = \"/login\"\nmethods = [\"POST\"]\naccess = \"optional\"\ncommands = true\n\
+                  [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"public\"\nactivity = false\n";
+    let path = file("explain.toml", &format!("{FINE}{routes}"));
+    let explain = |more: &[&str]| {
+        let run = warifu(&[&["check", &path, "--json", "--explain"], more].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        serde_json::from_str::<Value>(&run.stdout).expect("JSON")
+    };
+    let demand = |method, path, canonical, access, commands, activity| {
+        json!({"method": method, "path": path, "canonical": canonical,
+               "access": access, "commands": commands, "activity": activity})
+    };
+    assert_eq!(explain(&["/login"]), demand("GET", "/login", "/login", "required", false, true));
+    assert_eq!(
+        explain(&["/login?x=1", "--method", "post"]),
+        demand("POST", "/login", "/login", "optional", true, true)
+    );
+    assert_eq!(explain(&["/news/%61/"]), demand("GET", "/news/%61/", "/news/a/", "public", false, false));
+    // The stricter of both readings.
+    assert_eq!(explain(&["/news;x/a"]), demand("GET", "/news;x/a", "/news;x/a", "required", false, false));
+    assert_eq!(
+        explain(&["/a%2fb"]),
+        json!({"method": "GET", "path": "/a%2fb", "refused": "400 bad_request: the path has an encoded / or \\"})
+    );
+    assert!(explain(&["/_warifu/health"])["answered"].is_string());
+
+    let run = warifu(&["check", &path, "--explain", "/news/1"]);
+    assert_eq!(
+        run.stdout,
+        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n"
+    );
+    assert_eq!(warifu(&["check", &path, "--method", "POST"]).code, 2);
+
+    let bad = file("explain-bad.toml", "");
+    assert_eq!(warifu(&["check", &bad, "--explain", "/"]).code, 1);
+}

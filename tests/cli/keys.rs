@@ -1,0 +1,163 @@
+//! Keys: what is printed is what the gateway takes, and no error quotes one.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use warifu::token::{KeyRing, Locator, Secret};
+
+use crate::{warifu, warifu_with};
+
+const LOCATOR: Locator = Locator { generation: 1, region: 0, shard: 7 };
+
+fn ring(value: &str) -> KeyRing {
+    KeyRing::read(value, "default").unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+fn kids(value: &str) -> Vec<u64> {
+    let list: Value = serde_json::from_str(value).expect("JSON");
+    list.as_array().expect("a list").iter().map(|entry| entry["kid"].as_u64().expect("a number")).collect()
+}
+
+/// A value with these kids, each with a key of its own.
+fn value(kids: impl IntoIterator<Item = u8>) -> String {
+    let key = |kid: u8| Base64UrlUnpadded::encode_string(&Sha256::digest([kid]));
+    json!(kids.into_iter().map(|kid| json!({"kid": kid, "key": key(kid)})).collect::<Vec<_>>()).to_string()
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[test]
+fn a_new_value_is_one_good_key_and_nothing_else() {
+    let mut seen = BTreeSet::new();
+    for (arguments, kid) in
+        [(&["keys", "new"][..], 1), (&["keys", "new", "--kid", "255"], 255), (&["keys", "new", "--kid", "0"], 0)]
+    {
+        let run = warifu(arguments);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        assert_eq!((run.stdout.lines().count(), kids(&run.stdout)), (1, vec![kid]));
+        let token = ring(&run.stdout).mint(LOCATOR, &Secret::new([9; 32]));
+        assert!(seen.insert(token.expose()[8..].to_owned()), "the same key again");
+    }
+}
+
+#[test]
+fn after_a_rotation_old_tokens_count_and_new_ones_have_the_new_key() {
+    let before = warifu(&["keys", "new"]).stdout;
+    let old_token = ring(&before).mint(LOCATOR, &Secret::new([9; 32]));
+    let run = warifu_with(&["keys", "rotate"], &before);
+    assert_eq!((run.code, run.stderr.as_str(), kids(&run.stdout)), (0, "", vec![2, 1]));
+    let after = ring(&run.stdout);
+    let verified = after.verify(old_token.expose()).expect("the old token counts");
+    assert!(verified.kid() == 1 && !verified.is_current());
+    let token = after.verify(after.mint(LOCATOR, &Secret::new([9; 32])).expose()).expect("the new one too");
+    assert!(token.kid() == 2 && token.is_current());
+    assert!(ring(&before).verify(after.mint(LOCATOR, &Secret::new([9; 32])).expose()).is_none());
+}
+
+#[test]
+fn keep_leaves_the_oldest_out_and_says_whose_sessions_end() {
+    let present = value([7, 5, 3]);
+    let token = ring(&value([3])).mint(LOCATOR, &Secret::new([9; 32]));
+    let run = warifu_with(&["keys", "rotate", "--keep", "2"], &present);
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![8, 7, 5]));
+    assert!(run.stderr.contains("1 old key is left out (kid 3): every session under it ends"), "{}", run.stderr);
+    assert!(ring(&run.stdout).verify(token.expose()).is_none());
+
+    let run = warifu_with(&["keys", "rotate", "--keep", "0"], &present);
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![8]));
+    assert!(run.stderr.contains("3 old keys are left out (kids 7, 5, 3)"), "{}", run.stderr);
+
+    let run = warifu_with(&["keys", "rotate", "--keep", "3"], &present);
+    assert_eq!((run.code, run.stderr.as_str(), kids(&run.stdout)), (0, "", vec![8, 7, 5, 3]));
+}
+
+#[test]
+fn the_next_kid_is_one_that_is_free() {
+    for (present, next) in [(vec![255], 0), (vec![1, 2, 3], 4), (vec![255, 0, 1], 2)] {
+        let run = warifu_with(&["keys", "rotate"], &value(present.clone()));
+        assert_eq!(kids(&run.stdout)[0], next, "{present:?}");
+    }
+    let full = value((0..=255).rev());
+    let run = warifu_with(&["keys", "rotate"], &full);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(run.stderr.contains("all 256 kids taken"), "{}", run.stderr);
+    // One that is given up is free.
+    let run = warifu_with(&["keys", "rotate", "--keep", "255"], &full);
+    assert_eq!((run.code, kids(&run.stdout)[0], kids(&run.stdout).len()), (0, 0, 256));
+    assert!(run.stderr.contains("at most 5 kB"), "{}", run.stderr);
+    ring(&run.stdout);
+}
+
+#[test]
+fn a_bad_value_is_refused_and_no_error_quotes_a_key() {
+    let key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
+    let cut = &key[..42];
+    let bad = [
+        key.to_owned(),
+        format!("{{\"kid\":1,\"key\":\"{key}\"}}"),
+        format!("[{{\"kid\":1,\"key\":\"{key}\"}}"),
+        format!("[{{\"kid\":1,\"key\":\"{cut}\"}}]"),
+        format!("[{{\"kid\":1,\"key\":\"{key}\",\"{key}\":1}}]"),
+        format!("[{{\"kid\":\"{key}\",\"key\":\"{key}\"}}]"),
+        format!("[{{\"kid\":256,\"key\":\"{key}\"}}]"),
+        format!("[{{\"kid\":1,\"key\":\"{key}\"}},{{\"kid\":1,\"key\":\"{key}\"}}]"),
+        "[]".to_owned(),
+    ];
+    for value in bad {
+        let run = warifu_with(&["keys", "rotate"], &value);
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{value}");
+        assert!(run.stderr.starts_with("error: WARIFU_KEYS"), "{}", run.stderr);
+        assert!(!run.stderr.contains(&key[..6]), "{}", run.stderr);
+    }
+    for nothing in ["", " \n"] {
+        let run = warifu_with(&["keys", "rotate"], nothing);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+        assert!(run.stderr.contains("found nothing on stdin"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_admin_key_is_shown_once_beside_its_entry() {
+    let run =
+        warifu(&["admin-key", "new", "--id", "ops", "--scope", "revoke", "sessions:read", "--scope", "mint,revoke"]);
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 1));
+    let key = run.stderr.lines().find_map(|line| line.strip_prefix("    ")).expect("the key, on a line of its own");
+    let entry: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(entry, json!({"id": "ops", "sha256": sha256(key), "scopes": ["sessions:read", "mint", "revoke"]}));
+    assert!(!run.stdout.contains(key));
+    assert_eq!(Base64UrlUnpadded::decode_vec(key).expect("base64url").len(), 32);
+}
+
+#[test]
+fn an_admin_key_for_programs_is_all_on_stdout() {
+    let run = warifu(&["admin-key", "new", "--id", "ci", "--json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let both: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let all = ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"];
+    assert_eq!(
+        both["entry"],
+        json!({"id": "ci", "sha256": sha256(both["key"].as_str().expect("a key")), "scopes": all})
+    );
+}
+
+#[test]
+fn an_admin_key_wants_a_name_and_scopes_that_exist() {
+    for (arguments, says) in [
+        (&["--id", "ops", "--scope", "everything"][..], "sessions:read"),
+        (&["--id", "a b"], "1 to 64 of A-Z a-z 0-9"),
+        (&["--id", ""], "--id"),
+        (&[], "--id"),
+    ] {
+        let run = warifu(&[&["admin-key", "new"], arguments].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
