@@ -66,7 +66,7 @@ async function main() {
   const [{ refused }] = await Promise.all(both);
   if (refused) {
     console.log('\nThe gateway refuses its configuration, and answers every request with 500 `misconfigured`:');
-    console.log('its log line above says which key it is about.');
+    console.log('its log above names each key.');
   } else {
     console.log(greeting({ root, ports, ...configuration }));
   }

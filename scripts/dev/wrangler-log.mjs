@@ -22,7 +22,17 @@ const COLOUR = /\u001b\[[0-9;]*m/g;
 export function readable(line) {
   const plain = line.replace(COLOUR, '');
   if (NOISE.some((pattern) => pattern.test(plain))) return null;
+  if (plain.startsWith('{"event":"misconfigured"')) return misconfigured(plain);
   return plain.replace(/^\[wrangler:info\] /, '').replace(/^\[custom build\] /, '');
+}
+
+/** The mistakes of the configuration, a line each. */
+function misconfigured(line) {
+  try {
+    return ['the configuration has mistakes:', ...JSON.parse(line).mistakes].join('\n           ');
+  } catch {
+    return line; // cut off, perhaps
+  }
 }
 
 /** wrangler claims to start a crashed runtime again, but what it starts never answers. */

@@ -41,11 +41,16 @@ function dev(env = {}) {
     ended.then((code) => reject(new Error(`ended with ${code}:\n${output}`)));
   });
   ready.catch(() => {});
+  // Resolves once the output matches; the log may come a moment after the answer.
+  const says = async (pattern) => {
+    const aborts = AbortSignal.timeout(10_000);
+    while (!pattern.test(output)) await once(child.stdout, "data", { signal: aborts });
+  };
   const stop = async (signal = "SIGINT") => {
     process.kill(-child.pid, signal); // as a terminal does: to the whole group
     await ended;
   };
-  return { ready, ended, stop, pid: child.pid, output: () => output };
+  return { ready, ended, stop, says, pid: child.pid, output: () => output };
 }
 
 // The process below `ancestor` that was started as this.
@@ -153,6 +158,20 @@ test("CONFIG takes the gateway's table from another file", async () => {
   } finally {
     await running.stop();
     origin.close();
+  }
+});
+
+test("a bad configuration is shown key by key", async () => {
+  const file = path.join(folder, "bad.toml");
+  writeFileSync(file, '[vars.WARIFU]\norigin = "http://127.0.0.1:9"\norign = "x"\nidle_timeout = "30"\n');
+  const running = dev({ CONFIG: file });
+  try {
+    await running.ready;
+    await running.says(/^ +orign: unknown key/m);
+    await running.says(/^ +idle_timeout: found "30"/m);
+    assert.equal((await send("/")).status, 500);
+  } finally {
+    await running.stop();
   }
 });
 
