@@ -102,3 +102,22 @@ fn push_line(lines: &mut String, sign: char, name: &str, value: Option<&str>) {
 pub fn folded(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_cannot_begin_a_line_of_its_own() {
+        let mut edits = HeaderEdits { remove: vec!["x-gone".to_owned()], ..HeaderEdits::default() };
+        edits.set("x-one", "a\r\n=warifu-subject: admin");
+        edits.append.push(("x-two".to_owned(), String::new()));
+        assert_eq!(edits.to_lines(), "-x-gone\n=x-one: a=warifu-subject: admin\n+x-two: \n");
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let block = HeaderBlock::from_pairs([("Cookie", "secret")]);
+        assert_eq!(format!("{block:?}"), r#"["cookie"]"#);
+    }
+}

@@ -13,6 +13,7 @@ fn without_a_session_a_browser_is_sent_to_the_login_and_others_get_a_problem() {
     assert_eq!(program.status, Some(401));
     assert_eq!(program.header("content-type"), Some("application/problem+json"));
     assert_eq!(program.header("cache-control"), Some("no-store"));
+    assert_eq!(program.header("www-authenticate"), Some("Cookie"), "RFC 9110 wants it with every 401");
     let body: serde_json::Value = serde_json::from_str(&program.body).expect("JSON");
     assert_eq!((&body["code"], &body["status"]), (&"no_session".into(), &401.into()));
     assert_eq!(world.shards.calls.get(), 0, "nobody was asked");

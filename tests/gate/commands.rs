@@ -124,6 +124,20 @@ fn commands_count_only_where_the_route_allows_them() {
 }
 
 #[test]
+fn path_parameters_do_not_reach_a_route_with_commands() {
+    let site = site_of(
+        r#"{"origin": "http://o", "routes": [
+            {"path": "/login", "access": "optional", "commands": true},
+            {"path": "/*", "access": "optional"}
+        ]}"#,
+    );
+    let world = World::new(|_| Some(vec![("Warifu-Command", "do=start, sub=\"mallory\"")]));
+    let reply = world.serve(&site, &request("POST", "/login;x", &[]));
+    assert_eq!((reply.status, reply.header("set-cookie")), (None, None));
+    assert_eq!(world.event_names(), ["command_ignored"]);
+}
+
+#[test]
 fn login_csrf_a_start_that_another_site_caused_does_not_count() {
     let (world, site) = (World::with_login(), site());
     let get = |headers: &[(&str, &str)]| {

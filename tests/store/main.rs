@@ -11,7 +11,7 @@ use warifu::config::MapRow;
 use warifu::session::{Claims, SessionId, Subject};
 use warifu::store::message::{Handle, Key, ShardAnswer, ShardCall, StartCall};
 use warifu::store::session_shard::SessionShard;
-use warifu::store::{Sql, SqlError, SqlValue, schema};
+use warifu::store::{Sql, SqlError, schema};
 use warifu::time::UnixMillis;
 use warifu::token::{Locator, Secret, SessionKey};
 
@@ -65,7 +65,7 @@ fn a_session_lives_from_its_start_to_its_end() {
     assert!(!is_live(&shard, 1, NOW));
     let again = shard.answer(&ShardCall::End { key: Key(key(1)) }, NOW);
     assert!(matches!(again, ShardAnswer::Ended { session: None }));
-    assert_eq!(shard.sql().run("SELECT count(*) FROM secrets", &[]).expect("a count")[0].0, [SqlValue::Integer(0)]);
+    assert_eq!((count(&shard, "sessions"), count(&shard, "secrets")), (0, 0));
 }
 
 #[test]
@@ -245,9 +245,18 @@ fn home_shards_are_as_they_were() {
 fn a_shard_refuses_another_row_of_the_map() {
     let shard = shard();
     shard.answer(&start(1, "alice", None), NOW);
-    let ShardCall::Start(mut other) = start(2, "alice", None) else { panic!() };
-    other.row.shards = 65;
-    assert!(matches!(shard.answer(&ShardCall::Start(other), NOW), ShardAnswer::WrongRow));
+    let ShardCall::Start(other) = start(2, "alice", None) else { panic!() };
+    let change: [fn(&mut StartCall); 4] = [
+        |call| call.row.shards = 65,
+        |call| call.row.generation = 2,
+        |call| call.row.region = 4,
+        |call| call.shard = 8,
+    ];
+    for change in change {
+        let mut changed = other.clone();
+        change(&mut changed);
+        assert!(matches!(shard.answer(&ShardCall::Start(changed), NOW), ShardAnswer::WrongRow));
+    }
     assert!(is_live(&shard, 1, NOW) && !is_live(&shard, 2, NOW));
 }
 

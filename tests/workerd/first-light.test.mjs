@@ -55,6 +55,7 @@ test("each further request reaches the origin with the identity", async () => {
   assert.equal(headers["warifu-claims"], "");
   assert.match(headers["warifu-auth-time"], /^\d{10}$/);
   assert.equal(headers.cookie, "theme=dark");
+  assert.equal(headers["cache-control"], "no-cache", "the runtime's sign that no shared cache is used");
   assert.equal(headers["x-forwarded-host"], new URL(gateway.url).host);
   assert.ok(!JSON.stringify(headers).includes(cookie.split("=")[1]), "the token never reaches the origin");
   assert.equal((await gateway.fetch("/account", { headers: { cookie } })).status, 200);
