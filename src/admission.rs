@@ -10,7 +10,7 @@ use crate::ports::{Clock, Ports, Sessions};
 use crate::request::Request;
 use crate::session::Session;
 use crate::site::Site;
-use crate::token::{Locator, SessionKey, Token};
+use crate::token::{Locator, SessionKey};
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
 /// forwards without having admitted does not compile.
@@ -55,11 +55,7 @@ pub async fn admit<P: Ports>(
     path: &CanonicalPath,
 ) -> Result<Admitted, Failure> {
     let config = &site.config;
-    if policy::is_forbidden_cross_origin(config, request) {
-        let origin = request.headers.get("origin").unwrap_or_default().to_owned();
-        ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
-        return Err(Failure::CrossOrigin);
-    }
+    refuse_cross_origin(site, ports, request, path)?;
     let demand = policy::demand(config, path, &request.method);
     let unidentified = |with_identity, presented| Admitted { demand, with_identity, session: None, presented };
     if demand.access == Access::Public || policy::is_trusted_preflight(config, request) {
@@ -71,16 +67,15 @@ pub async fn admit<P: Ports>(
             "connections that change the protocol, such as WebSockets, are not carried on protected routes",
         ));
     }
-    let tokens = presented(site, ports, request, path);
-    let presented: Vec<_> = tokens.iter().map(|token| (token.locator(), token.session_key())).collect();
-    let [token] = tokens.as_slice() else {
+    let presented = presented(site, ports, request, path);
+    let [(locator, key)] = presented[..] else {
         return if demand.access == Access::Optional {
             Ok(unidentified(true, presented))
         } else {
             Err(Failure::NoSession)
         };
     };
-    let session = match (ports.sessions().check(token.locator(), &token.session_key()).await, demand.access) {
+    let session = match (ports.sessions().check(locator, &key).await, demand.access) {
         (Ok(session), _) => session,
         // A page that anybody may see does not fail with the store.
         (Err(error), Access::Optional) => {
@@ -95,7 +90,7 @@ pub async fn admit<P: Ports>(
     match session {
         Some(session) => {
             if demand.activity && session.wants_renewal(ports.clock().now(), config.idle_timeout) {
-                ports.sessions().renew_soon(token.locator(), &token.session_key(), config.idle_timeout);
+                ports.sessions().renew_soon(locator, &key, config.idle_timeout);
             }
             Ok(Admitted { demand, with_identity: true, session: Some(session), presented })
         }
@@ -104,18 +99,42 @@ pub async fn admit<P: Ports>(
     }
 }
 
-/// The tokens with good MACs that the request presents: none, the one that is
-/// honoured, or several, of which none is.
-pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Vec<Token> {
+/// Refuses what another site must not send, and writes it down.
+///
+/// # Errors
+/// The request is such a one.
+pub fn refuse_cross_origin<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+) -> Result<(), Failure> {
+    if !policy::is_forbidden_cross_origin(&site.config, request) {
+        return Ok(());
+    }
+    let origin = request.headers.get("origin").unwrap_or_default().to_owned();
+    ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
+    Err(Failure::CrossOrigin)
+}
+
+/// Where the presented tokens with good MACs point to: nowhere, to the one
+/// session that is honoured, or to several, of which none is.
+pub fn presented<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+) -> Vec<(Locator, SessionKey)> {
     let Some(header) = request.headers.get("cookie") else { return Vec::new() };
-    match cookie::presented(header, &site.config.cookie.name, &site.ring) {
+    let tokens = match cookie::presented(header, &site.config.cookie.name, &site.ring) {
         Presented::None => Vec::new(),
         Presented::One(token) => vec![token],
         Presented::Several(tokens) => {
             ports.tell(Event::SeveralTokens { path: path.as_str().to_owned() });
             tokens
         }
-    }
+    };
+    tokens.iter().map(|token| (token.locator(), token.session_key())).collect()
 }
 
 /// Writes down why the store gave no answer; the client is not told.

@@ -5,11 +5,9 @@
 
 use crate::admission;
 use crate::answer::{end_sessions, write_cookie};
-use crate::audit::Event;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
-use crate::policy;
 use crate::ports::{Body, BodyError, BodyOf, Ports};
 use crate::request::Request;
 use crate::response::{OwnResponse, safe_return_to};
@@ -22,15 +20,10 @@ pub async fn answer<P: Ports>(
     path: &CanonicalPath,
     body: BodyOf<P>,
 ) -> Result<OwnResponse, Failure> {
-    if policy::is_forbidden_cross_origin(&site.config, request) {
-        let origin = request.headers.get("origin").unwrap_or_default().to_owned();
-        ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
-        return Err(Failure::CrossOrigin);
-    }
+    admission::refuse_cross_origin(site, ports, request, path)?;
     // Read before anything is ended, so that a bad form changes nothing.
     let return_to = return_to(request, body).await?;
-    let tokens = admission::presented(site, ports, request, path);
-    let presented: Vec<_> = tokens.iter().map(|token| (token.locator(), token.session_key())).collect();
+    let presented = admission::presented(site, ports, request, path);
     end_sessions(ports, &presented, "user").await?;
     let mut response = match return_to {
         Some(location) => OwnResponse::empty(303).with("location", location),

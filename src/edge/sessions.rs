@@ -13,7 +13,7 @@ use crate::edge::log::log;
 use crate::error::StoreError;
 use crate::ports::{NewSession, Sessions, Started};
 use crate::session::{Session, SessionId};
-use crate::store::message::{Handle, Key, ShardAnswer, ShardCall, StartCall};
+use crate::store::message::{Key, ShardAnswer, ShardCall, StartCall};
 use crate::time::millis;
 use crate::token::{Locator, SessionKey};
 
@@ -90,18 +90,7 @@ impl Sessions for SessionObjects {
     }
 
     async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError> {
-        let call = ShardCall::Start(Box::new(StartCall {
-            row,
-            shard: start.locator.shard,
-            id: Handle(start.id),
-            key: Key(start.key),
-            subject: start.subject.clone(),
-            level: start.level,
-            claims: start.claims.clone(),
-            idle_ms: millis(start.idle_timeout),
-            lifetime_ms: millis(start.lifetime),
-            presented: start.presented.map(Key),
-        }));
+        let call = ShardCall::Start(Box::new(StartCall::new(row, start)));
         match self.call(start.locator, &call).await? {
             ShardAnswer::Started { session, replaced } => {
                 Ok(Started { session: session.into(), replaced: replaced.map(|handle| handle.0) })

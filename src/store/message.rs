@@ -5,14 +5,13 @@
 //! obeyed by half. In an answer a member may be new, but none may be missing:
 //! an absent `session` is not the answer that there is none.
 
-use core::time::Duration;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
 use crate::config::MapRow;
+use crate::ports::NewSession;
 use crate::session::{Claims, Session, SessionId, Subject};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, millis};
 use crate::token::SessionKey;
 
 /// A question to a shard.
@@ -50,6 +49,24 @@ pub struct StartCall {
     pub lifetime_ms: u64,
     #[serde(deserialize_with = "Option::deserialize")]
     pub presented: Option<Key>,
+}
+
+impl StartCall {
+    /// The call that commits a session under a row of the map.
+    pub fn new(row: MapRow, start: &NewSession) -> Self {
+        Self {
+            row,
+            shard: start.locator.shard,
+            id: Handle(start.id),
+            key: Key(start.key),
+            subject: start.subject.clone(),
+            level: start.level,
+            claims: start.claims.clone(),
+            idle_ms: millis(start.idle_timeout),
+            lifetime_ms: millis(start.lifetime),
+            presented: start.presented.map(Key),
+        }
+    }
 }
 
 /// A shard's answer.
@@ -152,9 +169,4 @@ impl From<Record> for Session {
             record;
         Self { id: id.0, subject, level, auth_time, created, last_seen, idle_expires, absolute_expires, claims }
     }
-}
-
-/// A span of a message.
-pub fn span(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }

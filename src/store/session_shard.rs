@@ -1,10 +1,11 @@
 //! A session shard: the truth about the sessions of the subjects that live in it.
 
 use core::cell::Cell;
+use core::time::Duration;
 
 use crate::config::MapRow;
 use crate::session::{Session, SessionId, idle_expiry};
-use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall, span};
+use crate::store::message::{Handle, Key, Record, ShardAnswer, ShardCall, StartCall};
 use crate::store::schema::{self, write_meta};
 use crate::store::{Sql, SqlError, rows, sweep};
 use crate::time::UnixMillis;
@@ -84,7 +85,7 @@ fn begin(
     now: UnixMillis,
     alarm: &Cell<Option<UnixMillis>>,
 ) -> Result<ShardAnswer, SqlError> {
-    let absolute_expires = now.plus(span(start.lifetime_ms));
+    let absolute_expires = now.plus(Duration::from_millis(start.lifetime_ms));
     let session = Session {
         id: start.id.0,
         subject: start.subject.clone(),
@@ -92,7 +93,7 @@ fn begin(
         auth_time: now,
         created: now,
         last_seen: now,
-        idle_expires: idle_expiry(now, span(start.idle_ms)).min(absolute_expires),
+        idle_expires: idle_expiry(now, Duration::from_millis(start.idle_ms)).min(absolute_expires),
         absolute_expires,
         claims: start.claims.clone(),
     };
@@ -137,9 +138,10 @@ fn end(sql: &impl Sql, key: &SessionKey) -> Result<ShardAnswer, SqlError> {
 /// A use of the session. Never makes it expire earlier, and never wakes a dead one.
 fn renew(sql: &impl Sql, key: &SessionKey, idle_ms: u64, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
     // Many requests of one page ask for it at once; one of them is written.
-    let due = live(sql, key, now)?.filter(|session| session.wants_renewal(now, span(idle_ms)));
+    let due = live(sql, key, now)?.filter(|session| session.wants_renewal(now, Duration::from_millis(idle_ms)));
     if let Some(session) = due {
-        let idle_expires = idle_expiry(now, span(idle_ms)).min(session.absolute_expires).max(session.idle_expires);
+        let idle_expires =
+            idle_expiry(now, Duration::from_millis(idle_ms)).min(session.absolute_expires).max(session.idle_expires);
         sql.run(
             "UPDATE sessions SET last_seen = max(last_seen, ?), idle_expires = ? WHERE id = ?",
             &[now.into(), idle_expires.into(), session.id.as_bytes().as_slice().into()],

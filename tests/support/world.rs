@@ -14,7 +14,7 @@ use warifu::ports::{Answer, Body, BodyError, Clock, NewSession, Origin, Ports, R
 use warifu::request::Request;
 use warifu::session::{Session, SessionId};
 use warifu::site::Site;
-use warifu::store::message::{Handle, Key, ShardAnswer, ShardCall, StartCall};
+use warifu::store::message::{Key, ShardAnswer, ShardCall, StartCall};
 use warifu::store::session_shard::SessionShard;
 use warifu::time::{UnixMillis, millis};
 use warifu::token::{Locator, SessionKey};
@@ -190,18 +190,7 @@ impl Sessions for Shards {
     }
 
     async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError> {
-        let call = StartCall {
-            row,
-            shard: start.locator.shard,
-            id: Handle(start.id),
-            key: Key(start.key),
-            subject: start.subject.clone(),
-            level: start.level,
-            claims: start.claims.clone(),
-            idle_ms: millis(start.idle_timeout),
-            lifetime_ms: millis(start.lifetime),
-            presented: start.presented.map(Key),
-        };
+        let call = StartCall::new(row, start);
         match self.call(start.locator, &ShardCall::Start(Box::new(call)))? {
             ShardAnswer::Started { session, replaced } => {
                 Ok(Started { session: session.into(), replaced: replaced.map(|handle| handle.0) })
