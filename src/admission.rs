@@ -3,14 +3,16 @@
 use crate::audit::Event;
 use crate::config::Access;
 use crate::cookie::{self, Presented};
-use crate::error::{Failure, StoreError};
+use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::{Clock, Ports, Sessions};
+use crate::ports::{Clock, Ports};
 use crate::request::Request;
-use crate::session::Session;
+use crate::session::{Served, Session};
+use crate::sessions::Sessions;
 use crate::site::Site;
-use crate::token::{Locator, SessionKey};
+use crate::store::message::Found;
+use crate::token::Token;
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
 /// forwards without having admitted does not compile.
@@ -18,8 +20,17 @@ use crate::token::{Locator, SessionKey};
 pub struct Admitted {
     demand: Demand,
     with_identity: bool,
-    session: Option<Session>,
-    presented: Vec<(Locator, SessionKey)>,
+    caller: Option<Caller>,
+    presented: Vec<Token>,
+}
+
+/// Somebody with a live session.
+#[derive(Debug)]
+pub struct Caller {
+    pub session: Session,
+    served: Served,
+    /// Whether this request is written down as a use of the session.
+    is_renewed: bool,
 }
 
 impl Admitted {
@@ -34,13 +45,31 @@ impl Admitted {
 
     /// The live session, where there is one.
     pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref()
+        self.caller.as_ref().map(|caller| &caller.session)
     }
 
-    /// Where the presented tokens point to, whether or not their sessions
-    /// live. More than one means that none is honoured.
-    pub fn presented(&self) -> &[(Locator, SessionKey)] {
+    /// The live session with the token that opens it.
+    pub fn caller(&self) -> Option<(&Caller, &Token)> {
+        self.caller.as_ref().zip(self.presented.first())
+    }
+
+    /// The presented tokens, whether or not their sessions live. More than one
+    /// means that none is honoured.
+    pub fn presented(&self) -> &[Token] {
         &self.presented
+    }
+}
+
+impl Caller {
+    /// The Set-Cookie value that the browser should get with the answer, if it
+    /// presented an old secret, or one under an older key.
+    pub async fn newer_cookie<P: Ports>(&self, site: &Site, ports: &P, token: &Token) -> Option<String> {
+        // Re-minting goes along with renewals, so that it stays rare.
+        if self.served == Served::Current && !self.is_renewed {
+            return None;
+        }
+        let (minted, session) = Sessions::new(site, ports).newer_token(token, &self.served).await?;
+        Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.clock().now())))
     }
 }
 
@@ -54,11 +83,10 @@ pub async fn admit<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
 ) -> Result<Admitted, Failure> {
-    let config = &site.config;
     refuse_cross_origin(site, ports, request, path)?;
-    let demand = policy::demand(config, path, &request.method);
-    let unidentified = |with_identity, presented| Admitted { demand, with_identity, session: None, presented };
-    if demand.access == Access::Public || policy::is_trusted_preflight(config, request) {
+    let demand = policy::demand(&site.config, path, &request.method);
+    let unidentified = |with_identity, presented| Admitted { demand, with_identity, caller: None, presented };
+    if demand.access == Access::Public || policy::is_trusted_preflight(&site.config, request) {
         return Ok(unidentified(false, Vec::new()));
     }
     if request.is_upgrade() {
@@ -68,35 +96,36 @@ pub async fn admit<P: Ports>(
         ));
     }
     let presented = presented(site, ports, request, path);
-    let [(locator, key)] = presented[..] else {
-        return if demand.access == Access::Optional {
-            Ok(unidentified(true, presented))
-        } else {
-            Err(Failure::NoSession)
-        };
-    };
-    let session = match (ports.sessions().check(locator, &key).await, demand.access) {
-        (Ok(session), _) => session,
+    match identify(site, ports, request, &presented, demand).await {
+        Ok(caller) => Ok(Admitted { demand, with_identity: true, caller: Some(caller), presented }),
         // A page that anybody may see does not fail with the store.
-        (Err(error), Access::Optional) => {
-            tell_store_error(ports, &error);
-            None
-        }
-        (Err(error), _) => {
-            tell_store_error(ports, &error);
-            return Err(error.into());
-        }
-    };
-    match session {
-        Some(session) => {
-            if demand.activity && session.wants_renewal(ports.clock().now(), config.idle_timeout) {
-                ports.sessions().renew_soon(locator, &key, config.idle_timeout);
-            }
-            Ok(Admitted { demand, with_identity: true, session: Some(session), presented })
-        }
-        None if demand.access == Access::Optional => Ok(unidentified(true, presented)),
-        None => Err(Failure::NoSession),
+        Err(_) if demand.access == Access::Optional => Ok(unidentified(true, presented)),
+        Err(failure) => Err(failure),
     }
+}
+
+/// The live session of the one token that was presented, if it is as strong
+/// as is demanded.
+///
+/// # Errors
+/// There is none, or one cannot know.
+pub async fn identify<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    presented: &[Token],
+    demand: Demand,
+) -> Result<Caller, Failure> {
+    let [token] = presented else { return Err(Failure::NoSession) };
+    let sessions = Sessions::new(site, ports);
+    let Some(Found { session, served }) = sessions.check(token).await? else { return Err(Failure::NoSession) };
+    let now = ports.clock().now();
+    let is_renewed = demand.activity && session.wants_renewal(now, site.config.idle_timeout);
+    if is_renewed {
+        sessions.renew_later(token, request);
+    }
+    demand.is_met_by(&session, now)?;
+    Ok(Caller { session, served, is_renewed })
 }
 
 /// Refuses what another site must not send, and writes it down.
@@ -117,33 +146,16 @@ pub fn refuse_cross_origin<P: Ports>(
     Err(Failure::CrossOrigin)
 }
 
-/// Where the presented tokens with good MACs point to: nowhere, to the one
-/// session that is honoured, or to several, of which none is.
-pub fn presented<P: Ports>(
-    site: &Site,
-    ports: &P,
-    request: &Request,
-    path: &CanonicalPath,
-) -> Vec<(Locator, SessionKey)> {
+/// The presented tokens with good MACs: none, the one whose session counts, or
+/// several, of which none does.
+pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Vec<Token> {
     let Some(header) = request.headers.get("cookie") else { return Vec::new() };
-    let tokens = match cookie::presented(header, &site.config.cookie.name, &site.ring) {
+    match cookie::presented(header, &site.config.cookie.name, &site.ring) {
         Presented::None => Vec::new(),
         Presented::One(token) => vec![token],
         Presented::Several(tokens) => {
             ports.tell(Event::SeveralTokens { path: path.as_str().to_owned() });
             tokens
         }
-    };
-    tokens.iter().map(|token| (token.locator(), token.session_key())).collect()
-}
-
-/// Writes down why the store gave no answer; the client is not told.
-pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
-    ports.tell(match error {
-        StoreError::Unreachable(reason) => Event::StoreUnavailable { reason: reason.clone() },
-        StoreError::WrongRow => Event::Misconfigured {
-            mistakes: vec!["map: the shard belongs to another row: rows are added, never changed".to_owned()],
-        },
-        StoreError::Defect => Event::Panicked { place: "session object" },
-    });
+    }
 }

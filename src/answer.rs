@@ -3,9 +3,7 @@
 //! A login is never half done: the cookie is set only after the store has
 //! committed, and what cannot be carried out turns the answer into an error.
 
-use zeroize::Zeroizing;
-
-use crate::admission::{Admitted, tell_store_error};
+use crate::admission::Admitted;
 use crate::audit::Event;
 use crate::command::{self, Command, Start};
 use crate::cookie;
@@ -13,11 +11,12 @@ use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
 use crate::path::CanonicalPath;
 use crate::policy;
-use crate::ports::{NewSession, Ports, Random, Sessions};
+use crate::ports::{Clock, Ports};
 use crate::request::Request;
-use crate::session::SessionId;
+use crate::session::Session;
+use crate::sessions::{NewSession, One, Sessions, device};
 use crate::site::Site;
-use crate::token::{Locator, SECRET_BYTES, Secret, SessionKey};
+use crate::token::{Minted, Token};
 
 /// Obeys the answer's command, if it has one that counts, and returns the
 /// changes to its headers.
@@ -38,7 +37,14 @@ pub async fn obey<P: Ports>(
     if !admitted.presented().is_empty() {
         never_stored(headers, &mut edits);
     }
-    let Some(header) = headers.get("warifu-command") else { return Ok(edits) };
+    let Some(header) = headers.get("warifu-command") else {
+        if let Some((caller, token)) = admitted.caller()
+            && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
+        {
+            write_cookie(site, set_cookie, 1, &mut edits.append);
+        }
+        return Ok(edits);
+    };
     let path_text = || path.as_str().to_owned();
     if !admitted.demand().commands {
         ports.tell(Event::CommandIgnored { path: path_text(), reason: "the route has no commands = true" });
@@ -48,66 +54,73 @@ pub async fn obey<P: Ports>(
         ports.tell(Event::CommandRefused { path: path_text(), reason: refusal.explain() });
         Failure::BadCommand(refusal.explain())
     })?;
-    match command {
-        Command::Start(_) if !policy::may_start_session(&site.config, request) => {
-            ports.tell(Event::CommandIgnored { path: path_text(), reason: "another site caused the request" });
-            return Ok(edits);
-        }
-        Command::Start(start) => {
-            let set_cookie = begin(site, ports, admitted, start).await?;
-            write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
-        }
-        Command::End => {
-            end_sessions(ports, admitted.presented(), "origin").await?;
-            write_cookie(site, cookie::clear(&site.config.cookie), admitted.presented().len(), &mut edits.append);
-        }
+    if matches!(command, Command::Start(_)) && !policy::may_start_session(&site.config, request) {
+        ports.tell(Event::CommandIgnored { path: path_text(), reason: "another site caused the request" });
+        return Ok(edits);
+    }
+    if let Some(set_cookie) = carry_out(site, ports, request, admitted, command).await? {
+        write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
     }
     never_stored(headers, &mut edits);
     Ok(edits)
 }
 
-/// Mints a session and commits it; returns the Set-Cookie value. Nothing of a
-/// presented token goes into the new one.
-async fn begin<P: Ports>(site: &Site, ports: &P, admitted: &Admitted, start: Start) -> Result<String, Failure> {
-    let config = &site.config;
-    let row = config.current_row();
-    let locator =
-        Locator { generation: row.generation, region: row.region, shard: start.subject.home_shard(row.shards) };
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    let mut handle = [0; 12];
-    if !ports.random().fill(&mut *secret) || !ports.random().fill(&mut handle) {
-        return Err(Failure::Internal);
-    }
-    let secret = Secret::new(*secret);
-    let new = NewSession {
-        id: SessionId::new(locator, handle),
-        locator,
-        key: secret.session_key(),
-        subject: start.subject,
-        level: start.level.unwrap_or(1),
-        claims: start.claims,
-        idle_timeout: config.idle_timeout,
-        lifetime: start.ttl.unwrap_or(config.absolute_timeout),
-        presented: match admitted.presented() {
-            [(_, key)] => Some(*key),
-            _ => None,
-        },
+/// Carries a command out; returns the Set-Cookie value that it leads to.
+async fn carry_out<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    admitted: &Admitted,
+    command: Command,
+) -> Result<Option<String>, Failure> {
+    let sessions = Sessions::new(site, ports);
+    let caller = || admitted.caller().ok_or(Failure::NoLiveSession);
+    let cookie_of = |token: &Minted, session: &Session| {
+        cookie::set(&site.config.cookie, token, session.absolute_expires.since(ports.clock().now()))
     };
-    let started = ports.sessions().start(row, &new).await.map_err(|error| {
-        tell_store_error(ports, &error);
-        Failure::from(error)
-    })?;
-    let session = started.session;
-    if let Some(replaced) = started.replaced {
-        ports.tell(Event::SessionReplaced { session: replaced.to_text() });
+    match command {
+        Command::Start(Start { subject, level, ttl, claims, end_others }) => {
+            let presented = match admitted.presented() {
+                [token] => Some(token),
+                _ => None,
+            };
+            let begun = sessions
+                .begin(NewSession {
+                    subject,
+                    level: level.unwrap_or(LEVEL_DEFAULT),
+                    ttl,
+                    claims,
+                    device: device(request, ports.place()),
+                    presented,
+                    end_others,
+                    actor: ORIGIN,
+                })
+                .await?;
+            let lifetime = begun.session.absolute_expires.since(begun.session.created);
+            Ok(Some(cookie::set(&site.config.cookie, &begun.token, lifetime)))
+        }
+        Command::Rotate { level } => {
+            let rotated = sessions.rotate(caller()?.1, level).await?;
+            Ok(rotated.map(|(token, session)| cookie_of(&token, &session)))
+        }
+        Command::Update { claims } => {
+            let updated = sessions.update(One::OfToken(caller()?.1), Some(claims), None, ORIGIN).await?;
+            updated.map(|_| None).ok_or(Failure::NoLiveSession)
+        }
+        Command::End => {
+            end_sessions(site, ports, admitted.presented(), ORIGIN).await?;
+            Ok(Some(cookie::clear(&site.config.cookie)))
+        }
+        Command::EndOthers => {
+            let (caller, token) = caller()?;
+            let (_, token, session) = sessions.end_others(token, &caller.session.subject, ORIGIN).await?;
+            Ok(Some(cookie_of(&token, &session)))
+        }
+        Command::EndAll => {
+            sessions.end_all(&caller()?.0.session.subject, ORIGIN).await?;
+            Ok(None)
+        }
     }
-    ports.tell(Event::SessionStarted {
-        session: session.id.to_text(),
-        subject: session.subject.as_str().to_owned(),
-        level: session.level,
-    });
-    let lifetime = session.absolute_expires.since(session.created);
-    Ok(cookie::set(&config.cookie, &site.ring.mint(locator, &secret), lifetime))
 }
 
 /// Ends the sessions of the presented tokens. Each is ended, also if there are
@@ -115,19 +128,9 @@ async fn begin<P: Ports>(site: &Site, ports: &P, admitted: &Admitted, start: Sta
 ///
 /// # Errors
 /// The store could not commit it: a session may still live.
-pub async fn end_sessions<P: Ports>(
-    ports: &P,
-    presented: &[(Locator, SessionKey)],
-    actor: &'static str,
-) -> Result<(), Failure> {
-    for (locator, key) in presented {
-        let ended = ports.sessions().end(*locator, key).await.map_err(|error| {
-            tell_store_error(ports, &error);
-            Failure::from(error)
-        })?;
-        if let Some(session) = ended {
-            ports.tell(Event::SessionEnded { session: session.to_text(), actor });
-        }
+pub async fn end_sessions<P: Ports>(site: &Site, ports: &P, presented: &[Token], actor: &str) -> Result<(), Failure> {
+    for token in presented {
+        Sessions::new(site, ports).end(One::OfToken(token), None, actor).await?;
     }
     Ok(())
 }
@@ -179,3 +182,9 @@ fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
         edits.set("cache-control", "no-store");
     }
 }
+
+/// The level of a start that names none.
+pub const LEVEL_DEFAULT: u8 = 1;
+
+/// Who gave the command, for the log.
+const ORIGIN: &str = "origin";

@@ -7,19 +7,62 @@ use serde::Serialize;
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// `actor` is `origin` (a command) or `admin:<id>`.
     SessionStarted {
         session: String,
         subject: String,
         level: u8,
+        actor: String,
     },
-    /// `actor` is `user` (logout) or `origin` (a command).
+    /// A new secret; `level` where it changed with it.
+    SessionRotated {
+        session: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<u8>,
+    },
+    SessionUpdated {
+        session: String,
+        actor: String,
+    },
+    /// `actor` is `user`, `origin`, `admin:<id>`, `limit` (it made room), or
+    /// `replay` (an old secret of it was used).
     SessionEnded {
         session: String,
-        actor: &'static str,
+        actor: String,
+    },
+    /// A start that was not to be; `reason` is the key of the configuration.
+    StartRefused {
+        subject: String,
+        reason: &'static str,
+        actor: String,
     },
     /// A start in a browser that presented a live session of the same subject.
     SessionReplaced {
         session: String,
+    },
+    /// Sessions of one subject; `kept` is the one that stays, if one does.
+    SessionsEnded {
+        subject: String,
+        count: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kept: Option<String>,
+        actor: String,
+    },
+    /// An old secret was used after its grace: somebody has a copy.
+    TokenReplayed {
+        session: String,
+        ended: bool,
+    },
+    /// An admin call that was refused: no key, an unknown one, one without the
+    /// scope, or from a browser elsewhere.
+    AdminRefused {
+        call: String,
+        reason: &'static str,
+    },
+    /// An admin call that was let through.
+    AdminCalled {
+        call: String,
+        key: String,
     },
     /// Two different tokens with good MACs in one request: none was honoured.
     SeveralTokens {

@@ -16,8 +16,20 @@ use crate::session::{Claims, Subject};
 #[derive(Debug, Eq, PartialEq)]
 pub enum Command {
     Start(Start),
+    /// A new secret; with a level, also a new authentication.
+    Rotate {
+        level: Option<u8>,
+    },
+    /// New claims.
+    Update {
+        claims: Claims,
+    },
     /// End the session of this request.
     End,
+    /// End the subject's other sessions, and renew this one.
+    EndOthers,
+    /// End all of the subject's sessions.
+    EndAll,
 }
 
 /// The session to start.
@@ -28,6 +40,8 @@ pub struct Start {
     /// A shorter or longer absolute timeout than the configured one.
     pub ttl: Option<Duration>,
     pub claims: Option<Claims>,
+    /// Whether the subject's other sessions end in the same commit.
+    pub end_others: bool,
 }
 
 /// Why a command is not obeyed; shown to whoever runs the origin.
@@ -63,58 +77,102 @@ pub fn parse(header: &str) -> Result<Command, CommandRefusal> {
     }
     let members = members.list;
     let action = members.iter().find(|(key, _)| *key == "do").map(|(_, value)| value);
-    match action {
-        Some(BareItemFromInput::Token(action)) => match action.as_str() {
-            "start" => parse_start(&members).map(Command::Start),
-            "end" if members.len() == 1 => Ok(Command::End),
-            "end" => Err(CommandRefusal::Malformed("do=end takes no other member")),
-            "rotate" => Err(CommandRefusal::NotBuilt("do=rotate")),
-            "update" => Err(CommandRefusal::NotBuilt("do=update")),
-            "end-others" => Err(CommandRefusal::NotBuilt("do=end-others")),
-            "end-all" => Err(CommandRefusal::NotBuilt("do=end-all")),
-            _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, end")),
-        },
-        Some(_) => Err(CommandRefusal::Malformed("do must be a Token: do=start")),
-        None => Err(CommandRefusal::Malformed("do is missing: do=start, sub=\"42\"")),
+    let Some(action) = action else {
+        return Err(CommandRefusal::Malformed("do is missing: do=start, sub=\"42\""));
+    };
+    let BareItemFromInput::Token(action) = action else {
+        return Err(CommandRefusal::Malformed("do must be a Token: do=start"));
+    };
+    let alone = |command| {
+        let says = "do=end, do=end-others and do=end-all take no other member";
+        if members.len() == 1 { Ok(command) } else { Err(unknown_or_nonce(&members, says)) }
+    };
+    match action.as_str() {
+        "start" => parse_start(&members).map(Command::Start),
+        "rotate" => parse_rotate(&members),
+        "update" => parse_update(&members),
+        "end" => alone(Command::End),
+        "end-others" => alone(Command::EndOthers),
+        "end-all" => alone(Command::EndAll),
+        _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, rotate, update, end, end-others, end-all")),
     }
 }
 
-fn parse_start(members: &[(&str, BareItemFromInput<'_>)]) -> Result<Start, CommandRefusal> {
+type Item<'a> = (&'a str, BareItemFromInput<'a>);
+
+fn parse_start(members: &[Item<'_>]) -> Result<Start, CommandRefusal> {
     let mut subject = None;
-    let mut level = None;
-    let mut ttl = None;
-    let mut claims = None;
+    let (mut level, mut ttl, mut claims, mut end_others) = (None, None, None, false);
     for (key, value) in members {
         match (*key, value) {
             ("do", _) => {}
             ("sub", BareItemFromInput::String(text)) => subject = Some(subject_of(text.as_str())?),
             ("sub", BareItemFromInput::DisplayString(text)) => subject = Some(subject_of(text)?),
             ("sub", _) => return Err(CommandRefusal::Malformed("sub must be a String or a Display String")),
-            ("level", BareItemFromInput::Integer(number)) => {
-                let number = u8::try_from(i64::from(*number));
-                level = Some(number.map_err(|_| CommandRefusal::Malformed("level must be from 0 to 255"))?);
-            }
-            ("level", _) => return Err(CommandRefusal::Malformed("level must be an Integer")),
+            ("level", value) => level = Some(level_of(value)?),
             ("ttl", BareItemFromInput::Integer(number)) => ttl = Some(ttl_of(i64::from(*number))?),
             ("ttl", _) => return Err(CommandRefusal::Malformed("ttl must be an Integer, in seconds")),
-            ("claims", BareItemFromInput::ByteSequence(bytes)) => {
-                let parsed = core::str::from_utf8(bytes).ok().and_then(Claims::parse);
-                claims = Some(parsed.ok_or(CommandRefusal::Malformed(
-                    "claims must be a Byte Sequence of a JSON object of at most 2048 bytes",
-                ))?);
-            }
-            ("claims", _) => {
-                return Err(CommandRefusal::Malformed("claims must be a Byte Sequence: claims=:<base64>:"));
-            }
-            ("end-others", _) => return Err(CommandRefusal::NotBuilt("end-others")),
-            ("nonce", _) => return Err(CommandRefusal::NotBuilt("nonce")),
+            ("claims", value) => claims = Some(claims_of(value)?),
+            ("end-others", BareItemFromInput::Boolean(flag)) => end_others = *flag,
+            ("end-others", _) => return Err(CommandRefusal::Malformed("end-others must be a Boolean")),
             _ => {
-                return Err(CommandRefusal::Malformed("unknown member; do=start takes sub, level, ttl, claims"));
+                let says = "unknown member; do=start takes sub, level, ttl, claims, end-others";
+                return Err(unknown_or_nonce(members, says));
             }
         }
     }
     let subject = subject.ok_or(CommandRefusal::Malformed("do=start needs sub"))?;
-    Ok(Start { subject, level, ttl, claims })
+    Ok(Start { subject, level, ttl, claims, end_others })
+}
+
+fn parse_rotate(members: &[Item<'_>]) -> Result<Command, CommandRefusal> {
+    let mut level = None;
+    for (key, value) in members {
+        match *key {
+            "do" => {}
+            "level" => level = Some(level_of(value)?),
+            _ => return Err(unknown_or_nonce(members, "unknown member; do=rotate takes level")),
+        }
+    }
+    Ok(Command::Rotate { level })
+}
+
+fn parse_update(members: &[Item<'_>]) -> Result<Command, CommandRefusal> {
+    let mut claims = None;
+    for (key, value) in members {
+        match *key {
+            "do" => {}
+            "claims" => claims = Some(claims_of(value)?),
+            _ => return Err(unknown_or_nonce(members, "unknown member; do=update takes claims")),
+        }
+    }
+    claims.map(|claims| Command::Update { claims }).ok_or(CommandRefusal::Malformed("do=update needs claims"))
+}
+
+/// A member that is not there to be obeyed; `nonce` comes in a later version.
+fn unknown_or_nonce(members: &[Item<'_>], says: &'static str) -> CommandRefusal {
+    if members.iter().any(|(key, _)| *key == "nonce") {
+        CommandRefusal::NotBuilt("nonce")
+    } else {
+        CommandRefusal::Malformed(says)
+    }
+}
+
+fn level_of(value: &BareItemFromInput<'_>) -> Result<u8, CommandRefusal> {
+    let BareItemFromInput::Integer(number) = value else {
+        return Err(CommandRefusal::Malformed("level must be an Integer"));
+    };
+    u8::try_from(i64::from(*number)).map_err(|_| CommandRefusal::Malformed("level must be from 0 to 255"))
+}
+
+fn claims_of(value: &BareItemFromInput<'_>) -> Result<Claims, CommandRefusal> {
+    let BareItemFromInput::ByteSequence(bytes) = value else {
+        return Err(CommandRefusal::Malformed("claims must be a Byte Sequence: claims=:<base64>:"));
+    };
+    core::str::from_utf8(bytes)
+        .ok()
+        .and_then(Claims::parse)
+        .ok_or(CommandRefusal::Malformed("claims must be a Byte Sequence of a JSON object of at most 2048 bytes"))
 }
 
 fn subject_of(text: &str) -> Result<Subject, CommandRefusal> {

@@ -3,11 +3,15 @@
 //! *Cannot know* is not *no session*: a store out of reach is 503, and the
 //! cookie is never touched.
 
+use core::time::Duration;
+
 /// Everything that keeps a request from being forwarded or answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Failure {
     /// The client's path or headers are malformed; the text is shown.
     BadRequest(&'static str),
+    /// The client's body or query is; the text is shown.
+    BadInput(String),
     HeadersTooLarge,
     /// A host that this gateway does not serve.
     Misdirected,
@@ -18,10 +22,28 @@ pub enum Failure {
     NoSession,
     NotFound,
     /// The methods that are allowed, for the Allow header.
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(String),
+    /// The session is not strong or not fresh enough.
+    StepUp {
+        level: u8,
+        max_auth_age: Option<Duration>,
+    },
+    /// No admin key, or an unknown one.
+    BadAdminKey,
+    /// The admin key is not good for this; the scope that it lacks.
+    MissingScope(&'static str),
+    /// An administrator's call from a browser that is not on `admin_host`.
+    AdminHostOnly,
+    /// A level is to rise without a new secret.
+    NeedsRotation,
+    /// The subject has as many sessions as it may have.
+    SessionLimit,
+    /// A command that changes a session, and none is there.
+    NoLiveSession,
     /// Something that a later version brings.
     NotYet(&'static str),
     BodyTooLarge,
+    BodyTimeout,
     /// A session object cannot be reached: one cannot know.
     StoreUnavailable,
     OriginUnreachable,
@@ -58,11 +80,21 @@ impl Failure {
     pub fn problem(&self) -> Problem {
         use Blame::{Client, Configuration, Origin, Ourselves, Store};
         let (status, code, title, blame) = match self {
-            Self::BadRequest(_) => (400, "bad_request", "The request is malformed", Client),
+            Self::BadRequest(_) | Self::BadInput(_) => (400, "bad_request", "The request is malformed", Client),
             Self::NoSession => (401, "no_session", "A session is needed here", Client),
+            Self::BadAdminKey => (401, "bad_admin_key", "A valid admin key is needed here", Client),
+            Self::StepUp { .. } => (403, "step_up_required", "A stronger or fresher log-in is needed here", Client),
+            Self::MissingScope(_) => (403, "missing_scope", "The admin key is not good for this", Client),
+            Self::AdminHostOnly => {
+                (403, "admin_host_only", "From a browser, this is taken on the operators' own host only", Client)
+            }
             Self::CrossOrigin => (403, "cross_origin", "Requests from other sites are refused here", Client),
             Self::NotFound => (404, "not_found", "There is nothing here", Client),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "This method is not allowed here", Client),
+            Self::BodyTimeout => (408, "body_timeout", "The body did not end in time", Client),
+            Self::NeedsRotation => (409, "needs_rotation", "A level rises only with a new secret", Client),
+            Self::SessionLimit => (409, "session_limit", "There are as many sessions as there may be", Client),
+            Self::NoLiveSession => (409, "no_live_session", "There is no live session to change", Client),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
             Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
             Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
@@ -80,7 +112,9 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::BadRequest(text) | Self::NotYet(text) => Some(text),
-            Self::BadCommand(text) => Some(text),
+            Self::BadCommand(text) | Self::BadInput(text) => Some(text),
+            Self::MissingScope(scope) => Some(scope),
+            Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
             Self::HeadersTooLarge => Some("at most 16384 bytes are accepted"),
             _ => None,
@@ -96,6 +130,8 @@ pub enum StoreError {
     /// The shard belongs to another row of the map than the one it was asked
     /// under: a configuration that must not serve.
     WrongRow,
+    /// The token is of a row of the map that this version does not know yet.
+    NewerRow(u8),
     /// The object's code panicked.
     Defect,
 }
@@ -103,7 +139,7 @@ pub enum StoreError {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unreachable(_) => Self::StoreUnavailable,
+            StoreError::Unreachable(_) | StoreError::NewerRow(_) => Self::StoreUnavailable,
             StoreError::WrongRow => Self::Misconfigured,
             StoreError::Defect => Self::Internal,
         }

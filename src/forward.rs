@@ -22,7 +22,7 @@ pub fn compose(site: &Site, request: &Request, path: &CanonicalPath, admitted: &
     forwarding(request, &mut edits);
     session_cookie_out(config, request, &mut edits);
     if admitted.with_identity() {
-        identify(config, admitted.session(), &mut edits);
+        edits.set.extend(identity(config, admitted.session()));
     }
     let base = match &config.origin {
         Some(origin) => origin.as_str().to_owned(),
@@ -86,20 +86,23 @@ fn session_cookie_out(config: &Config, request: &Request, edits: &mut HeaderEdit
 }
 
 /// The identity headers: always the full list, empty where unknown.
-fn identify(config: &Config, session: Option<&Session>, edits: &mut HeaderEdits) {
+pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(String, String)> {
     let subject = session.map(|s| utf8_percent_encode(s.subject.as_str(), IN_HEADERS).to_string()).unwrap_or_default();
-    edits.set("warifu-session", session.map(|s| s.id.to_text()).unwrap_or_default());
-    edits.set("warifu-level", session.map(|s| s.level.to_string()).unwrap_or_default());
-    edits.set("warifu-auth-time", session.map(|s| s.auth_time.as_unix_seconds().to_string()).unwrap_or_default());
     let claims = session.and_then(|s| s.claims.as_ref());
-    edits.set(
-        "warifu-claims",
-        claims.map(|c| Base64UrlUnpadded::encode_string(c.as_str().as_bytes())).unwrap_or_default(),
-    );
+    let mut headers = vec![
+        ("warifu-session".to_owned(), session.map(|s| s.id.to_text()).unwrap_or_default()),
+        ("warifu-level".to_owned(), session.map(|s| s.level.to_string()).unwrap_or_default()),
+        ("warifu-auth-time".to_owned(), session.map(|s| s.auth_time.as_unix_seconds().to_string()).unwrap_or_default()),
+        (
+            "warifu-claims".to_owned(),
+            claims.map(|c| Base64UrlUnpadded::encode_string(c.as_str().as_bytes())).unwrap_or_default(),
+        ),
+    ];
     if let Some(name) = &config.user_header {
-        edits.set(name.to_ascii_lowercase(), subject.clone());
+        headers.push((name.to_ascii_lowercase(), subject.clone()));
     }
-    edits.set("warifu-subject", subject);
+    headers.push(("warifu-subject".to_owned(), subject));
+    headers
 }
 
 /// Folded names of headers that some origins take for the request's method or

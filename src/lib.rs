@@ -17,6 +17,7 @@ pub mod cookie;
 pub mod token;
 pub mod admission;
 pub mod session;
+pub mod sessions;
 pub mod store;
 pub mod forward;
 pub mod command;
@@ -24,6 +25,7 @@ pub mod answer;
 pub mod response;
 
 pub mod site;
+pub mod admin_keys;
 pub mod config;
 pub mod ports;
 pub mod audit;

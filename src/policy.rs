@@ -1,13 +1,22 @@
 //! What the routes demand, and the cross-origin rule.
 
+use core::time::Duration;
+
 use crate::config::{Access, Config, CrossOrigin, Route};
+use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::request::Request;
+use crate::session::Session;
+use crate::time::UnixMillis;
 
 /// What the policy asks of one request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Demand {
     pub access: Access,
+    /// The least level of the session.
+    pub level: u8,
+    /// The longest time since the person proved who they are.
+    pub max_auth_age: Option<Duration>,
     /// Whether the origin's answer may start and end sessions.
     pub commands: bool,
     /// Whether the request counts as use of the session.
@@ -16,15 +25,30 @@ pub struct Demand {
 
 impl Demand {
     /// Protected by default: what no rule names wants a session.
-    const UNMATCHED: Self = Self { access: Access::Required, commands: false, activity: true };
+    pub const UNMATCHED: Self =
+        Self { access: Access::Required, level: 0, max_auth_age: None, commands: false, activity: true };
 
     /// The stricter of two readings of one path, in every respect.
     fn and(self, other: Self) -> Self {
         Self {
             access: self.access.max(other.access),
+            level: self.level.max(other.level),
+            max_auth_age: self.max_auth_age.into_iter().chain(other.max_auth_age).min(),
             commands: self.commands && other.commands,
             activity: self.activity && other.activity,
         }
+    }
+
+    /// Whether the session is strong and fresh enough.
+    ///
+    /// # Errors
+    /// What the person has to do.
+    pub fn is_met_by(&self, session: &Session, now: UnixMillis) -> Result<(), Failure> {
+        let is_fresh = self.max_auth_age.is_none_or(|age| now.since(session.auth_time) <= age);
+        if session.level >= self.level && is_fresh {
+            return Ok(());
+        }
+        Err(Failure::StepUp { level: self.level.max(session.level), max_auth_age: self.max_auth_age })
     }
 }
 
@@ -45,6 +69,8 @@ fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
     };
     config.routes.iter().find(matches).map_or(Demand::UNMATCHED, |route| Demand {
         access: route.access,
+        level: route.level,
+        max_auth_age: route.max_auth_age,
         commands: route.commands,
         activity: route.activity,
     })

@@ -4,60 +4,34 @@
 // The futures never leave the isolate's one thread, so they need not be Send.
 #![allow(async_fn_in_trait)]
 
-use core::time::Duration;
-
 use crate::audit::Event;
-use crate::config::MapRow;
 use crate::error::{OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
-use crate::session::{Claims, Session, SessionId, Subject};
+use crate::store::message::{Message, ShardAnswer};
 use crate::time::UnixMillis;
-use crate::token::{Locator, SessionKey};
+use crate::token::Locator;
 
-/// The session objects of one site: the truth.
+/// The session objects of one site: the truth. `crate::sessions` knows what to
+/// ask of them.
 ///
-/// `Ok(None)` means that there is no such session; `Err` means that one cannot
-/// know, and must never be read as absence.
-pub trait Sessions {
-    /// The live session under this key.
-    async fn check(&self, at: Locator, key: &SessionKey) -> Result<Option<Session>, StoreError>;
+/// An `Err` means that one cannot know, and must never be read as absence.
+pub trait Shards {
+    /// Asks the shard at this place and waits for its answer.
+    async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError>;
 
-    /// Commits a new session. Returns it once it is durable.
-    async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError>;
-
-    /// Ends the session under this key; its id if there was one.
-    async fn end(&self, at: Locator, key: &SessionKey) -> Result<Option<SessionId>, StoreError>;
-
-    /// Writes down that the session is in use, after the answer. A lost renewal
-    /// costs at worst an early idle expiry, and the next request sends it again.
-    fn renew_soon(&self, at: Locator, key: &SessionKey, idle_timeout: Duration);
+    /// Asks it after the answer to the client. What comes of it goes to the log.
+    fn ask_later(&self, at: Locator, message: Message);
 
     /// Whether a session object answers at all.
     async fn probe(&self) -> Result<(), StoreError>;
 }
 
-/// A session to be committed.
-#[derive(Clone, Debug)]
-pub struct NewSession {
-    pub id: SessionId,
-    pub locator: Locator,
-    pub key: SessionKey,
-    pub subject: Subject,
-    pub level: u8,
-    pub claims: Option<Claims>,
-    pub idle_timeout: Duration,
-    /// From now to the absolute expiry.
-    pub lifetime: Duration,
-    /// The session that the browser presented: ended in the same commit if it
-    /// is the same subject's.
-    pub presented: Option<SessionKey>,
-}
-
-/// A committed session, and the one that it replaced.
-#[derive(Clone, Debug)]
-pub struct Started {
-    pub session: Session,
-    pub replaced: Option<SessionId>,
+/// Where a request comes from, as far as the platform knows.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    pub city: Option<String>,
 }
 
 /// What goes to the origin: the client's request at `url`, with its headers
@@ -90,6 +64,8 @@ pub trait Body {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BodyError {
     TooLong,
+    /// It did not end in time.
+    TooSlow,
     /// The client went away.
     Broken,
 }
@@ -112,13 +88,15 @@ pub trait Random {
 
 /// All of the above, for one request.
 pub trait Ports {
-    type Sessions: Sessions;
+    type Shards: Shards;
     type Origin: Origin;
 
-    fn sessions(&self) -> &Self::Sessions;
+    fn shards(&self) -> &Self::Shards;
     fn origin(&self) -> &Self::Origin;
     fn clock(&self) -> &impl Clock;
     fn random(&self) -> &impl Random;
+    /// Where this request comes from.
+    fn place(&self) -> Place;
     /// Writes an event to the log.
     fn tell(&self, event: Event);
 }

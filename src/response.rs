@@ -35,17 +35,28 @@ impl OwnResponse {
         response
     }
 
-    pub fn json(status: u16, value: &serde_json::Value) -> Self {
-        Self::empty(status).with_body("application/json", value.to_string())
+    /// # Panics
+    /// Never: what is shown has text keys only.
+    pub fn json(status: u16, value: &impl serde::Serialize) -> Self {
+        let body = serde_json::to_string(value).expect("a record has text keys only");
+        Self::empty(status).with_body("application/json", body)
+    }
+
+    pub fn text(content_type: &str, body: String) -> Self {
+        Self::empty(200).with_body(content_type, body)
     }
 }
 
 /// What the client gets instead of the origin's answer: a page or the way to
 /// the login for a browser that navigates, problem+json for anything else.
 pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> OwnResponse {
-    if *failure == Failure::NoSession
+    let step_up = match failure {
+        Failure::StepUp { level, .. } => Some(*level),
+        _ => None,
+    };
+    if (step_up.is_some() || *failure == Failure::NoSession)
         && request.is_navigation()
-        && let Some(location) = site.and_then(|site| to_login(site, request))
+        && let Some(location) = site.and_then(|site| to_login(site, request, step_up))
     {
         return OwnResponse::empty(302).with("location", location);
     }
@@ -67,6 +78,10 @@ pub fn problem(failure: &Failure) -> OwnResponse {
     if let Some(detail) = failure.detail() {
         body["detail"] = detail.into();
     }
+    if let Failure::StepUp { level, max_auth_age } = failure {
+        body["level"] = (*level).into();
+        body["max_auth_age"] = max_auth_age.map(|age| age.as_secs()).into();
+    }
     head(failure).with_body("application/problem+json", body.to_string())
 }
 
@@ -75,10 +90,12 @@ fn head(failure: &Failure) -> OwnResponse {
     let response = OwnResponse::empty(failure.problem().status);
     match failure {
         Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
-        Failure::MethodNotAllowed(allow) => response.with("allow", *allow),
+        Failure::MethodNotAllowed(allow) => response.with("allow", allow),
         // RFC 9110, section 15.5.2: "The server generating a 401 response MUST
         // send a WWW-Authenticate header field".
         Failure::NoSession => response.with("www-authenticate", "Cookie"),
+        // RFC 6750, section 3.
+        Failure::BadAdminKey => response.with("www-authenticate", "Bearer"),
         _ => response,
     }
 }
@@ -86,7 +103,7 @@ fn head(failure: &Failure) -> OwnResponse {
 /// The login page with the way back: path and query only, so it stays on this
 /// origin. `None` where the login page itself asks for a session: sending the
 /// browser there again would never end.
-fn to_login(site: &Site, request: &Request) -> Option<String> {
+fn to_login(site: &Site, request: &Request, step_up: Option<u8>) -> Option<String> {
     if is_login_page(site, request) {
         return None;
     }
@@ -96,12 +113,22 @@ fn to_login(site: &Site, request: &Request) -> Option<String> {
         Some(query) => format!("{}?{query}", path.as_str()),
         None => path.as_str().to_owned(),
     };
+    let mut location = login.clone();
+    let mut add = |name: &str, value: &str| {
+        let joint = if location.contains('?') { '&' } else { '?' };
+        location.push(joint);
+        location.push_str(name);
+        location.push('=');
+        location.push_str(value);
+    };
     // The way back must not make a URL that the platform refuses.
-    if here.len() > RETURN_TO_BYTES_MAX {
-        return Some(login.clone());
+    if here.len() <= RETURN_TO_BYTES_MAX {
+        add("return_to", &utf8_percent_encode(&here, IN_QUERY_VALUE).to_string());
     }
-    let joint = if login.contains('?') { '&' } else { '?' };
-    Some(format!("{login}{joint}return_to={}", utf8_percent_encode(&here, IN_QUERY_VALUE)))
+    if let Some(level) = step_up {
+        add("step_up", &level.to_string());
+    }
+    Some(location)
 }
 
 /// Whether the request is for the login page. If that needs a session, nobody

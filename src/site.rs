@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::admin_keys::AdminKeys;
 use crate::config::{Config, Mistake};
 use crate::token::{KEYS_FORM, KeyRing};
 
@@ -10,6 +11,7 @@ use crate::token::{KEYS_FORM, KeyRing};
 pub struct Site {
     pub config: Config,
     pub ring: KeyRing,
+    pub admins: AdminKeys,
 }
 
 /// The secrets beside the configuration, as the platform hands them over.
@@ -17,6 +19,8 @@ pub struct Site {
 pub struct Secrets<'a> {
     /// `WARIFU_KEYS`: the token's MAC keys.
     pub keys: Option<&'a str>,
+    /// `WARIFU_ADMIN_KEYS`: who may call the admin API; absent: nobody.
+    pub admin_keys: Option<&'a str>,
     /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies.
     pub origin_keys: Option<&'a str>,
 }
@@ -38,11 +42,11 @@ impl Site {
             None => Err(vec![mistake("WARIFU_KEYS", format!("the secret is not set; {KEYS_FORM}"))]),
             Some(text) => KeyRing::read(text, &config.site),
         };
-        match ring {
-            Ok(ring) if mistakes.is_empty() => Ok(Self { config, ring }),
-            Ok(_) => Err(mistakes),
-            Err(found) => {
-                mistakes.extend(found);
+        let admins = secrets.admin_keys.map_or_else(|| Ok(AdminKeys::default()), AdminKeys::read);
+        match (ring, admins) {
+            (Ok(ring), Ok(admins)) if mistakes.is_empty() => Ok(Self { config, ring, admins }),
+            (ring, admins) => {
+                mistakes.extend(ring.err().into_iter().chain(admins.err()).flatten());
                 Err(mistakes)
             }
         }

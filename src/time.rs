@@ -24,6 +24,13 @@ impl UnixMillis {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// As RFC 3339 has it, in UTC with milliseconds: `2026-11-23T08:00:00.000Z`.
+    pub fn to_rfc3339(self) -> String {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+        format!("{time:.3}")
+    }
+
     /// Whole seconds, as headers and cookies carry them.
     pub fn as_unix_seconds(self) -> u64 {
         self.0 / 1_000
@@ -79,6 +86,13 @@ mod tests {
         for bad in ["", "2", "2 s", " 2s", "-1s", "1.5h", "1y", "s", "2S", "3651d", "99999999999999999999s"] {
             assert_eq!(parse_span(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_time_is_shown_in_utc() {
+        assert_eq!(UnixMillis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(UnixMillis(1_750_000_000_042).to_rfc3339(), "2025-06-15T15:06:40.042Z");
+        assert!(UnixMillis(u64::MAX).to_rfc3339().starts_with("9999-12-30T"), "the end of time");
     }
 
     #[test]

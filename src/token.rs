@@ -13,12 +13,14 @@
 //! A wrong MAC never causes a store read. There is no algorithm field.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Mistake;
+use crate::session::Salt;
 
 /// Where a session lives: a shard of one generation of the map.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -53,6 +55,18 @@ impl Secret {
     pub fn session_key(&self) -> SessionKey {
         SessionKey(Sha256::digest(self.0).into())
     }
+
+    /// The secret that follows this one: HKDF-SHA-256 (RFC 5869) of it, with
+    /// the salt, for `warifu/1 successor`. Everybody who has this secret and
+    /// the salt gets the same one, and it is stored nowhere.
+    #[must_use]
+    pub fn successor(&self, salt: &Salt) -> Self {
+        let mut next = Self([0; SECRET_BYTES]);
+        Hkdf::<Sha256>::new(Some(&salt.0), &self.0)
+            .expand(SUCCESSOR_LABEL, &mut next.0)
+            .expect("RFC 5869, section 2.3: up to 255 hashes can be had");
+        next
+    }
 }
 
 impl Drop for Secret {
@@ -80,8 +94,16 @@ impl SessionKey {
 pub struct Token {
     kid: u8,
     locator: Locator,
+    secret: Secret,
     key: SessionKey,
     current: bool,
+}
+
+/// Without its secret.
+impl core::fmt::Debug for Token {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Token").field("locator", &self.locator).finish_non_exhaustive()
+    }
 }
 
 impl Token {
@@ -95,6 +117,11 @@ impl Token {
 
     pub fn session_key(&self) -> SessionKey {
         self.key
+    }
+
+    /// The secret, to mint from; it stays in the gate.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// Whether the newest key signed it.
@@ -191,16 +218,19 @@ impl KeyRing {
         let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
         Base64UrlUnpadded::decode(text, &mut *bytes).ok()?;
         let (covered, tag) = bytes.split_at(TOKEN_BYTES - MAC_BYTES);
-        let [version, kid, generation, region, high, low, secret @ ..] = covered else { return None };
+        let [version, kid, generation, region, high, low, found @ ..] = covered else { return None };
         if *version != VERSION {
             return None;
         }
         let at = self.0.iter().position(|key| key.kid == *kid)?;
         self.0[at].mac.clone().chain_update(covered).verify_truncated_left(tag).ok()?;
+        let mut secret = Secret([0; SECRET_BYTES]);
+        secret.0.copy_from_slice(found);
         Some(Token {
             kid: *kid,
             locator: Locator::from_bytes([*generation, *region, *high, *low]),
-            key: SessionKey(Sha256::digest(secret).into()),
+            key: secret.session_key(),
+            secret,
             current: at == 0,
         })
     }
@@ -244,6 +274,7 @@ pub const KEYS_FORM: &str = "it must be a JSON list, newest first: \
      [{\"kid\":1,\"key\":\"<base64url of 32 random bytes>\"}]";
 
 const MAC_LABEL: &[u8] = b"warifu/1 token";
+const SUCCESSOR_LABEL: &[u8] = b"warifu/1 successor";
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 16;

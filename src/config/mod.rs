@@ -17,7 +17,9 @@ use serde_json::{Map, Value};
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
 pub use self::routes::{Access, Route};
-pub use self::values::{CrossOrigin, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name};
+pub use self::values::{
+    CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name,
+};
 use crate::time::{millis, show_span};
 
 /// One site's configuration, valid as a whole.
@@ -36,6 +38,12 @@ pub struct Config {
     pub admin_host: Option<String>,
     pub idle_timeout: Duration,
     pub absolute_timeout: Duration,
+    /// How long an old secret is served after the first use of its successor.
+    pub rotation_grace: Duration,
+    /// How many sessions a subject may have; 0: any number.
+    pub max_sessions: u32,
+    pub on_limit: OnLimit,
+    pub on_replay: OnReplay,
     /// The rows of the shard map; the last takes new sessions.
     pub map: Vec<MapRow>,
     pub cookie: Cookie,
@@ -47,6 +55,23 @@ pub struct Config {
     pub user_header: Option<String>,
     /// The bound B on how long a killed session can be honoured.
     pub bound: Duration,
+}
+
+/// What happens to a log-in that would be one too many.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnLimit {
+    /// The oldest sessions end to make room.
+    EndOldest,
+    Refuse,
+}
+
+/// What happens to a session when an old secret of it is used after its grace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnReplay {
+    /// The use is refused, and an event.
+    Observe,
+    /// And the session ends.
+    End,
 }
 
 /// How the session cookie is written.
@@ -110,6 +135,18 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         admin_host: values::admin_host(&root),
         idle_timeout,
         absolute_timeout,
+        rotation_grace: values::rotation_grace(&root),
+        max_sessions: u32::try_from(root.integer("max_sessions", 0, 100_000, 0)).unwrap_or(0),
+        on_limit: root.choice(
+            "on_limit",
+            &[("end_oldest", OnLimit::EndOldest), ("refuse", OnLimit::Refuse)],
+            OnLimit::EndOldest,
+        ),
+        on_replay: root.choice(
+            "on_replay",
+            &[("observe", OnReplay::Observe), ("end", OnReplay::End)],
+            OnReplay::Observe,
+        ),
         map: values::map(&root),
         cookie: values::cookie(&root),
         routes: routes::routes(&root),
@@ -135,13 +172,6 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
 fn refuse_not_built(root: &Table<'_>) {
     let fence = root.choice("fence", &[("write", "write"), ("read", "read")], "write");
     root.not_built("fence", fence != "write", " or keep its default, \"write\"");
-    root.span_not_built("rotation_grace", Duration::from_secs(15));
-    let max_sessions = root.integer("max_sessions", 0, 100_000, 0);
-    root.not_built("max_sessions", max_sessions != 0, " or keep its default, 0");
-    let on_limit = root.choice("on_limit", &[("end_oldest", true), ("refuse", false)], true);
-    root.not_built("on_limit", !on_limit, " or keep its default, \"end_oldest\"");
-    let on_replay = root.choice("on_replay", &[("observe", true), ("end", false)], true);
-    root.not_built("on_replay", !on_replay, " or keep its default, \"observe\"");
     let replica = root.choice("replica", &[("off", false), ("away", true), ("always", false)], true);
     root.not_built("replica", !replica, " or keep its default, \"away\"");
     root.span_not_built("replica_horizon", Duration::from_mins(10));

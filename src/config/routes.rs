@@ -1,5 +1,7 @@
 //! The `[[vars.WARIFU.routes]]`: which part of the application wants what.
 
+use core::time::Duration;
+
 use crate::config::reader::Table;
 use crate::path::CanonicalPath;
 
@@ -26,6 +28,10 @@ pub struct Route {
     /// Methods that match; `None`: all.
     pub methods: Option<Vec<String>>,
     pub access: Access,
+    /// The least level of the session; 0: any.
+    pub level: u8,
+    /// The longest time since the person proved who they are.
+    pub max_auth_age: Option<Duration>,
     /// Whether the origin may start and end sessions in its answers here.
     pub commands: bool,
     /// Whether requests here count as use of the session.
@@ -84,11 +90,22 @@ fn route(table: Table<'_>) -> Route {
         );
     }
     refuse_not_built(&table, access);
+    let level = u8::try_from(table.integer("level", 0, 255, 0)).unwrap_or(u8::MAX);
+    let max_auth_age = table.optional_span("max_auth_age");
+    if access < Access::Required && (level > 0 || max_auth_age.is_some()) {
+        let key = if level > 0 { "level" } else { "max_auth_age" };
+        table.wrong(
+            key,
+            "found on a route that is open without a session; it needs access = \"required\" or \"strict\"",
+        );
+    }
     let route = Route {
         decoded: CanonicalPath::parse(path).map(|parsed| parsed.decoded().to_vec()).unwrap_or_default(),
         below,
         methods: (!methods.is_empty()).then(|| methods.into_iter().map(str::to_owned).collect()),
         access,
+        level,
+        max_auth_age,
         commands,
         activity: table.flag("activity", true),
     };
@@ -107,10 +124,6 @@ fn commands(table: &Table<'_>) -> bool {
 }
 
 fn refuse_not_built(table: &Table<'_>, access: Access) {
-    let level = table.integer("level", 0, 255, 0);
-    table.not_built("level", level != 0, " or keep its default, 0");
-    let max_auth_age = table.optional_span("max_auth_age");
-    table.not_built("max_auth_age", max_auth_age.is_some(), "");
     let continues = table.choice("on_outage", &[("closed", false), ("continue", true)], false);
     if continues && access == Access::Strict {
         table.wrong("on_outage", "found \"continue\" on a strict route, which asks the session object each time; only \"closed\" is possible");

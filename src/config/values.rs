@@ -1,5 +1,7 @@
 //! The values of single keys: hosts, origins, the shard map, the cookie.
 
+use core::time::Duration;
+
 use crate::config::Cookie;
 use crate::config::reader::Table;
 
@@ -155,10 +157,22 @@ pub(super) fn login(root: &Table<'_>) -> String {
     login.to_owned()
 }
 
+/// `rotation_grace`: no longer than an old secret is served at all.
+pub(super) fn rotation_grace(root: &Table<'_>) -> Duration {
+    let grace = root.span("rotation_grace", Duration::from_secs(15));
+    if !(GRACE_MIN..=GRACE_MAX).contains(&grace) {
+        root.wrong_value(
+            "rotation_grace",
+            "from \"1s\" to \"5m\": without it, requests that race would log people out",
+        );
+    }
+    grace
+}
+
 pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
     let Some(tables) = root.tables("map") else { return vec![MapRow::DEFAULT] };
     let mut rows: Vec<MapRow> = Vec::with_capacity(tables.len());
-    for (index, table) in tables.into_iter().enumerate() {
+    for table in tables {
         let generation = table.integer("generation", 1, 255, 1);
         let shards = table.integer("shards", 1, SHARDS_MAX, 64);
         let region = table.text("region").unwrap_or("auto");
@@ -175,9 +189,6 @@ pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
             table.wrong("generation", format!("found {generation}; each row's generation must be greater than the one before: rows are added, never changed"));
         }
         table.finish();
-        if index == 1 {
-            root.wrong("map", "found more than one row; adding map rows is not built yet: keep a single row");
-        }
         rows.push(row);
     }
     if rows.is_empty() {
@@ -296,6 +307,9 @@ const RESERVED_FAMILIES: [&str; 12] = [
     "x-method-",
 ];
 
+const GRACE_MIN: Duration = Duration::from_secs(1);
+/// The longest that an old secret is served: its successor may never arrive.
+pub const GRACE_MAX: Duration = Duration::from_mins(5);
 const SITE_CHARS_MAX: usize = 64;
 /// Browsers that know the prefix `__Host-Http-` accept such a cookie only from
 /// HTTP and never from script; the others treat it as `__Host-`.

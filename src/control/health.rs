@@ -3,13 +3,13 @@
 
 use serde_json::json;
 
-use crate::admission::tell_store_error;
 use crate::error::Failure;
-use crate::ports::{Ports, Sessions};
+use crate::ports::{Ports, Shards};
 use crate::response::OwnResponse;
+use crate::sessions::tell_store_error;
 
 pub async fn answer<P: Ports>(ports: &P) -> Result<OwnResponse, Failure> {
-    ports.sessions().probe().await.map_err(|error| {
+    ports.shards().probe().await.map_err(|error| {
         tell_store_error(ports, &error);
         Failure::from(error)
     })?;

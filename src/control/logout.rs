@@ -24,7 +24,7 @@ pub async fn answer<P: Ports>(
     // Read before anything is ended, so that a bad form changes nothing.
     let return_to = return_to(request, body).await?;
     let presented = admission::presented(site, ports, request, path);
-    end_sessions(ports, &presented, "user").await?;
+    end_sessions(site, ports, &presented, "user").await?;
     let mut response = match return_to {
         Some(location) => OwnResponse::empty(303).with("location", location),
         None => OwnResponse::empty(204),
@@ -44,6 +44,7 @@ async fn return_to<B: Body>(request: &Request, body: B) -> Result<Option<String>
     let bytes = match body.read(FORM_BYTES_MAX).await {
         Ok(bytes) => bytes,
         Err(BodyError::TooLong) => return Err(Failure::BodyTooLarge),
+        Err(BodyError::TooSlow) => return Err(Failure::BodyTimeout),
         Err(BodyError::Broken) => return Err(Failure::BadRequest("the body broke off")),
     };
     let field = form_urlencoded::parse(&bytes).find(|(name, _)| name == "return_to").map(|(_, value)| value);

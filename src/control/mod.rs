@@ -1,14 +1,78 @@
-//! warifu's own API, under `/_warifu/`.
+//! warifu's own API, under `/_warifu/`: one table of the calls, which the
+//! published description is made from too.
 
+mod admin;
 mod health;
+mod input;
 mod logout;
+mod me;
+mod receipt;
+mod record;
+mod sessions;
+mod verify;
 
+use crate::admin_keys::Scope;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::ports::{BodyOf, Ports};
 use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::site::Site;
+
+/// A call of the API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Call {
+    Health,
+    Description,
+    Verify,
+    Logout,
+    Me,
+    MySessions,
+    EndMySession,
+    EndMyOthers,
+    NotMe,
+    Mint,
+    List,
+    Show,
+    Change,
+    End,
+    EndAll,
+    Receipt,
+    /// Known, and not in this version.
+    NotYet(&'static str),
+}
+
+/// Who may make a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Who {
+    Anyone,
+    /// Whoever has the cookie, on this origin.
+    User,
+    /// Whoever has an admin key that is good for this.
+    Admin(Scope),
+}
+
+/// Method, path below `/_warifu/` (`*` is one segment), who, and what.
+pub const CALLS: [(&str, &str, Who, Call); 18] = [
+    ("GET", "health", Who::Anyone, Call::Health),
+    ("GET", "openapi.json", Who::Anyone, Call::Description),
+    ("GET", "verify", Who::Admin(Scope::Verify), Call::Verify),
+    ("POST", "logout", Who::User, Call::Logout),
+    ("GET", "me", Who::User, Call::Me),
+    ("GET", "me/sessions", Who::User, Call::MySessions),
+    ("DELETE", "me/sessions", Who::User, Call::EndMyOthers),
+    ("DELETE", "me/sessions/*", Who::User, Call::EndMySession),
+    ("POST", "me/not-me", Who::User, Call::NotMe),
+    ("POST", "sessions", Who::Admin(Scope::Mint), Call::Mint),
+    ("GET", "sessions", Who::Admin(Scope::SessionsRead), Call::List),
+    ("DELETE", "sessions", Who::Admin(Scope::Revoke), Call::EndAll),
+    ("GET", "sessions/*", Who::Admin(Scope::SessionsRead), Call::Show),
+    ("PATCH", "sessions/*", Who::Admin(Scope::SessionsWrite), Call::Change),
+    ("DELETE", "sessions/*", Who::Admin(Scope::Revoke), Call::End),
+    ("GET", "revocations/*", Who::Admin(Scope::Revoke), Call::Receipt),
+    ("GET", "audit", Who::Admin(Scope::SessionsRead), Call::NotYet("the audit log")),
+    ("GET", "metrics", Who::Admin(Scope::Metrics), Call::NotYet("metrics")),
+];
 
 /// Answers a call.
 ///
@@ -21,12 +85,64 @@ pub async fn answer<P: Ports>(
     path: &CanonicalPath,
     body: BodyOf<P>,
 ) -> Result<OwnResponse, Failure> {
-    let method = request.method.as_str();
-    match (path.as_str().strip_prefix("/_warifu/").unwrap_or_default(), method) {
-        ("health", "GET" | "HEAD") => health::answer(ports).await,
-        ("health", _) => Err(Failure::MethodNotAllowed("GET, HEAD")),
-        ("logout", "POST") => logout::answer(site, ports, request, path, body).await,
-        ("logout", _) => Err(Failure::MethodNotAllowed("POST")),
-        _ => Err(Failure::NotFound),
+    let below = path.as_str().strip_prefix("/_warifu/").unwrap_or_default();
+    let (who, call, handle) = find(&request.method, below)?;
+    let actor = match who {
+        Who::Admin(scope) => admin::authorize(site, ports, request, path, scope)?,
+        Who::Anyone | Who::User => "user".to_owned(),
+    };
+    match call {
+        Call::Health => health::answer(ports).await,
+        Call::Description => Ok(OwnResponse::text("application/json", DESCRIPTION.to_owned())),
+        Call::Logout => logout::answer(site, ports, request, path, body).await,
+        Call::Verify => verify::answer(site, ports, request, path).await,
+        Call::Me | Call::MySessions | Call::EndMySession | Call::EndMyOthers | Call::NotMe => {
+            me::answer(site, ports, request, path, call, handle).await
+        }
+        Call::Mint => sessions::mint(site, ports, request, body, &actor).await,
+        Call::List => sessions::list(site, ports, request).await,
+        Call::Show => sessions::show(site, ports, request, handle).await,
+        Call::Change => sessions::change(site, ports, request, body, handle, &actor).await,
+        Call::End => sessions::end(site, ports, request, handle, &actor).await,
+        Call::EndAll => sessions::end_all(site, ports, request, body, &actor).await,
+        Call::Receipt => sessions::receipt(site, ports, request, handle).await,
+        Call::NotYet(what) => Err(Failure::NotYet(what)),
     }
 }
+
+/// The call, and what stands for its `*`.
+fn find<'p>(method: &str, below: &'p str) -> Result<(Who, Call, &'p str), Failure> {
+    let mut is_path_known = false;
+    for (known, pattern, who, call) in CALLS {
+        let Some(handle) = matched(pattern, below) else { continue };
+        is_path_known = true;
+        if known == method || (known == "GET" && method == "HEAD") {
+            return Ok((who, call, handle));
+        }
+    }
+    Err(if is_path_known { Failure::MethodNotAllowed(allowed(below)) } else { Failure::NotFound })
+}
+
+fn matched<'p>(pattern: &str, below: &'p str) -> Option<&'p str> {
+    match pattern.strip_suffix('*') {
+        Some(parent) => below.strip_prefix(parent).filter(|rest| !rest.is_empty() && !rest.contains('/')),
+        None => (pattern == below).then_some(""),
+    }
+}
+
+/// The methods of a path, for the Allow header.
+fn allowed(below: &str) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    for (method, pattern, ..) in CALLS {
+        if matched(pattern, below).is_some() {
+            methods.push(method);
+            if method == "GET" {
+                methods.push("HEAD");
+            }
+        }
+    }
+    methods.join(", ")
+}
+
+/// OpenAPI 3.1. A test makes it anew from the table above and compares.
+const DESCRIPTION: &str = include_str!("openapi.json");

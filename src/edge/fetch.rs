@@ -53,7 +53,7 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
     let Ok(site) = site.as_ref() else {
         return own(&response::refusal(None, request, &Failure::Misconfigured));
     };
-    let ports = RequestPorts::new(&env, context, &site.config);
+    let ports = RequestPorts::new(&env, context, &site.config, Clone::clone(&incoming));
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);
@@ -78,8 +78,9 @@ fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
 /// Reads the configuration; says in the log what is wrong with it.
 fn read_site(env: &Env) -> Result<Site, Vec<Mistake>> {
     let text = |name| glue::variable(env, name).ok().flatten();
-    let (keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ORIGIN_KEYS"));
-    let secrets = Secrets { keys: keys.as_deref(), origin_keys: origin_keys.as_deref() };
+    let (keys, admin_keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ADMIN_KEYS"), text("WARIFU_ORIGIN_KEYS"));
+    let secrets =
+        Secrets { keys: keys.as_deref(), admin_keys: admin_keys.as_deref(), origin_keys: origin_keys.as_deref() };
     let read = Site::read(&text("WARIFU").unwrap_or_default(), secrets);
     if let Err(mistakes) = &read {
         log(&Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });

@@ -12,6 +12,12 @@ export function describe(request) {
   return `${request.method}\n${request.url}\n${lines(request.headers)}`;
 }
 
+// Country and city, as far as the platform knows them.
+export function place(request) {
+  const { country, city } = request.cf ?? {};
+  return `${country ?? ""}\n${city ?? ""}`;
+}
+
 export function headerLines(response) {
   return lines(response.headers);
 }
@@ -76,15 +82,28 @@ export function ownResponse(status, edits, body) {
   return new Response(body === "" ? null : body, { status, headers });
 }
 
-// The whole body, or undefined once it is longer than the limit. Throws if it
-// breaks off.
-export async function readBody(request, bytesMax) {
+// The whole body; undefined once it is longer than the limit, null if it has
+// not ended in time. Throws if it breaks off.
+export async function readBody(request, bytesMax, msMax) {
+  const reader = request.body?.getReader();
   const chunks = [];
   let total = 0;
-  for await (const chunk of request.body ?? []) {
-    total += chunk.byteLength;
-    if (total > bytesMax) return undefined;
-    chunks.push(chunk);
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, msMax, null);
+  });
+  try {
+    while (reader) {
+      const read = await Promise.race([reader.read(), late]);
+      if (read === null) return null;
+      if (read.done) break;
+      total += read.value.byteLength;
+      if (total > bytesMax) return undefined;
+      chunks.push(read.value);
+    }
+  } finally {
+    clearTimeout(timer);
+    reader?.cancel().catch(() => {});
   }
   const whole = new Uint8Array(total);
   let at = 0;

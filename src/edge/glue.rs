@@ -12,6 +12,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn describe(request: &Request) -> Result<String, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub fn place(request: &Request) -> Result<String, JsValue>;
+
     #[wasm_bindgen(catch, js_name = headerLines)]
     pub fn header_lines(response: &Response) -> Result<String, JsValue>;
 
@@ -25,7 +28,7 @@ extern "C" {
     pub fn own_response(status: u16, edits: &str, body: &str) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = readBody)]
-    pub async fn read_body(request: &Request, bytes_max: usize) -> Result<JsValue, JsValue>;
+    pub async fn read_body(request: &Request, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub async fn ask(

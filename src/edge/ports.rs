@@ -12,25 +12,26 @@ use crate::edge::sessions::SessionObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::ports::Outgoing;
-use crate::ports::{Answer, Body, BodyError, Clock, Origin, Ports, Random};
+use crate::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Random};
 use crate::time::UnixMillis;
 
 /// The world of one request.
 pub struct RequestPorts {
     sessions: SessionObjects,
+    incoming: web_sys::Request,
 }
 
 impl RequestPorts {
-    pub fn new(env: &Env, context: Context, config: &Config) -> Self {
-        Self { sessions: SessionObjects::new(env, context, config.site.clone()) }
+    pub fn new(env: &Env, context: Context, config: &Config, incoming: web_sys::Request) -> Self {
+        Self { sessions: SessionObjects::new(env, context, config.site.clone()), incoming }
     }
 }
 
 impl Ports for RequestPorts {
-    type Sessions = SessionObjects;
+    type Shards = SessionObjects;
     type Origin = Network;
 
-    fn sessions(&self) -> &SessionObjects {
+    fn shards(&self) -> &SessionObjects {
         &self.sessions
     }
 
@@ -46,6 +47,12 @@ impl Ports for RequestPorts {
         &PlatformRandom
     }
 
+    fn place(&self) -> Place {
+        let text = glue::place(&self.incoming).unwrap_or_default();
+        let mut parts = text.split('\n').map(|part| (!part.is_empty()).then(|| part.to_owned()));
+        Place { country: parts.next().flatten(), city: parts.next().flatten() }
+    }
+
     fn tell(&self, event: Event) {
         log(&event);
     }
@@ -56,7 +63,10 @@ pub struct ClientBody(pub web_sys::Request);
 
 impl Body for ClientBody {
     async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
-        let read = glue::read_body(&self.0, bytes_max).await.map_err(|_| BodyError::Broken)?;
+        let read = glue::read_body(&self.0, bytes_max, BODY_MS_MAX).await.map_err(|_| BodyError::Broken)?;
+        if read.is_null() {
+            return Err(BodyError::TooSlow);
+        }
         glue::bytes(&read).ok_or(BodyError::TooLong)
     }
 }
@@ -111,3 +121,6 @@ impl Random for PlatformRandom {
         getrandom::fill(bytes).is_ok()
     }
 }
+
+/// A body of the API that has not ended by then is given up.
+const BODY_MS_MAX: u32 = 10_000;

@@ -10,7 +10,7 @@ use crate::edge::log::log;
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::ObjectSql;
 use crate::ports::Clock;
-use crate::store::message::{ShardAnswer, ShardCall};
+use crate::store::message::{Message, ShardAnswer};
 use crate::store::session_shard::SessionShard;
 use crate::time::UnixMillis;
 
@@ -77,8 +77,8 @@ impl SessionObject {
         if let Some(answer) = self.memory.answer(message, self.shard.sql()) {
             return answer;
         }
-        match serde_json::from_str::<ShardCall>(message) {
-            Ok(call) => self.shard.answer(&call, PlatformClock.now()),
+        match serde_json::from_str::<Message>(message) {
+            Ok(message) => self.shard.answer(&message, PlatformClock.now()),
             Err(error) => ShardAnswer::Failed { reason: format!("a call that cannot be read: {error}") },
         }
     }

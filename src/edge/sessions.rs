@@ -1,21 +1,18 @@
 //! The session objects as the gate sees them: messages to Durable Objects.
 
-use core::time::Duration;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use worker::{Context, Env};
 
 use crate::audit::Event;
-use crate::config::{MapRow, region_name};
+use crate::config::region_name;
 use crate::edge::glue;
 use crate::edge::log::log;
 use crate::error::StoreError;
-use crate::ports::{NewSession, Sessions, Started};
-use crate::session::{Session, SessionId};
-use crate::store::message::{Key, ShardAnswer, ShardCall, StartCall};
-use crate::time::millis;
-use crate::token::{Locator, SessionKey};
+use crate::ports::Shards;
+use crate::store::message::{Message, ShardAnswer, ShardCall};
+use crate::token::Locator;
 
 /// The objects of one site. Shards are named `<site>/<generation>/<region>/<shard>`.
 pub struct SessionObjects(Rc<Inner>);
@@ -32,10 +29,6 @@ impl SessionObjects {
         Self(Rc::new(Inner { namespace, site, context }))
     }
 
-    async fn call(&self, at: Locator, call: &ShardCall) -> Result<ShardAnswer, StoreError> {
-        self.0.call(at, call).await
-    }
-
     /// A message as it is to the object that answers probes.
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
@@ -49,14 +42,14 @@ impl Inner {
         format!("{}/health", self.site)
     }
 
-    async fn call(&self, at: Locator, call: &ShardCall) -> Result<ShardAnswer, StoreError> {
+    async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         let name = format!("{}/{}/{}/{}", self.site, at.generation, at.region, at.shard);
         let hint = region_name(at.region).filter(|_| at.region != 0);
-        self.converse(&name, hint, call).await
+        self.converse(&name, hint, message).await
     }
 
-    async fn converse(&self, name: &str, hint: Option<&str>, call: &ShardCall) -> Result<ShardAnswer, StoreError> {
-        let message = serde_json::to_string(call).map_err(|error| StoreError::Unreachable(error.to_string()))?;
+    async fn converse(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
+        let message = serde_json::to_string(message).map_err(|error| StoreError::Unreachable(error.to_string()))?;
         let answer = self.ask(name, hint, &message).await?;
         match serde_json::from_str(&answer) {
             Ok(ShardAnswer::WrongRow) => Err(StoreError::WrongRow),
@@ -81,53 +74,28 @@ impl Inner {
     }
 }
 
-impl Sessions for SessionObjects {
-    async fn check(&self, at: Locator, key: &SessionKey) -> Result<Option<Session>, StoreError> {
-        match self.call(at, &ShardCall::Check { key: Key(*key) }).await? {
-            ShardAnswer::Session { session } => Ok(session.map(Session::from)),
-            other => unexpected(&other),
-        }
+impl Shards for SessionObjects {
+    async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        self.0.ask_shard(at, message).await
     }
 
-    async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError> {
-        let call = ShardCall::Start(Box::new(StartCall::new(row, start)));
-        match self.call(start.locator, &call).await? {
-            ShardAnswer::Started { session, replaced } => {
-                Ok(Started { session: session.into(), replaced: replaced.map(|handle| handle.0) })
-            }
-            other => unexpected(&other),
-        }
-    }
-
-    async fn end(&self, at: Locator, key: &SessionKey) -> Result<Option<SessionId>, StoreError> {
-        match self.call(at, &ShardCall::End { key: Key(*key) }).await? {
-            ShardAnswer::Ended { session } => Ok(session.map(|handle| handle.0)),
-            other => unexpected(&other),
-        }
-    }
-
-    fn renew_soon(&self, at: Locator, key: &SessionKey, idle_timeout: Duration) {
+    fn ask_later(&self, at: Locator, message: Message) {
         let inner = Rc::clone(&self.0);
-        let call = ShardCall::Renew { key: Key(*key), idle_ms: millis(idle_timeout) };
         self.0.context.wait_until(async move {
-            if let Err(error) = inner.call(at, &call).await {
-                log(&Event::StoreUnavailable { reason: format!("renewal: {error:?}") });
+            match inner.ask_shard(at, &message).await {
+                Ok(_) => {}
+                Err(error) => log(&Event::StoreUnavailable { reason: format!("after the answer: {error:?}") }),
             }
         });
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        match self.0.converse(&self.0.probe_name(), None, &ShardCall::Probe).await? {
+        let message = Message { home: None, call: ShardCall::Probe };
+        match self.0.converse(&self.0.probe_name(), None, &message).await? {
             ShardAnswer::Alive => Ok(()),
-            other => unexpected(&other),
+            other => Err(StoreError::Unreachable(format!("an answer of another kind: {}", other.kind()))),
         }
     }
-}
-
-/// An answer to another question: nothing can be concluded from it.
-fn unexpected<T>(answer: &ShardAnswer) -> Result<T, StoreError> {
-    let kind = serde_json::to_value(answer).ok().and_then(|value| value["is"].as_str().map(str::to_owned));
-    Err(StoreError::Unreachable(format!("an answer of another kind: {kind:?}")))
 }
 
 #[cfg(feature = "test-panic")]

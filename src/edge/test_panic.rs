@@ -29,7 +29,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         "worker-panic" => panic!("a secret that must not get out"),
         "store-calls" => OwnResponse::json(200, &json!({ "store_calls": store_calls() })),
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
-            let answered = ports.sessions().raw_probe(what).await.and_then(|text| {
+            let answered = ports.shards().raw_probe(what).await.and_then(|text| {
                 serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))
             });
             match answered {

@@ -2,10 +2,18 @@
 //! and in native tests.
 
 pub mod message;
-mod rows;
-pub mod schema;
 pub mod session_shard;
-mod sql;
+pub mod schema;
+mod turn;
+mod home;
+mod start;
+mod reading;
+mod change;
+mod rotation;
+mod ending;
+mod generations;
 mod sweep;
+mod rows;
+mod sql;
 
 pub use self::sql::{Row, Sql, SqlError, SqlValue};

@@ -1,46 +1,107 @@
 //! The rows of sessions and of their secrets: find, insert, delete.
+//!
+//! In every statement `?1` is the present, which [`live`] compares with.
 
-use crate::session::{Claims, Session, SessionId, Subject};
+use crate::session::{Cap, Claims, Device, Link, Salt, Session, SessionId, Subject};
 use crate::store::{Row, Sql, SqlError, SqlValue};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
-/// The session under a key, whether or not it lives.
-pub(super) fn find(sql: &impl Sql, key: &SessionKey) -> Result<Option<Session>, SqlError> {
+/// The condition that a session `s` lives: neither expired nor killed with all
+/// of its subject or of its site.
+macro_rules! live {
+    () => {
+        "s.idle_expires > ?1 AND s.absolute_expires > ?1
+         AND s.generation >= coalesce((SELECT u.generation FROM subjects u WHERE u.subject = s.subject), 0)
+         AND s.generation >= coalesce((SELECT m.value FROM meta m WHERE m.name = 'site_generation'), 0)"
+    };
+}
+pub(super) use live;
+
+macro_rules! session_columns {
+    () => {
+        "s.id, s.subject, s.level, s.auth_time, s.created, s.last_seen, s.idle_expires, s.absolute_expires,
+         s.claims, s.generation, s.user_agent, s.country, s.city, s.first_prefix, s.last_prefix"
+    };
+}
+pub(super) use session_columns;
+
+/// How many columns that is.
+const SESSION_COLUMNS: usize = 15;
+
+/// The live session under a secret, and how that secret stands to it.
+pub(super) fn find(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<Option<(Session, Link)>, SqlError> {
     let rows = sql.run(
-        "SELECT s.id, s.subject, s.level, s.auth_time, s.created, s.last_seen,
-                s.idle_expires, s.absolute_expires, s.claims
-         FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?",
-        &[key.as_bytes().as_slice().into()],
+        concat!(
+            "SELECT ",
+            session_columns!(),
+            ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms
+             FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?2 AND ",
+            live!()
+        ),
+        &[now.into(), key.as_bytes().as_slice().into()],
+    )?;
+    rows.first().map(|row| Ok((session_of(row)?, link_of(row, SESSION_COLUMNS)?))).transpose()
+}
+
+/// The live session of this id.
+pub(super) fn find_by_id(sql: &impl Sql, id: SessionId, now: UnixMillis) -> Result<Option<Session>, SqlError> {
+    let rows = sql.run(
+        concat!("SELECT ", session_columns!(), " FROM sessions s WHERE s.id = ?2 AND ", live!()),
+        &[now.into(), blob(id)],
     )?;
     rows.first().map(session_of).transpose()
 }
 
-/// The live session under a key if it is this subject's. Reads no more of the
-/// row than that, so that a row which cannot be read keeps nobody from logging in.
-pub(super) fn live_of_subject(
-    sql: &impl Sql,
-    key: &SessionKey,
-    subject: &Subject,
-    now: UnixMillis,
-) -> Result<Option<SessionId>, SqlError> {
+/// A session's id and subject, as far as they can be read, and whether it
+/// lives. Nothing else of the row is read, so that what cannot be read can
+/// still be ended.
+pub(super) struct Stub {
+    pub id: SessionId,
+    pub subject: Option<Subject>,
+    pub is_live: bool,
+}
+
+/// The session that a served secret opens.
+pub(super) fn stub_by_key(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<Option<Stub>, SqlError> {
     let rows = sql.run(
-        "SELECT s.id FROM secrets k JOIN sessions s ON s.id = k.session
-         WHERE k.key = ? AND s.subject = ? AND s.idle_expires > ? AND s.absolute_expires > ?",
-        &[key.as_bytes().as_slice().into(), subject.as_str().into(), now.into(), now.into()],
+        concat!(
+            "SELECT k.session, s.subject, ",
+            live!(),
+            " FROM secrets k LEFT JOIN sessions s ON s.id = k.session
+             WHERE k.key = ?2 AND (k.serves_until IS NULL OR k.serves_until > ?1)"
+        ),
+        &[now.into(), key.as_bytes().as_slice().into()],
     )?;
-    rows.first().map(|row| row.bytes(0).map(SessionId::from_bytes)).transpose()
+    rows.first().map(stub_of).transpose()
+}
+
+pub(super) fn stub_by_id(sql: &impl Sql, id: SessionId, now: UnixMillis) -> Result<Option<Stub>, SqlError> {
+    let rows = sql.run(
+        concat!("SELECT s.id, s.subject, ", live!(), " FROM sessions s WHERE s.id = ?2"),
+        &[now.into(), blob(id)],
+    )?;
+    rows.first().map(stub_of).transpose()
+}
+
+fn stub_of(row: &Row) -> Result<Stub, SqlError> {
+    Ok(Stub {
+        id: SessionId::from_bytes(row.bytes(0)?),
+        subject: row.optional_text(1)?.and_then(Subject::parse),
+        is_live: row.optional_integer::<u8>(2)? == Some(1),
+    })
 }
 
 /// Writes a new session and its first secret.
 pub(super) fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Result<(), SqlError> {
-    let id = session.id.as_bytes().as_slice();
+    let Device { user_agent, country, city, first_prefix, last_prefix } = &session.device;
+    let text = |value: &Option<String>| SqlValue::from(value.as_deref());
     sql.run(
-        "INSERT INTO sessions (id, subject, level, auth_time, created, last_seen,
-                               idle_expires, absolute_expires, claims)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (id, subject, level, auth_time, created, last_seen, idle_expires, absolute_expires,
+                               claims, generation, user_agent, country, city, first_prefix, last_prefix)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &[
-            id.into(),
+            blob(session.id),
             session.subject.as_str().into(),
             session.level.into(),
             session.auth_time.into(),
@@ -48,27 +109,51 @@ pub(super) fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Res
             session.last_seen.into(),
             session.idle_expires.into(),
             session.absolute_expires.into(),
-            session.claims.as_ref().map_or(SqlValue::Null, |claims| claims.as_str().into()),
+            session.claims.as_ref().map(Claims::as_str).into(),
+            session.generation.into(),
+            text(user_agent),
+            text(country),
+            text(city),
+            text(first_prefix),
+            text(last_prefix),
         ],
     )?;
-    sql.run("INSERT INTO secrets (key, session) VALUES (?, ?)", &[key.as_bytes().as_slice().into(), id.into()])?;
-    Ok(())
+    insert_secret(sql, session.id, key, 0, None)
+}
+
+/// Writes a session's newest secret.
+pub(super) fn insert_secret(
+    sql: &impl Sql,
+    id: SessionId,
+    key: &SessionKey,
+    rank: u32,
+    grace_ms: Option<u64>,
+) -> Result<(), SqlError> {
+    sql.run(
+        "INSERT INTO secrets (key, session, rank, grace_ms) VALUES (?, ?, ?, ?)",
+        &[key.as_bytes().as_slice().into(), blob(id), rank.into(), grace_ms.into()],
+    )
+    .map(|_| ())
 }
 
 /// Removes a session and all its secrets.
 pub(super) fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
-    let id: SqlValue = id.as_bytes().as_slice().into();
-    sql.run("DELETE FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
-    sql.run("DELETE FROM sessions WHERE id = ?", &[id])?;
+    sql.run("DELETE FROM secrets WHERE session = ?", &[blob(id)])?;
+    sql.run("DELETE FROM sessions WHERE id = ?", &[blob(id)])?;
     Ok(())
 }
 
+pub(super) fn blob(id: SessionId) -> SqlValue {
+    id.as_bytes().as_slice().into()
+}
+
 /// Reads a row; one that the types cannot hold is an error, not an absence.
-fn session_of(row: &Row) -> Result<Session, SqlError> {
+pub(super) fn session_of(row: &Row) -> Result<Session, SqlError> {
     let claims = row
         .optional_text(8)?
         .map(|text| Claims::parse(text).ok_or_else(|| SqlError("the claims are malformed".to_owned())))
         .transpose()?;
+    let text = |index| row.optional_text(index).map(|text| text.map(str::to_owned));
     Ok(Session {
         id: SessionId::from_bytes(row.bytes(0)?),
         subject: Subject::parse(row.text(1)?).ok_or_else(|| SqlError("the subject is malformed".to_owned()))?,
@@ -79,5 +164,30 @@ fn session_of(row: &Row) -> Result<Session, SqlError> {
         idle_expires: UnixMillis(row.integer(6)?),
         absolute_expires: UnixMillis(row.integer(7)?),
         claims,
+        generation: row.integer(9)?,
+        device: Device {
+            user_agent: text(10)?,
+            country: text(11)?,
+            city: text(12)?,
+            first_prefix: text(13)?,
+            last_prefix: text(14)?,
+        },
+    })
+}
+
+/// Reads the columns of a secret, which begin at `at`.
+fn link_of(row: &Row, at: usize) -> Result<Link, SqlError> {
+    let time = |index| row.optional_integer(index).map(|time| time.map(UnixMillis));
+    let cap = match (row.optional_integer(at + 3)?, time(at + 4)?) {
+        (Some(level), Some(auth_time)) => Some(Cap { level, auth_time }),
+        (None, None) => None,
+        _ => return Err(SqlError("a secret has half a cap".to_owned())),
+    };
+    Ok(Link {
+        serves_until: time(at)?,
+        replay_from: time(at + 1)?,
+        salt: row.optional_bytes(at + 2)?.map(Salt),
+        cap,
+        grace_ms: row.optional_integer(at + 5)?,
     })
 }

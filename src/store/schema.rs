@@ -6,7 +6,9 @@ use crate::store::{Sql, SqlError, SqlValue};
 /// Statements that lead from each version to the next: the first from an empty
 /// database to version 1. They are never changed once released; a new version
 /// adds an entry.
-const STEPS: [&[&str]; 1] = [&[
+const STEPS: [&[&str]; 2] = [ONE, TWO];
+
+const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE sessions (
         id BLOB PRIMARY KEY,
@@ -23,7 +25,40 @@ const STEPS: [&[&str]; 1] = [&[
     "CREATE INDEX sessions_by_expiry ON sessions (idle_expires)",
     "CREATE TABLE secrets (key BLOB PRIMARY KEY, session BLOB NOT NULL) WITHOUT ROWID",
     "CREATE INDEX secrets_by_session ON secrets (session)",
-]];
+];
+
+/// Rotation, kills by generation, devices, receipts.
+const TWO: &[&str] = &[
+    "ALTER TABLE sessions ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN user_agent TEXT",
+    "ALTER TABLE sessions ADD COLUMN country TEXT",
+    "ALTER TABLE sessions ADD COLUMN city TEXT",
+    "ALTER TABLE sessions ADD COLUMN first_prefix TEXT",
+    "ALTER TABLE sessions ADD COLUMN last_prefix TEXT",
+    "ALTER TABLE secrets ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE secrets ADD COLUMN serves_until INTEGER",
+    "ALTER TABLE secrets ADD COLUMN replay_from INTEGER",
+    "ALTER TABLE secrets ADD COLUMN salt BLOB",
+    "ALTER TABLE secrets ADD COLUMN cap_level INTEGER",
+    "ALTER TABLE secrets ADD COLUMN cap_auth_time INTEGER",
+    "ALTER TABLE secrets ADD COLUMN grace_ms INTEGER",
+    "CREATE INDEX secrets_with_salt ON secrets (serves_until) WHERE salt IS NOT NULL",
+    "CREATE TABLE subjects (
+        subject TEXT PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        unswept INTEGER NOT NULL,
+        moved INTEGER NOT NULL
+    ) WITHOUT ROWID",
+    "CREATE INDEX subjects_unswept ON subjects (unswept) WHERE unswept = 1",
+    "CREATE TABLE kills (
+        id BLOB PRIMARY KEY,
+        scope TEXT NOT NULL,
+        target TEXT NOT NULL,
+        min_generation INTEGER,
+        committed INTEGER NOT NULL
+    ) WITHOUT ROWID",
+    "CREATE INDEX kills_by_time ON kills (committed)",
+];
 
 /// The version that this code writes.
 pub const VERSION: usize = STEPS.len();

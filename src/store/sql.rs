@@ -34,6 +34,22 @@ pub trait Sql {
     /// # Errors
     /// What `work` returns, or what the database says.
     fn transaction(&self, work: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError>;
+
+    /// The same, with a result.
+    ///
+    /// # Errors
+    /// What `work` returns, or what the database says.
+    fn atomically<T>(&self, work: impl Fn() -> Result<T, SqlError>) -> Result<T, SqlError>
+    where
+        Self: Sized,
+    {
+        let mut result = None;
+        self.transaction(&mut || {
+            result = Some(work()?);
+            Ok(())
+        })?;
+        result.ok_or_else(|| SqlError("the transaction did not run".to_owned()))
+    }
 }
 
 impl Row {
@@ -78,6 +94,28 @@ impl Row {
         }
     }
 
+    /// An integer or NULL.
+    ///
+    /// # Errors
+    /// The column holds something else.
+    pub fn optional_integer<T: TryFrom<i64>>(&self, index: usize) -> Result<Option<T>, SqlError> {
+        match self.column(index)? {
+            SqlValue::Null => Ok(None),
+            _ => self.integer(index).map(Some),
+        }
+    }
+
+    /// A blob of exactly `N` bytes, or NULL.
+    ///
+    /// # Errors
+    /// The column holds something else.
+    pub fn optional_bytes<const N: usize>(&self, index: usize) -> Result<Option<[u8; N]>, SqlError> {
+        match self.column(index)? {
+            SqlValue::Null => Ok(None),
+            _ => self.bytes(index).map(Some),
+        }
+    }
+
     /// A blob of exactly `N` bytes.
     ///
     /// # Errors
@@ -104,6 +142,19 @@ impl From<&str> for SqlValue {
     }
 }
 
+impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<u64> for SqlValue {
+    /// Clamped to 2⁵³ − 1.
+    fn from(number: u64) -> Self {
+        Self::Integer(i64::try_from(number.min(SAFE_INTEGER_MAX)).unwrap_or(i64::MAX))
+    }
+}
+
 impl From<u8> for SqlValue {
     fn from(number: u8) -> Self {
         Self::Integer(i64::from(number))
@@ -119,7 +170,7 @@ impl From<u32> for SqlValue {
 impl From<crate::time::UnixMillis> for SqlValue {
     /// Clamped to 2⁵³ − 1, far beyond any date.
     fn from(time: crate::time::UnixMillis) -> Self {
-        Self::Integer(i64::try_from(time.0.min(SAFE_INTEGER_MAX)).unwrap_or(i64::MAX))
+        Self::from(time.0)
     }
 }
 

@@ -1,9 +1,12 @@
-//! Expired sessions leave the store: by the object's alarm, in bounded batches.
+//! What is over leaves the store: by the object's alarm, in bounded batches.
+//!
+//! Expired sessions, sessions of subjects that were ended as a whole, the
+//! salts of rotations whose grace is over, receipts that are no longer kept.
 
 use core::time::Duration;
 
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError};
+use crate::store::{Sql, SqlError, SqlValue};
 use crate::time::UnixMillis;
 
 /// Sees to it that a sweep is planned no later than `wanted`; the time for
@@ -20,29 +23,76 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
     Ok(Some(wanted))
 }
 
-/// Removes a batch of the sessions that have expired. Returns when to go on:
-/// soon, if there are more of them; else when the next one expires, but not
-/// for every single one; never, if the shard is empty.
+/// Removes a batch of each kind. Returns when to go on: soon, if there is more
+/// of it; else when the next thing is over; never, if the shard is empty.
 pub(super) fn run(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
-    let mut next = None;
-    sql.transaction(&mut || {
-        let batch = [now.into(), AT_ONCE_MAX.into()];
-        sql.run(&format!("DELETE FROM secrets WHERE session IN ({EXPIRED})"), &batch)?;
-        let removed = sql.run(&format!("DELETE FROM sessions WHERE id IN ({EXPIRED}) RETURNING 1"), &batch)?.len();
-        let first = sql.run("SELECT idle_expires FROM sessions ORDER BY idle_expires LIMIT 1", &[])?;
-        next = match first.first() {
-            None => None,
-            Some(row) => Some(UnixMillis(row.integer(0)?).max(now.plus(PAUSE_MIN))),
-        };
-        if removed >= AT_ONCE_MAX as usize {
-            next = next.map(|_| now.plus(SOON));
-        }
+    sql.atomically(|| {
+        let is_full = expired(sql, now)? | killed(sql)? | receipts(sql, now)?;
+        // A salt must not outlive the grace: it goes at the very time.
+        sql.run("UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND serves_until <= ?", &[now.into()])?;
+        // A salt does not wait for the rest of a full batch.
+        let next = next(sql, now)?.into_iter().chain(is_full.then(|| now.plus(SOON))).min();
         match next {
-            Some(at) => write_at(sql, at),
-            None => sql.run("DELETE FROM meta WHERE name = ?", &[AT.into()]).map(|_| ()),
+            Some(at) => write_at(sql, at)?,
+            None => sql.run("DELETE FROM meta WHERE name = ?", &[AT.into()]).map(|_| ())?,
         }
-    })?;
-    Ok(next)
+        Ok(next)
+    })
+}
+
+/// Sessions whose time is over; whether there are more.
+fn expired(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
+    let batch = "SELECT id FROM sessions WHERE idle_expires <= ?1 ORDER BY idle_expires, id LIMIT ?2";
+    remove(sql, batch, &[now.into(), AT_ONCE_MAX.into()])
+}
+
+/// Sessions of one subject that were ended by its generation; whether there
+/// are more, of it or of others.
+fn killed(sql: &impl Sql) -> Result<bool, SqlError> {
+    let unswept = sql.run("SELECT subject, generation FROM subjects WHERE unswept = 1 LIMIT 1", &[])?;
+    let Some(row) = unswept.first() else { return Ok(false) };
+    let subject = SqlValue::from(row.text(0)?);
+    let generation: u64 = row.integer(1)?;
+    let batch = "SELECT id FROM sessions WHERE subject = ?1 AND generation < ?2 LIMIT ?3";
+    if remove(sql, batch, &[subject.clone(), generation.into(), AT_ONCE_MAX.into()])? {
+        return Ok(true);
+    }
+    // No session is left that the row still kills, and none will start with so
+    // low a number: the shard's only grows.
+    sql.run("UPDATE subjects SET unswept = 0 WHERE subject = ?", core::slice::from_ref(&subject))?;
+    sql.run("DELETE FROM subjects WHERE subject = ? AND moved = 0", &[subject])?;
+    Ok(!sql.run("SELECT 1 FROM subjects WHERE unswept = 1 LIMIT 1", &[])?.is_empty())
+}
+
+/// Receipts that are kept no longer; whether there are more.
+fn receipts(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
+    let oldest = now.0.saturating_sub(crate::time::millis(RECEIPTS_KEPT));
+    let removed = sql.run(
+        "DELETE FROM kills WHERE id IN (SELECT id FROM kills WHERE committed <= ?1 ORDER BY committed LIMIT ?2)
+         RETURNING 1",
+        &[oldest.into(), AT_ONCE_MAX.into()],
+    )?;
+    Ok(removed.len() >= AT_ONCE_MAX as usize)
+}
+
+/// Removes the sessions of a batch; whether it was a full one.
+fn remove(sql: &impl Sql, batch: &str, parameters: &[SqlValue]) -> Result<bool, SqlError> {
+    sql.run(&format!("DELETE FROM secrets WHERE session IN ({batch})"), parameters)?;
+    let removed = sql.run(&format!("DELETE FROM sessions WHERE id IN ({batch}) RETURNING 1"), parameters)?;
+    Ok(removed.len() >= AT_ONCE_MAX as usize)
+}
+
+/// When the next thing is over: a salt at its time, the rest not for each one.
+fn next(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
+    let first = |statement: &str| -> Result<Option<UnixMillis>, SqlError> {
+        let rows = sql.run(statement, &[])?;
+        rows.first().map(|row| row.integer(0).map(UnixMillis)).transpose()
+    };
+    let salt = first("SELECT serves_until FROM secrets WHERE salt IS NOT NULL ORDER BY serves_until LIMIT 1")?;
+    let session = first("SELECT idle_expires FROM sessions ORDER BY idle_expires LIMIT 1")?;
+    let receipt = first("SELECT committed FROM kills ORDER BY committed LIMIT 1")?.map(|at| at.plus(RECEIPTS_KEPT));
+    let pausing = session.into_iter().chain(receipt).min().map(|at| at.max(now.plus(PAUSE_MIN)));
+    Ok(salt.into_iter().chain(pausing).min())
 }
 
 fn write_at(sql: &impl Sql, at: UnixMillis) -> Result<(), SqlError> {
@@ -52,14 +102,14 @@ fn write_at(sql: &impl Sql, at: UnixMillis) -> Result<(), SqlError> {
 /// In `meta`: when the next sweep is planned.
 const AT: &str = "sweep_at";
 
-/// The ids of a batch.
-const EXPIRED: &str = "SELECT id FROM sessions WHERE idle_expires <= ? ORDER BY idle_expires, id LIMIT ?";
-
-/// Expired sessions that one sweep removes at most, so that it stays short.
+/// Things of a kind that one sweep removes at most, so that it stays short.
 const AT_ONCE_MAX: u32 = 500;
 
 /// Until the next sweep where one was not enough, or failed.
 pub(super) const SOON: Duration = Duration::from_secs(2);
+
+/// How long a kill's receipt can be asked for.
+pub(super) const RECEIPTS_KEPT: Duration = Duration::from_hours(24);
 
 /// Sweeps of a shard are at least so far apart where little is to be done.
 const PAUSE_MIN: Duration = Duration::from_secs(60);

@@ -189,7 +189,8 @@ fn a_login_is_never_half_done() {
 #[test]
 fn a_command_that_cannot_be_obeyed_hides_the_answer() {
     let site = site();
-    for command in ["do=start", "do=stop", "garbage=", "do=start, sub=\" x\"", "do=rotate", "do=start, sub=\"a\", x=1"]
+    for command in
+        ["do=start", "do=stop", "garbage=", "do=start, sub=\" x\"", "do=rotate, x", "do=start, sub=\"a\", x=1"]
     {
         let world = World::new(move |_| Some(vec![("Warifu-Command", command), ("Set-Cookie", "theirs=1")]));
         let reply = world.serve(&site, &request("POST", "/login", &[]));
@@ -198,4 +199,76 @@ fn a_command_that_cannot_be_obeyed_hides_the_answer() {
         assert_eq!(world.event_names(), ["command_refused"]);
         assert_eq!(world.shards.calls.get(), 0);
     }
+}
+
+#[test]
+fn a_command_that_changes_a_session_needs_one() {
+    let site = site();
+    for command in ["do=rotate", "do=rotate, level=2", "do=update, claims=:e30=:", "do=end-others", "do=end-all"] {
+        let world = World::commanding(command);
+        let reply = world.serve(&site, &request("POST", "/login", &[]));
+        assert_eq!(reply.status, Some(409), "{command}");
+        assert!(reply.body.contains("no_live_session") && reply.header("set-cookie").is_none());
+        assert_eq!(world.shards.calls.get(), 0);
+    }
+}
+
+#[test]
+fn new_claims_are_seen_by_the_next_request() {
+    let (world, site) = (World::commanding("do=start, sub=\"alice\""), site());
+    let cookie = world.log_in(&site);
+    // {"a":1}
+    world.command.set("do=update, claims=:eyJhIjoxfQ==:");
+    let reply = world.serve(&site, &request("POST", "/login", &[("cookie", &cookie)]));
+    assert_eq!((reply.status, reply.header("set-cookie")), (None, None), "the secret stays");
+    world.command.set("");
+    world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+    let seen = world.origin.seen.borrow();
+    let set = &seen.last().expect("forwarded").edits.set;
+    assert!(set.contains(&("warifu-claims".to_owned(), "eyJhIjoxfQ".to_owned())));
+    assert_eq!(world.event_names(), ["session_started", "session_updated"]);
+}
+
+#[test]
+fn end_all_ends_every_session_of_the_subject_and_touches_no_cookie() {
+    let (world, site) = (World::commanding("do=start, sub=\"alice\""), site());
+    let cookies = [world.log_in(&site), world.log_in(&site)];
+    world.command.set("do=end-all");
+    let reply = world.serve(&site, &request("POST", "/login", &[("cookie", &cookies[0])]));
+    assert_eq!((reply.status, reply.header("set-cookie")), (None, None));
+    world.command.set("");
+    for cookie in cookies {
+        assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, Some(401));
+    }
+    assert_eq!(world.event_names().last().map(String::as_str), Some("sessions_ended"));
+}
+
+#[test]
+fn end_others_renews_this_session_and_ends_the_others() {
+    let (world, site) = (World::commanding("do=start, sub=\"alice\""), site());
+    let (mine, other) = (world.log_in(&site), world.log_in(&site));
+    world.command.set("do=end-others");
+    let reply = world.serve(&site, &request("POST", "/login", &[("cookie", &mine)]));
+    let renewed = reply.cookie().expect("a fresh secret").to_owned();
+    world.command.set("");
+    let status = |cookie: &str| world.serve(&site, &request("GET", "/account", &[("cookie", cookie)])).status;
+    assert_eq!((status(&renewed), status(&mine), status(&other)), (None, Some(401), Some(401)));
+    assert!(!world.event_names().contains(&"token_replayed".to_owned()), "it may still be on its way");
+    world.pass(std::time::Duration::from_secs(16));
+    assert_eq!(status(&mine), Some(401));
+    assert_eq!(world.event_names().last().map(String::as_str), Some("token_replayed"));
+}
+
+#[test]
+fn a_password_reset_ends_the_others_with_the_new_start() {
+    let (world, site) = (World::commanding("do=start, sub=\"alice\""), site());
+    let others = [world.log_in(&site), world.log_in(&site)];
+    world.command.set("do=start, sub=\"bob\"");
+    let bob = world.log_in(&site);
+    world.command.set("do=start, sub=\"alice\", end-others");
+    let new = world.log_in(&site);
+    world.command.set("");
+    let status = |cookie: &str| world.serve(&site, &request("GET", "/account", &[("cookie", cookie)])).status;
+    assert_eq!((status(&new), status(&bob)), (None, None));
+    assert_eq!((status(&others[0]), status(&others[1])), (Some(401), Some(401)));
 }

@@ -7,5 +7,8 @@ mod support;
 mod admission;
 mod commands;
 mod forwarding;
+mod homes;
 mod hostile;
 mod logout;
+mod rotation;
+mod step_up;

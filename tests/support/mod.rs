@@ -14,6 +14,20 @@ use warifu::site::{Secrets, Site};
 
 pub const KEYS: &str = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
 
+/// The same key under a newer one, and the newer one alone.
+pub const KEYS_ROTATED: &str = r#"[{"kid":2,"key":"IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"},
+    {"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
+pub const KEYS_DROPPED: &str = r#"[{"kid":2,"key":"IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
+
+/// An administrator with all scopes whose key is `hunter2`, and one who may
+/// only read.
+pub const ADMIN_KEYS: &str = r#"[
+    {"id":"ops","sha256":"f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7",
+     "scopes":["sessions:read","sessions:write","mint","revoke","verify","metrics"]},
+    {"id":"reader","sha256":"3d0941964aa3ebdcb00ccef58b1bb399f9f898465e9886d5aec7f31090a0fb30",
+     "scopes":["sessions:read"]}
+]"#;
+
 /// The demo's routes.
 pub const CONFIG: &str = r#"{
     "origin": "http://origin.test",
@@ -37,7 +51,17 @@ pub fn site() -> Site {
 }
 
 pub fn site_of(config: &str) -> Site {
-    Site::read(config, Secrets { keys: Some(KEYS), origin_keys: None }).expect("a valid configuration")
+    site_with(config, KEYS)
+}
+
+pub fn site_with(config: &str, keys: &str) -> Site {
+    let secrets = Secrets { keys: Some(keys), admin_keys: Some(ADMIN_KEYS), origin_keys: None };
+    Site::read(config, secrets).expect("a valid configuration")
+}
+
+/// [`CONFIG`] with more keys: members of a JSON object.
+pub fn site_plus(members: &str) -> Site {
+    site_of(&CONFIG.replacen('{', &format!("{{{members},"), 1))
 }
 
 /// A request to `https://app.test`.

@@ -15,10 +15,15 @@ pub struct Sqlite {
 
 impl Sqlite {
     pub fn in_memory() -> Self {
-        Self { connection: Connection::open_in_memory().expect("SQLite opens"), fails_after: Cell::new(None) }
+        Self::over(Connection::open_in_memory().expect("SQLite opens"))
     }
 
-    /// Everything that the database holds, to look for what must not be there.
+    pub fn over(connection: Connection) -> Self {
+        connection.set_prepared_statement_cache_capacity(128);
+        Self { connection, fails_after: Cell::new(None) }
+    }
+
+    /// Everything that the database holds, table by table.
     pub fn dump(&self) -> String {
         let show = |value: &SqlValue| match value {
             SqlValue::Null => "NULL".to_owned(),
@@ -30,7 +35,11 @@ impl Sqlite {
             }),
         };
         let mut dump = String::new();
-        for table in ["meta", "sessions", "secrets"] {
+        let is_there = |table: &&&str| {
+            let found = self.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", &[(**table).into()]);
+            !found.expect("the schema").is_empty()
+        };
+        for table in ["meta", "sessions", "secrets", "subjects", "kills"].iter().filter(is_there) {
             for row in self.run(&format!("SELECT * FROM {table}"), &[]).expect("a table") {
                 let columns: Vec<String> = row.0.iter().map(show).collect();
                 writeln!(dump, "{table} | {}", columns.join(" | ")).expect("a String takes all");

@@ -2,22 +2,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use warifu::audit::Event;
-use warifu::config::MapRow;
 use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::ports::Outgoing;
-use warifu::ports::{Answer, Body, BodyError, Clock, NewSession, Origin, Ports, Random, Sessions, Started};
+use warifu::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Random};
 use warifu::request::Request;
-use warifu::session::{Session, SessionId};
 use warifu::site::Site;
-use warifu::store::message::{Key, ShardAnswer, ShardCall, StartCall};
+use warifu::store::message::{Message, ShardAnswer, ShardCall};
 use warifu::store::session_shard::SessionShard;
-use warifu::time::{UnixMillis, millis};
-use warifu::token::{Locator, SessionKey};
+use warifu::time::UnixMillis;
+use warifu::token::Locator;
 
 use super::sqlite::Sqlite;
 
@@ -26,6 +25,8 @@ pub struct World {
     pub origin: Closure,
     pub events: RefCell<Vec<Event>>,
     pub random: Counter,
+    /// What the origin of [`World::commanding`] says next; empty: nothing.
+    pub command: Rc<Cell<&'static str>>,
 }
 
 /// The shards, and what a test may do to them.
@@ -33,6 +34,8 @@ pub struct Shards {
     pub databases: RefCell<HashMap<Locator, SessionShard<Sqlite>>>,
     pub calls: Cell<u32>,
     pub is_down: Cell<bool>,
+    /// From this call on, counted from 1, nothing is answered.
+    pub fails_from_call: Cell<Option<u32>>,
     pub now: Cell<UnixMillis>,
 }
 
@@ -71,12 +74,24 @@ impl World {
                 databases: RefCell::default(),
                 calls: Cell::new(0),
                 is_down: Cell::new(false),
+                fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
             },
             origin: Closure { answer: Box::new(answer), seen: RefCell::default() },
             events: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
+            command: Rc::default(),
         }
+    }
+
+    /// An origin that gives the command of [`World::command`] in each answer.
+    pub fn commanding(first: &'static str) -> Self {
+        let command = Rc::new(Cell::new(first));
+        let says = Rc::clone(&command);
+        let answer = move |_: &Outgoing| {
+            Some(if says.get().is_empty() { Vec::new() } else { vec![("Warifu-Command", says.get())] })
+        };
+        Self { command, ..Self::new(answer) }
     }
 
     /// An origin that starts a session for `alice` at POST /login and ends it
@@ -137,10 +152,10 @@ pub fn at_origin(request: &Request, outgoing: &Outgoing) -> Vec<(String, String)
 }
 
 impl Ports for World {
-    type Sessions = Shards;
+    type Shards = Shards;
     type Origin = Closure;
 
-    fn sessions(&self) -> &Shards {
+    fn shards(&self) -> &Shards {
         &self.shards
     }
 
@@ -156,23 +171,27 @@ impl Ports for World {
         &self.random
     }
 
+    fn place(&self) -> Place {
+        Place { country: Some("JP".to_owned()), city: Some("Osaka".to_owned()) }
+    }
+
     fn tell(&self, event: Event) {
         self.events.borrow_mut().push(event);
     }
 }
 
 impl Shards {
-    fn call(&self, at: Locator, call: &ShardCall) -> Result<ShardAnswer, StoreError> {
+    fn call(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         self.calls.set(self.calls.get() + 1);
-        if self.is_down.get() {
+        if self.is_down.get() || self.fails_from_call.get().is_some_and(|from| self.calls.get() >= from) {
             return Err(StoreError::Unreachable("down".to_owned()));
         }
         // Through the stored form, as between Worker and object.
-        let wire = serde_json::to_string(call).expect("JSON");
-        let call = serde_json::from_str(&wire).expect("the same call");
+        let wire = serde_json::to_string(message).expect("JSON");
+        let message: Message = serde_json::from_str(&wire).expect("the same call");
         let mut databases = self.databases.borrow_mut();
         let shard = databases.entry(at).or_insert_with(|| SessionShard::new(Sqlite::in_memory()));
-        let wire = serde_json::to_string(&shard.answer(&call, self.now.get())).expect("JSON");
+        let wire = serde_json::to_string(&shard.answer(&message, self.now.get())).expect("JSON");
         match serde_json::from_str(&wire).expect("the same answer") {
             ShardAnswer::WrongRow => Err(StoreError::WrongRow),
             ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
@@ -181,37 +200,18 @@ impl Shards {
     }
 }
 
-impl Sessions for Shards {
-    async fn check(&self, at: Locator, key: &SessionKey) -> Result<Option<Session>, StoreError> {
-        match self.call(at, &ShardCall::Check { key: Key(*key) })? {
-            ShardAnswer::Session { session } => Ok(session.map(Session::from)),
-            other => panic!("{other:?}"),
-        }
+impl warifu::ports::Shards for Shards {
+    async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        self.call(at, message)
     }
 
-    async fn start(&self, row: MapRow, start: &NewSession) -> Result<Started, StoreError> {
-        let call = StartCall::new(row, start);
-        match self.call(start.locator, &ShardCall::Start(Box::new(call)))? {
-            ShardAnswer::Started { session, replaced } => {
-                Ok(Started { session: session.into(), replaced: replaced.map(|handle| handle.0) })
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn end(&self, at: Locator, key: &SessionKey) -> Result<Option<SessionId>, StoreError> {
-        match self.call(at, &ShardCall::End { key: Key(*key) })? {
-            ShardAnswer::Ended { session } => Ok(session.map(|handle| handle.0)),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn renew_soon(&self, at: Locator, key: &SessionKey, idle_timeout: Duration) {
-        let _ = self.call(at, &ShardCall::Renew { key: Key(*key), idle_ms: millis(idle_timeout) });
+    fn ask_later(&self, at: Locator, message: Message) {
+        let _ = self.call(at, &message);
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.call(Locator { generation: 0, region: 0, shard: 0 }, &ShardCall::Probe).map(|_| ())
+        let message = Message { home: None, call: ShardCall::Probe };
+        self.call(Locator { generation: 0, region: 0, shard: 0 }, &message).map(|_| ())
     }
 }
 

@@ -263,6 +263,16 @@ def token_file():
     bad("dropped-kid", older, "kid 1 was dropped from the ring", "dropped")
     bad("kid-given-a-new-key", current, "kid 2 has another key now", "rekeyed")
 
+    def successor(name, secret, salt):
+        # HKDF-SHA-256, RFC 5869: extract, then the first block of expand.
+        key = hmac.new(salt, secret, hashlib.sha256).digest()
+        follows = hmac.new(key, b"warifu/1 successor\x01", hashlib.sha256).digest()
+        cases.add(name, secret=secret.hex(), salt=b64url(salt), expect={"successor_key": hashlib.sha256(follows).hexdigest()})
+
+    successor("successor", SECRET_A, bytes(range(16)))
+    successor("successor-with-another-salt", SECRET_A, bytes(range(1, 17)))
+    successor("successor-of-another-secret", SECRET_B, bytes(range(16)))
+    successor("successor-with-a-salt-of-zeros", SECRET_A, bytes(16))
     mint("mint", "two", "default", SECRET_A)
     mint("mint-in-the-swapped-ring", "swapped", "default", SECRET_A)
     mint("mint-at-another-site", "two", "shop.example", SECRET_A)
@@ -273,7 +283,7 @@ def token_file():
 
     return {
         "about": "Tokens under named key rings (the text of WARIFU_KEYS). A case with `token` is read, a case with "
-        "`mint` is minted under the first key of its ring. `session_key` is SHA-256 of the secret, `current` says "
+        "`mint` is minted under the first key of its ring, one with `salt` has its successor derived. `session_key` is SHA-256 of the secret, `current` says "
         "that the kid is the ring's first. The text of `refused` is for people.",
         "rings": {name: ring_text(pairs) for name, pairs in RINGS.items()},
         "cases": cases,
@@ -866,6 +876,21 @@ def config_file():
     ok("cookie-name-of-any-token-character", {"cookie": {"name": "__Host-a!#$%&'*+-.^_`|~9"}},
        {"/cookie/name": "__Host-a!#$%&'*+-.^_`|~9"})
     ok("cookie-partitioned-for-one-visit", {"cookie": {"partitioned": True, "persistent": False}}, {"/cookie/same_site": "lax"})
+    def row(**members):
+        return {"generation": 1, "shards": 64, "region": "auto", **members}
+
+    ok("map-two-rows", {"map": [row(), row(generation=2, shards=128, region="weur")]},
+       {"/map/0/generation": 1, "/map/1/generation": 2, "/map/1/shards": 128, "/map/1/region": "weur"})
+    ok("map-rows-with-a-gap", {"map": [row(generation=3), row(generation=9)]}, {"/map/0/generation": 3, "/map/1/generation": 9})
+    ok("session-defaults", {}, {"/rotation_grace_ms": 15000, "/max_sessions": 0, "/on_limit": "end_oldest", "/on_replay": "observe"})
+    ok("rotation-grace", {"rotation_grace": "30s"}, {"/rotation_grace_ms": 30000})
+    ok("rotation-grace-shortest", {"rotation_grace": "1s"}, {"/rotation_grace_ms": 1000})
+    ok("rotation-grace-longest", {"rotation_grace": "5m"}, {"/rotation_grace_ms": 300000})
+    ok("max-sessions", {"max_sessions": 3, "on_limit": "refuse"}, {"/max_sessions": 3, "/on_limit": "refuse"})
+    ok("max-sessions-highest", {"max_sessions": 100000}, {"/max_sessions": 100000})
+    ok("on-replay-end", {"on_replay": "end"}, {"/on_replay": "end"})
+    ok("route-level", route(level=255), {"/routes/0/level": 255, "/routes/0/max_auth_age_ms": None})
+    ok("route-max-auth-age", route(access="strict", max_auth_age="5m"), {"/routes/0/level": 0, "/routes/0/max_auth_age_ms": 300000})
     for region in REGIONS:
         ok("region-" + region, {"map": [{"generation": 1, "shards": 64, "region": region}]}, {"/map/0/region": region})
     ok("map-lowest", {"map": [{"generation": 1, "shards": 1, "region": "auto"}]}, {"/map/0/generation": 1, "/map/0/shards": 1})
@@ -1080,8 +1105,6 @@ def config_file():
     bad("user-header-empty", {"identity": {"user_header": ""}}, ("identity.user_header", '""'))
 
     # the map
-    def row(**members):
-        return {"generation": 1, "shards": 64, "region": "auto", **members}
 
     bad("map-empty", {"map": []}, ("map",))
     bad("map-generation-0", {"map": [row(generation=0)]}, ("map[0].generation", "0"))
@@ -1092,7 +1115,6 @@ def config_file():
     bad("map-region-unknown", {"map": [row(region="mars")]}, ("map[0].region", '"mars"') + REGIONS)
     bad("map-region-capital", {"map": [row(region="WEUR")]}, ("map[0].region", '"WEUR"', "weur"))
     bad("map-region-empty", {"map": [row(region="")]}, ("map[0].region", '""'))
-    bad("map-two-rows", {"map": [row(), row(generation=2)]}, ("map", "not built yet"))
     bad("map-generation-twice", {"map": [row(), row(shards=128)]}, ("map[1].generation", "1"))
     bad("map-generation-falling", {"map": [row(generation=2), row(generation=1)]}, ("map[1].generation", "1"))
     bad("map-second-row-region", {"map": [row(), row(generation=2, region="mars")]}, ("map[1].region", '"mars"'))
@@ -1131,6 +1153,40 @@ def config_file():
         {"routes": [{"path": "/a", "access": "public"}, {"path": "/b", "access": "strict", "on_outage": "continue"}]},
         ("routes[1].on_outage", "closed"),
     )
+    for access in ("public", "optional"):
+        bad("level-on-" + access, route(access=access, level=1), ("routes[0].level", "required", "strict"))
+        bad("max-auth-age-on-" + access, route(access=access, max_auth_age="5m"), ("routes[0].max_auth_age", "required", "strict"))
+    bad("rotation-grace-zero", {"rotation_grace": "0s"}, ("rotation_grace", '"0s"', "1s", "5m"))
+    bad("rotation-grace-too-short", {"rotation_grace": "999ms"}, ("rotation_grace", '"999ms"'))
+    bad("rotation-grace-too-long", {"rotation_grace": "301s"}, ("rotation_grace", '"301s"'))
+    bad("max-sessions-too-many", {"max_sessions": 100001}, ("max_sessions", "100001", "100000"))
+    sha256_1, sha256_2 = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"two").hexdigest()
+
+    def admin(**changes):
+        return {"id": "ops", "sha256": sha256_1, "scopes": ["revoke"], **changes}
+
+    def admins(name, *entries):
+        ok("admin-keys-" + name, {}, {"/site": "default"}, WARIFU_ADMIN_KEYS=json.dumps(entries))
+
+    def bad_admins(name, text, *errors):
+        bad("admin-keys-" + name, {}, *errors, WARIFU_ADMIN_KEYS=text if isinstance(text, str) else json.dumps(text))
+
+    scopes = ("sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics")
+    admins("none")
+    admins("one", admin(scopes=list(scopes)))
+    admins("without-scopes", admin(scopes=[]))
+    admins("two-and-capitals-in-hex", admin(), admin(id="ci", sha256=sha256_2.upper()))
+    bad_admins("empty-text", "", ("WARIFU_ADMIN_KEYS",))
+    bad_admins("no-list", admin(), ("WARIFU_ADMIN_KEYS",))
+    bad_admins("plain-key", [{"id": "ops", "key": "one", "scopes": []}], ("WARIFU_ADMIN_KEYS",))
+    bad_admins("without-id", [{"sha256": sha256_1, "scopes": []}], ("WARIFU_ADMIN_KEYS",))
+    bad_admins("empty-id", [admin(id="")], ("WARIFU_ADMIN_KEYS[0].id",))
+    bad_admins("id-with-a-space", [admin(id="o ps")], ("WARIFU_ADMIN_KEYS[0].id",))
+    bad_admins("id-twice", [admin(), admin(sha256=sha256_2)], ("WARIFU_ADMIN_KEYS[1].id", '"ops"'))
+    bad_admins("key-twice", [admin(), admin(id="ci")], ("WARIFU_ADMIN_KEYS[1].sha256",))
+    bad_admins("short-hash", [admin(sha256=sha256_1[:-2])], ("WARIFU_ADMIN_KEYS[0].sha256",))
+    bad_admins("hash-not-hex", [admin(sha256="z" * 64)], ("WARIFU_ADMIN_KEYS[0].sha256",))
+    bad_admins("unknown-scope", [admin(scopes=["revoke", "all"])], ("WARIFU_ADMIN_KEYS[0].scopes", '"all"') + scopes)
     bad("level-256", route(level=256), ("routes[0].level", "256"))
     bad("level-negative", route(level=-1), ("routes[0].level", "-1"))
     bad("max-auth-age-without-unit", route(max_auth_age="5"), ("routes[0].max_auth_age",))
@@ -1139,14 +1195,13 @@ def config_file():
     later = "not built yet"
     for name, key, value in (
         ("bound-zero", "bound", "0s"), ("bound-longer", "bound", "5s"), ("fence-read", "fence", "read"),
-        ("rotation-grace", "rotation_grace", "30s"), ("max-sessions", "max_sessions", 1), ("on-limit-refuse", "on_limit", "refuse"),
-        ("on-replay-end", "on_replay", "end"), ("replica-off", "replica", "off"), ("replica-always", "replica", "always"),
+        ("replica-off", "replica", "off"), ("replica-always", "replica", "always"),
         ("replica-horizon", "replica_horizon", "5m"), ("continue-for", "continue_for", "2m"),
         ("sites", "sites", [{"site": "shop", "hosts": ["shop.example"]}]),
     ):
         bad("not-built-" + name, {key: value}, (key, later))
     for name, key, value in (
-        ("level", "level", 2), ("max-auth-age", "max_auth_age", "5m"), ("continue", "on_outage", "continue"), ("nonce", "commands", "nonce"),
+        ("continue", "on_outage", "continue"), ("nonce", "commands", "nonce"),
     ):
         bad("not-built-" + name, route(**{key: value}), ("routes[0]." + key, later))
     bad("not-built-continue-on-optional", route(access="optional", on_outage="continue"), ("routes[0].on_outage", later))
@@ -1165,11 +1220,11 @@ def config_file():
             "idle_timeout": "2",
             "cookie": {"name": "sid", "same_site": "loose"},
             "routes": [{"path": "a", "access": "private"}, {"path": "/b"}],
-            "max_sessions": 3,
+            "bound": "3s",
             "colour": "red",
         },
         ("site",), ("idle_timeout", '"2"'), ("cookie.name", "__Host-"), ("cookie.same_site", '"loose"'),
-        ("routes[0].path", '"a"'), ("routes[0].access", '"private"'), ("routes[1].access",), ("max_sessions", later), ("colour",),
+        ("routes[0].path", '"a"'), ("routes[0].access", '"private"'), ("routes[1].access",), ("bound", later), ("colour",),
     )
     bad("errors-of-configuration-and-keys", {"login": "login"}, ("login", '"login"'), ("WARIFU_KEYS",), WARIFU_KEYS="[]")
 
@@ -1203,9 +1258,10 @@ def command_file():
     cases = Cases()
     start = 'do=start, sub="42"'
 
-    def ok(name, header, sub="42", level=None, ttl=None, claims=None):
+    def ok(name, header, sub="42", level=None, ttl=None, claims=None, end_others=False):
         assert subject_is_fine(sub), name
-        cases.add(name, header=header, expect={"start": {"sub": sub, "level": level, "ttl_s": ttl, "claims": claims}})
+        values = {"sub": sub, "level": level, "ttl_s": ttl, "claims": claims, "end_others": end_others}
+        cases.add(name, header=header, expect={"start": values})
 
     def end(name, header):
         cases.add(name, header=header, expect={"end": True})
@@ -1432,16 +1488,38 @@ def command_file():
     bad("end-with-claims", "do=end, claims=:e30=:", "`claims` does not belong to `end`")
     bad("end-with-end-others", "do=end, end-others", "`end-others` does not belong to `end`")
 
+    # the others
+    def other(name, header, **what):
+        cases.add(name, header=header, expect=what)
+
+    other("rotate", "do=rotate", rotate={"level": None})
+    other("rotate-with-level", "do=rotate, level=2", rotate={"level": 2})
+    other("rotate-level-first", "level=0, do=rotate", rotate={"level": 0})
+    other("update", "do=update, claims=" + bytes_item('{"a":1}'), update={"claims": '{"a":1}'})
+    other("end-others", "do=end-others", end_others=True)
+    other("end-all", "do=end-all", end_all=True)
+    ok("start-end-others", start + ", end-others", end_others=True)
+    ok("start-end-others-true", start + ", end-others=?1", end_others=True)
+    ok("start-end-others-false", start + ", end-others=?0")
+    ok("start-with-everything-and-end-others", start + ", level=1, ttl=3600, claims=:e30=:, end-others", level=1, ttl=3600, claims="{}", end_others=True)
+    bad("end-others-integer", start + ", end-others=1", "a Boolean")
+    bad("end-others-text", start + ', end-others="yes"', "a Boolean")
+    bad("rotate-level-256", "do=rotate, level=256", "0 to 255")
+    bad("rotate-level-text", 'do=rotate, level="2"', "an Integer")
+    bad("rotate-with-sub", 'do=rotate, sub="42"', "unknown member")
+    bad("rotate-with-claims", "do=rotate, claims=:e30=:", "unknown member")
+    bad("update-without-claims", "do=update", "claims are missing")
+    bad("update-with-level", "do=update, claims=:e30=:, level=1", "unknown member")
+    bad("update-with-a-list", "do=update, claims=" + bytes_item("[]"), "an object")
+    bad("end-all-with-sub", 'do=end-all, sub="42"', "no other member")
+    bad("end-others-with-level", "do=end-others, level=1", "no other member")
+    bad("do-in-capitals", "do=Rotate", "unknown do")
+
     # known, but not built
-    later("rotate", "do=rotate", "rotate")
-    later("rotate-with-level", "do=rotate, level=2", "rotate")
-    later("update", "do=update, claims=:e30=:", "update")
-    later("end-others", "do=end-others", "end-others")
-    later("end-all", "do=end-all", "end-all")
-    later("start-end-others", start + ", end-others", "end-others")
-    later("start-end-others-true", start + ", end-others=?1", "end-others")
-    later("start-with-everything-and-end-others", start + ", level=1, ttl=3600, claims=:e30=:, end-others", "end-others")
     later("start-nonce", start + ', nonce="n-0123456789"', "nonce")
+    later("rotate-nonce", 'do=rotate, nonce="n-0123456789"', "nonce")
+    later("update-nonce", 'do=update, claims=:e30=:, nonce="n-0123456789"', "nonce")
+    later("end-nonce", 'do=end, nonce="n-0123456789"', "nonce")
 
     return {
         "about": "Values of Warifu-Command (RFC 9651 Dictionaries). `claims` is JSON text, compared as JSON. The text of "

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warifu::command::{self, Command, CommandRefusal};
-use warifu::config::{Access, Config, Mistake, SameSite, region_name};
+use warifu::config::{Access, Config, Mistake, OnLimit, OnReplay, SameSite, region_name};
 use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
+use warifu::session::Salt;
 use warifu::site::{Secrets, Site};
 use warifu::time::millis;
 use warifu::token::{KeyRing, Locator, Secret, Token};
@@ -23,6 +24,11 @@ type Checked = Result<(), String>;
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
 fn tokens() {
     check_file("token.json", include_str!("token.json"), |file, case| {
+        if let Some(salt) = case.get("salt") {
+            let salt: Salt = serde_json::from_value(salt.clone()).expect("a salt");
+            let successor = Secret::new(bytes_of(text(&case["secret"]))).successor(&salt);
+            return same(&case["expect"], &json!({"successor_key": hex(successor.session_key().as_bytes())}));
+        }
         let site = text(&case["site"]);
         let ring = KeyRing::read(text(&file["rings"][text(&case["ring"])]), site).expect("a ring of the file is good");
         if let Some(mint) = case.get("mint") {
@@ -85,7 +91,11 @@ fn paths() {
 fn configurations() {
     check_file("config.json", include_str!("config.json"), |_, case| {
         let secret = |name: &str| case["secrets"].get(name).map(text);
-        let secrets = Secrets { keys: secret("WARIFU_KEYS"), origin_keys: secret("WARIFU_ORIGIN_KEYS") };
+        let secrets = Secrets {
+            keys: secret("WARIFU_KEYS"),
+            admin_keys: secret("WARIFU_ADMIN_KEYS"),
+            origin_keys: secret("WARIFU_ORIGIN_KEYS"),
+        };
         let read = Site::read(&case["config"].to_string(), secrets);
         match (read, case["expect"].get("ok"), case["expect"].get("errors")) {
             (Ok(site), Some(values), None) => {
@@ -116,6 +126,10 @@ fn commands() {
         let expected = &case["expect"];
         match command::parse(&input(&case["header"])) {
             Ok(Command::End) => same(expected, &json!({"end": true})),
+            Ok(Command::EndOthers) => same(expected, &json!({"end_others": true})),
+            Ok(Command::EndAll) => same(expected, &json!({"end_all": true})),
+            Ok(Command::Rotate { level }) => same(expected, &json!({"rotate": {"level": level}})),
+            Ok(Command::Update { claims }) => same(expected, &json!({"update": {"claims": claims.as_str()}})),
             Ok(Command::Start(start)) => {
                 let claims = start.claims.as_ref().map(|claims| json_of(claims.as_str()));
                 let found = json!({
@@ -123,6 +137,7 @@ fn commands() {
                     "level": start.level,
                     "ttl_s": start.ttl.as_ref().map(Duration::as_secs),
                     "claims": claims,
+                    "end_others": start.end_others,
                 });
                 let mut expected = expected.get("start").cloned().ok_or_else(|| format!("taken as {found}"))?;
                 if let Some(claims) = expected["claims"].as_str().map(json_of) {
@@ -253,7 +268,13 @@ fn show_config(config: &Config) -> Value {
     let rows = config.map.iter();
     let rows =
         rows.map(|row| json!({"generation": row.generation, "shards": row.shards, "region": region_name(row.region)}));
-    let routes = config.routes.iter().map(|route| json!({"access": show_access(route.access)}));
+    let routes = config.routes.iter().map(|route| {
+        json!({
+            "access": show_access(route.access),
+            "level": route.level,
+            "max_auth_age_ms": route.max_auth_age.map(millis),
+        })
+    });
     let same_site = match config.cookie.same_site {
         SameSite::Lax => "lax",
         SameSite::Strict => "strict",
@@ -265,6 +286,16 @@ fn show_config(config: &Config) -> Value {
         "idle_timeout_ms": millis(config.idle_timeout),
         "absolute_timeout_ms": millis(config.absolute_timeout),
         "bound_ms": millis(config.bound),
+        "rotation_grace_ms": millis(config.rotation_grace),
+        "max_sessions": config.max_sessions,
+        "on_limit": match config.on_limit {
+            OnLimit::EndOldest => "end_oldest",
+            OnLimit::Refuse => "refuse",
+        },
+        "on_replay": match config.on_replay {
+            OnReplay::Observe => "observe",
+            OnReplay::End => "end",
+        },
         "cookie": {"name": config.cookie.name, "same_site": same_site},
         "origin": config.origin.as_ref().map(warifu::config::WebOrigin::as_str),
         "hosts": config.hosts,

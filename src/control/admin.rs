@@ -1,0 +1,56 @@
+//! Who administers: a bearer key (RFC 6750) with the scope that a call needs.
+
+use crate::admin_keys::Scope;
+use crate::admission::refuse_cross_origin;
+use crate::audit::Event;
+use crate::error::Failure;
+use crate::path::CanonicalPath;
+use crate::ports::Ports;
+use crate::request::Request;
+use crate::site::Site;
+
+/// The actor, as the log names it, if the request may make the call.
+///
+/// # Errors
+/// It may not.
+pub fn authorize<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    scope: Scope,
+) -> Result<String, Failure> {
+    let call = || format!("{} {}", request.method, path.as_str());
+    let refuse = |reason, failure| {
+        ports.tell(Event::AdminRefused { call: call(), reason });
+        failure
+    };
+    // A page of the application must not call with a key that it got hold of.
+    if is_from_browser(request) {
+        if site.config.admin_host.as_deref() != Some(request.host.as_str()) {
+            return Err(refuse("from a browser, and not on admin_host", Failure::AdminHostOnly));
+        }
+        refuse_cross_origin(site, ports, request, path)?;
+    }
+    let key = request.headers.get("authorization").and_then(bearer).and_then(|key| site.admins.find(key));
+    let Some(key) = key else { return Err(refuse("no valid key", Failure::BadAdminKey)) };
+    if !key.is_good_for(scope) {
+        return Err(refuse("the key lacks the scope", Failure::MissingScope(scope.name())));
+    }
+    // Each request behind another proxy asks for this; its outcome is logged
+    // where it is a refusal.
+    if scope != Scope::Verify {
+        ports.tell(Event::AdminCalled { call: call(), key: key.id().to_owned() });
+    }
+    Ok(format!("admin:{}", key.id()))
+}
+
+/// RFC 7235, section 2.1: the scheme is case-insensitive.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim_start_matches(' '))
+}
+
+fn is_from_browser(request: &Request) -> bool {
+    request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
+}

@@ -1,0 +1,131 @@
+//! The user's own calls: who am I, where am I logged in, end that.
+//!
+//! Only for the caller's own subject: what is somebody else's is not there.
+
+use super::Call;
+use super::input::Query;
+use super::receipt::Receipt;
+use super::record::Record;
+use super::sessions::{handle_of, page, refuse_waiting};
+use crate::admission::{self, Caller};
+use crate::audit::Event;
+use crate::cookie;
+use crate::error::Failure;
+use crate::path::CanonicalPath;
+use crate::policy::Demand;
+use crate::ports::{Clock, Ports};
+use crate::request::Request;
+use crate::response::OwnResponse;
+use crate::sessions::{One, Sessions};
+use crate::site::Site;
+use crate::token::Token;
+
+pub async fn answer<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    call: Call,
+    handle: &str,
+) -> Result<OwnResponse, Failure> {
+    refuse_other_sites(site, ports, request, path)?;
+    let presented = admission::presented(site, ports, request, path);
+    let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED).await?;
+    let token = &presented[0];
+    match call {
+        Call::EndMyOthers => end_others(site, ports, request, &caller, token).await,
+        Call::NotMe => not_me(site, ports, request, &caller).await,
+        _ => {
+            let answer = look_or_end(site, ports, request, &caller, call, handle).await?;
+            Ok(match caller.newer_cookie(site, ports, token).await {
+                Some(set_cookie) => answer.with("set-cookie", set_cookie),
+                None => answer,
+            })
+        }
+    }
+}
+
+/// Another site can cause a request with the cookie, and must learn nothing
+/// and end nothing: stricter than for the application's own pages.
+fn refuse_other_sites<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+) -> Result<(), Failure> {
+    admission::refuse_cross_origin(site, ports, request, path)?;
+    let fetch_site = request.headers.get("sec-fetch-site");
+    if fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
+        return Ok(());
+    }
+    let origin = request.headers.get("origin").unwrap_or_default().to_owned();
+    ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
+    Err(Failure::CrossOrigin)
+}
+
+async fn look_or_end<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    caller: &Caller,
+    call: Call,
+    handle: &str,
+) -> Result<OwnResponse, Failure> {
+    let subject = &caller.session.subject;
+    match call {
+        Call::Me => {
+            Query::read(request, &[])?;
+            let mut record = Record::from(&caller.session);
+            record.current = Some(true);
+            Ok(OwnResponse::json(200, &record))
+        }
+        Call::MySessions => {
+            let query = Query::read(request, &["cursor"])?;
+            let page = page(site, ports, subject, query.get("cursor"), Some(caller.session.id)).await?;
+            Ok(OwnResponse::json(200, &page))
+        }
+        _ => {
+            refuse_waiting(&Query::read(request, &["wait"])?)?;
+            let id = handle_of(handle)?;
+            // The handle may be made up, and must not wake any shard but those
+            // that this subject has.
+            let sessions = Sessions::new(site, ports);
+            if !sessions.is_home_of(subject, id.locator()) {
+                return Err(Failure::NotFound);
+            }
+            let ended = sessions.end(One::OfId(id), Some(subject.clone()), "user").await?;
+            Ok(Receipt::new(site, &ended.ok_or(Failure::NotFound)?.kill).answer())
+        }
+    }
+}
+
+/// All others end, and this one gets a fresh secret: the copy may be of it.
+async fn end_others<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    caller: &Caller,
+    token: &Token,
+) -> Result<OwnResponse, Failure> {
+    refuse_waiting(&Query::read(request, &["wait"])?)?;
+    let sessions = Sessions::new(site, ports);
+    let ended = sessions.end_others(token, &caller.session.subject, "user").await;
+    let (ended, minted, session) = ended.map_err(|failure| match failure {
+        Failure::NoLiveSession => Failure::NoSession,
+        other => other,
+    })?;
+    let set_cookie = cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.clock().now()));
+    Ok(Receipt::new(site, &ended.kill).answer().with("set-cookie", set_cookie))
+}
+
+/// All end, this one too: a thief may hold a copy of it.
+async fn not_me<P: Ports>(site: &Site, ports: &P, request: &Request, caller: &Caller) -> Result<OwnResponse, Failure> {
+    refuse_waiting(&Query::read(request, &["wait"])?)?;
+    let ended = Sessions::new(site, ports).end_all(&caller.session.subject, "user").await?;
+    let answer = if request.is_navigation() {
+        OwnResponse::empty(303).with("location", site.config.login.clone())
+    } else {
+        Receipt::new(site, &ended.kill).answer()
+    };
+    Ok(answer.with("clear-site-data", "\"cache\""))
+}

@@ -1,0 +1,68 @@
+//! What a session is, and its lifetimes. Pure: no store, no clock.
+
+mod claims;
+mod device;
+mod lineage;
+mod names;
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::claims::{CLAIMS_FORM, Claims};
+pub use self::device::{Device, prefix};
+pub use self::lineage::{Cap, Link, OLD_SECRETS_MAX, SALT_BYTES, Salt, Served, Standing};
+pub use self::names::{Handle, KillId, SUBJECT_FORM, SessionId, Subject};
+use crate::time::UnixMillis;
+
+/// A live session, as the store knows it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Session {
+    pub id: SessionId,
+    pub subject: Subject,
+    /// Strength of the authentication, 0–255; what each number means is the application's.
+    pub level: u8,
+    pub auth_time: UnixMillis,
+    pub created: UnixMillis,
+    /// The last renewal: at most a tenth of the idle timeout behind the last use.
+    pub last_seen: UnixMillis,
+    pub idle_expires: UnixMillis,
+    pub absolute_expires: UnixMillis,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub claims: Option<Claims>,
+    pub device: Device,
+    /// The shard's number of kills when it started; a kill of its subject or
+    /// of the site ends all that have a lower one than the kill's.
+    pub generation: u64,
+}
+
+impl Session {
+    /// Both timeouts always apply.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        now < self.idle_expires && now < self.absolute_expires
+    }
+
+    /// The session as a secret that was left behind is served: never stronger.
+    #[must_use]
+    pub fn capped(mut self, cap: Option<Cap>) -> Self {
+        if let Some(cap) = cap {
+            self.level = self.level.min(cap.level);
+            self.auth_time = self.auth_time.min(cap.auth_time);
+        }
+        self
+    }
+
+    /// Whether a use at `now` is to be written down.
+    pub fn wants_renewal(&self, now: UnixMillis, idle_timeout: Duration) -> bool {
+        now.since(self.last_seen) >= idle_timeout / RENEWALS_PER_IDLE_TIMEOUT
+    }
+}
+
+/// When a session that was used at `now` expires for idleness. The slack of one
+/// throttle step is there so that nobody in use is logged out early.
+pub fn idle_expiry(now: UnixMillis, idle_timeout: Duration) -> UnixMillis {
+    now.plus(idle_timeout).plus(idle_timeout / RENEWALS_PER_IDLE_TIMEOUT)
+}
+
+/// Renewals are written at most this often per idle timeout.
+pub const RENEWALS_PER_IDLE_TIMEOUT: u32 = 10;

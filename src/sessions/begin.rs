@@ -1,0 +1,184 @@
+//! The start of a session, in the newest row of the map.
+
+use core::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Sessions, locator_of};
+use crate::audit::Event;
+use crate::config::OnLimit;
+use crate::error::{Failure, StoreError};
+use crate::ports::{Ports, Random};
+use crate::session::{Claims, Device, Session, Subject};
+use crate::store::message::{EndCall, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
+use crate::time::millis;
+use crate::token::{Minted, SECRET_BYTES, Secret, Token};
+
+/// A session to start.
+pub struct NewSession<'a> {
+    pub subject: Subject,
+    pub level: u8,
+    /// Instead of `absolute_timeout`.
+    pub ttl: Option<Duration>,
+    pub claims: Option<Claims>,
+    pub device: Device,
+    /// The token of the browser: its session is ended if it is the same
+    /// subject's. Nothing of it goes into the new one.
+    pub presented: Option<&'a Token>,
+    /// Whether the subject's other sessions end too.
+    pub end_others: bool,
+    /// Who starts it, for the log.
+    pub actor: &'a str,
+}
+
+/// A committed session, and the only copy of its token.
+pub struct Begun {
+    pub session: Session,
+    pub token: Minted,
+}
+
+impl<P: Ports> Sessions<'_, P> {
+    /// Mints a session and commits it. Where the subject has sessions under
+    /// earlier rows of the map, those shards leave the subject to this one
+    /// first, so that no two count its sessions.
+    pub async fn begin(&self, new: NewSession<'_>) -> Result<Begun, Failure> {
+        let config = &self.site.config;
+        let mut homes = self.homes(&new.subject);
+        let home = homes.pop().expect("a map has a row");
+        let secret = self.fresh_secret()?;
+        let at = locator_of(home);
+        let start = StartCall {
+            id: self.handle(at)?,
+            key: Key(secret.session_key()),
+            subject: new.subject,
+            level: new.level,
+            claims: new.claims,
+            device: new.device,
+            idle_ms: millis(config.idle_timeout),
+            lifetime_ms: millis(new.ttl.unwrap_or(config.absolute_timeout)),
+            presented: new.presented.map(|token| Key(token.session_key())),
+            end_others: new.end_others,
+            limit: None,
+            kill: self.handle(at)?,
+        };
+        if new.end_others {
+            for older in &homes {
+                self.end_all_at(*older, &start.subject, None, 0).await?;
+            }
+        } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
+            self.end_presented(token, &start.subject).await?;
+        }
+        let (session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
+        self.ports.tell(Event::SessionStarted {
+            session: session.id.to_text(),
+            subject: session.subject.as_str().to_owned(),
+            level: session.level,
+            actor: new.actor.to_owned(),
+        });
+        if ended_others > 0 {
+            self.ports.tell(Event::SessionsEnded {
+                subject: session.subject.as_str().to_owned(),
+                count: ended_others,
+                kept: Some(session.id.to_text()),
+                actor: new.actor.to_owned(),
+            });
+        }
+        Ok(Begun { session, token: self.site.ring.mint(at, &secret) })
+    }
+
+    /// Asks until there is room, or it is clear that there will be none.
+    async fn commit(
+        &self,
+        home: Home,
+        older: &[Home],
+        mut start: StartCall,
+        actor: &str,
+    ) -> Result<(Session, u32), Failure> {
+        let config = &self.site.config;
+        let mut elsewhere = if config.max_sessions > 0 { self.leave(older, &start.subject, None).await? } else { 0 };
+        for _ in 0..ROUNDS_MAX {
+            start.limit = (config.max_sessions > 0).then_some(Limit {
+                max: config.max_sessions,
+                end_oldest: config.on_limit == OnLimit::EndOldest,
+                elsewhere,
+            });
+            match self.ask(home, ShardCall::Start(Box::new(start.clone()))).await? {
+                ShardAnswer::Started { session, replaced, evicted, ended_others } => {
+                    if let Some(replaced) = replaced {
+                        self.ports.tell(Event::SessionReplaced { session: replaced.to_text() });
+                    }
+                    for session in evicted {
+                        self.ports.tell(Event::SessionEnded { session: session.to_text(), actor: "limit".to_owned() });
+                    }
+                    return Ok((session, ended_others));
+                }
+                ShardAnswer::MakeRoom { excess } => {
+                    let keep = elsewhere.saturating_sub(excess);
+                    elsewhere = self.leave(older, &start.subject, Some(keep)).await?;
+                }
+                ShardAnswer::LimitReached => {
+                    let subject = start.subject.as_str().to_owned();
+                    self.ports.tell(Event::StartRefused { subject, reason: "max_sessions", actor: actor.to_owned() });
+                    return Err(Failure::SessionLimit);
+                }
+                // A later version of the Worker has a row that this one does
+                // not know.
+                ShardAnswer::Moved => {
+                    return Err(self.failure(StoreError::NewerRow(home.row.generation.saturating_add(1))));
+                }
+                other => return Err(self.unexpected(&other)),
+            }
+        }
+        Err(self.failure(StoreError::Unreachable("no room could be made for a session".to_owned())))
+    }
+
+    /// Takes the subject over from earlier rows; how many of its sessions live
+    /// there then. The oldest end until at most `keep` are left.
+    async fn leave(&self, older: &[Home], subject: &Subject, keep: Option<u32>) -> Result<u32, Failure> {
+        let mut live = 0;
+        // The newest of them keep theirs first.
+        for home in older.iter().rev() {
+            let call = ShardCall::Leave {
+                subject: subject.clone(),
+                keep: keep.map(|keep| keep.saturating_sub(live)),
+                kill: self.handle(locator_of(*home))?,
+            };
+            match self.ask(*home, call).await? {
+                ShardAnswer::Left { live: here } => live += here,
+                other => return Err(self.unexpected(&other)),
+            }
+        }
+        Ok(live)
+    }
+
+    /// Ends the presented session in another shard, if it is this subject's.
+    async fn end_presented(&self, token: &Token, subject: &Subject) -> Result<(), Failure> {
+        let Some(home) = self.home(token.locator())? else { return Ok(()) };
+        let call = EndCall {
+            of: Which::Key(Key(token.session_key())),
+            only: Some(subject.clone()),
+            kill: self.handle(token.locator())?,
+        };
+        match self.ask(home, ShardCall::End(call)).await? {
+            ShardAnswer::Ended { session } => {
+                if let Some(ended) = session {
+                    self.ports.tell(Event::SessionReplaced { session: ended.id.to_text() });
+                }
+                Ok(())
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// A secret from the CSPRNG.
+    pub(super) fn fresh_secret(&self) -> Result<Secret, Failure> {
+        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        if !self.ports.random().fill(&mut *bytes) {
+            return Err(Failure::Internal);
+        }
+        Ok(Secret::new(*bytes))
+    }
+}
+
+/// Times that room is made; sessions elsewhere only become fewer.
+const ROUNDS_MAX: u32 = 3;

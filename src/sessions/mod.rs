@@ -1,0 +1,260 @@
+//! The sessions of a site, as the gate asks for them: which shard, which
+//! question, and what its answer means. Everything here goes over
+//! [`crate::ports::Shards`], and whatever keeps a question from being answered
+//! is written down and comes back as a [`Failure`].
+
+mod begin;
+mod ending;
+mod rotation;
+
+use crate::audit::Event;
+use crate::config::{MapRow, OnReplay};
+use crate::error::{Failure, StoreError};
+use crate::ports::{Clock, Place, Ports, Random, Shards};
+use crate::request::Request;
+use crate::session::{Claims, Device, Handle, KillId, Session, SessionId, Subject, prefix};
+use crate::site::Site;
+use crate::store::message::{
+    Found, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
+};
+use crate::time::millis;
+use crate::token::{Locator, Token};
+
+pub use self::begin::{Begun, NewSession};
+pub use self::ending::Ended;
+
+/// The sessions of one site, for one request.
+pub struct Sessions<'a, P> {
+    site: &'a Site,
+    ports: &'a P,
+}
+
+/// One session, by what the caller has of it.
+#[derive(Clone, Copy)]
+pub enum One<'a> {
+    OfToken(&'a Token),
+    OfId(SessionId),
+}
+
+impl<'a, P: Ports> Sessions<'a, P> {
+    pub fn new(site: &'a Site, ports: &'a P) -> Self {
+        Self { site, ports }
+    }
+
+    /// The live session that a token opens. `Ok(None)`: there is none.
+    pub async fn check(&self, token: &Token) -> Result<Option<Found>, Failure> {
+        let Some(home) = self.home(token.locator())? else { return Ok(None) };
+        let end_on_replay = match self.site.config.on_replay {
+            OnReplay::Observe => None,
+            OnReplay::End => Some(self.handle(token.locator())?),
+        };
+        match self.ask(home, ShardCall::Check { key: Key(token.session_key()), end_on_replay }).await? {
+            ShardAnswer::Checked { found, replayed, ended } => {
+                if let Some(session) = replayed {
+                    self.ports.tell(Event::TokenReplayed { session: session.to_text(), ended });
+                }
+                Ok(found)
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Writes down, after the answer, that the session is in use. A lost
+    /// renewal costs at worst an early idle expiry, and the next request sends
+    /// it again.
+    pub fn renew_later(&self, token: &Token, request: &Request) {
+        let Ok(Some(home)) = self.home(token.locator()) else { return };
+        let call = RenewCall {
+            key: Key(token.session_key()),
+            idle_ms: millis(self.site.config.idle_timeout),
+            prefix: address(request).and_then(prefix),
+        };
+        let message = Message { home: Some(home), call: ShardCall::Renew(call) };
+        self.ports.shards().ask_later(token.locator(), message);
+    }
+
+    /// The live session of this id.
+    pub async fn show(&self, id: SessionId) -> Result<Option<Session>, Failure> {
+        let Some(home) = self.home_by_handle(id) else { return Ok(None) };
+        match self.ask(home, ShardCall::Show { id }).await? {
+            ShardAnswer::Shown { session } => Ok(session),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Changes claims, or lets the level fall. `Ok(None)`: there is no such
+    /// session.
+    pub async fn update(
+        &self,
+        of: One<'_>,
+        claims: Option<Claims>,
+        level: Option<u8>,
+        actor: &str,
+    ) -> Result<Option<Session>, Failure> {
+        let Some((home, of)) = self.which(of)? else { return Ok(None) };
+        match self.ask(home, ShardCall::Update(Box::new(UpdateCall { of, claims, level }))).await? {
+            ShardAnswer::Updated { session } => {
+                if let Some(session) = &session {
+                    let actor = actor.to_owned();
+                    self.ports.tell(Event::SessionUpdated { session: session.id.to_text(), actor });
+                }
+                Ok(session)
+            }
+            ShardAnswer::NeedsRotation => Err(Failure::NeedsRotation),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// A page of the subject's live sessions, the newest first: those of the
+    /// newest row of the map, then those of the earlier ones. `after` is the
+    /// last one of the page before.
+    pub async fn list(
+        &self,
+        subject: &Subject,
+        after: Option<(u8, Mark)>,
+        limit: u32,
+    ) -> Result<(Vec<Session>, Option<(u8, Mark)>), Failure> {
+        let mut found: Vec<Session> = Vec::new();
+        let map = &self.site.config.map;
+        let is_later = |row: &&MapRow| after.is_some_and(|(generation, _)| row.generation > generation);
+        for (index, row) in map.iter().enumerate().rev().filter(|(_, row)| !is_later(row)) {
+            let mark = after.filter(|(generation, _)| row.generation == *generation).map(|(_, mark)| mark);
+            let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+            let call = ListCall { subject: subject.clone(), after: mark, limit: left };
+            let more = match self.ask(home_of(*row, subject), ShardCall::List(call)).await? {
+                ShardAnswer::Sessions { sessions, more } => {
+                    found.extend(sessions);
+                    more
+                }
+                other => return Err(self.unexpected(&other)),
+            };
+            let is_full = found.len() >= limit as usize;
+            if more || (is_full && index > 0) {
+                let last = found.last().map(|last| (row.generation, Mark { created: last.created, id: last.id }));
+                return Ok((found, last));
+            }
+        }
+        Ok((found, None))
+    }
+
+    /// The kill of this handle, while its receipt is kept.
+    pub async fn receipt(&self, kill: KillId) -> Result<Option<Kill>, Failure> {
+        let Some(home) = self.home_by_handle(kill) else { return Ok(None) };
+        match self.ask(home, ShardCall::Receipt { kill }).await? {
+            ShardAnswer::Receipt { kill } => Ok(kill),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The shard and the name of a session.
+    fn which(&self, one: One<'_>) -> Result<Option<(Home, Which)>, Failure> {
+        Ok(match one {
+            One::OfToken(token) => self.home(token.locator())?.map(|home| (home, Which::Key(Key(token.session_key())))),
+            One::OfId(id) => self.home_by_handle(id).map(|home| (home, Which::Id(id))),
+        })
+    }
+
+    /// The shard that a handle names, which anybody may have made up.
+    fn home_by_handle(&self, handle: Handle) -> Option<Home> {
+        let at = handle.locator();
+        let row = self.site.config.map.iter().find(|row| row.generation == at.generation && row.region == at.region)?;
+        (u32::from(at.shard) < row.shards).then_some(Home { row: *row, shard: at.shard })
+    }
+
+    /// Whether the subject's sessions live there.
+    pub fn is_home_of(&self, subject: &Subject, at: Locator) -> bool {
+        self.homes(subject).into_iter().any(|home| locator_of(home) == at)
+    }
+
+    /// Where the subject's sessions live, one shard for each row of the map;
+    /// the last takes new ones.
+    fn homes(&self, subject: &Subject) -> Vec<Home> {
+        self.site.config.map.iter().map(|row| home_of(*row, subject)).collect()
+    }
+
+    /// The shard that a locator names. `Ok(None)`: of a row of the map that is
+    /// no longer configured, so none of its sessions counts.
+    fn home(&self, at: Locator) -> Result<Option<Home>, Failure> {
+        let map = &self.site.config.map;
+        let error = match map.iter().find(|row| row.generation == at.generation) {
+            Some(row) if row.region == at.region && u32::from(at.shard) < row.shards => {
+                return Ok(Some(Home { row: *row, shard: at.shard }));
+            }
+            Some(_) => StoreError::WrongRow,
+            None if map.last().is_some_and(|last| at.generation > last.generation) => {
+                StoreError::NewerRow(at.generation)
+            }
+            None => return Ok(None),
+        };
+        Err(self.failure(error))
+    }
+
+    async fn ask(&self, home: Home, call: ShardCall) -> Result<ShardAnswer, Failure> {
+        let message = Message { home: Some(home), call };
+        self.ports.shards().ask(locator_of(home), &message).await.map_err(|error| self.failure(error))
+    }
+
+    /// Writes down why the store gave no answer; the client is not told.
+    fn failure(&self, error: StoreError) -> Failure {
+        tell_store_error(self.ports, &error);
+        error.into()
+    }
+
+    /// An answer to another question: nothing can be concluded from it.
+    fn unexpected(&self, answer: &ShardAnswer) -> Failure {
+        self.failure(StoreError::Unreachable(format!("an answer of another kind: {}", answer.kind())))
+    }
+
+    /// A new handle of a shard.
+    fn handle(&self, at: Locator) -> Result<Handle, Failure> {
+        let mut random = [0; 12];
+        if !self.ports.random().fill(&mut random) {
+            return Err(Failure::Internal);
+        }
+        Ok(Handle::new(at, random))
+    }
+
+    fn now(&self) -> crate::time::UnixMillis {
+        self.ports.clock().now()
+    }
+}
+
+/// Writes down why the store gave no answer; the client is not told.
+pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
+    ports.tell(match error {
+        StoreError::Unreachable(reason) => Event::StoreUnavailable { reason: reason.clone() },
+        StoreError::WrongRow => Event::Misconfigured {
+            mistakes: vec!["map: the shard belongs to another row: rows are added, never changed".to_owned()],
+        },
+        StoreError::NewerRow(generation) => Event::StoreUnavailable {
+            reason: format!("a token of generation {generation} of the map, which this version does not know yet"),
+        },
+        StoreError::Defect => Event::Panicked { place: "session object" },
+    });
+}
+
+/// What is known of the browser and the place of a request.
+pub fn device(request: &Request, place: Place) -> Device {
+    let prefix = address(request).and_then(prefix);
+    Device {
+        user_agent: request.headers.get("user-agent").map(str::to_owned),
+        country: place.country,
+        city: place.city,
+        first_prefix: prefix.clone(),
+        last_prefix: prefix,
+    }
+    .bounded()
+}
+
+/// The client's address, as the platform tells it.
+fn address(request: &Request) -> Option<&str> {
+    request.headers.get("cf-connecting-ip")
+}
+
+fn home_of(row: MapRow, subject: &Subject) -> Home {
+    Home { row, shard: subject.home_shard(row.shards) }
+}
+
+fn locator_of(home: Home) -> Locator {
+    Locator { generation: home.row.generation, region: home.row.region, shard: home.shard }
+}

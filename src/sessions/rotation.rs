@@ -1,0 +1,70 @@
+//! New secrets, and the tokens that carry them to the browser.
+
+use super::Sessions;
+use crate::audit::Event;
+use crate::error::Failure;
+use crate::ports::{Ports, Random};
+use crate::session::{SALT_BYTES, Salt, Served, Session};
+use crate::store::message::{Found, Key, RotateCall, Rotated, ShardAnswer, ShardCall};
+use crate::time::millis;
+use crate::token::{Minted, Secret, Token};
+
+impl<P: Ports> Sessions<'_, P> {
+    /// Gives the session a new secret; with a level, also a new authentication.
+    /// Returns the token that the browser is to have, if it may have one.
+    pub async fn rotate(&self, token: &Token, level: Option<u8>) -> Result<Option<(Minted, Session)>, Failure> {
+        let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
+        let (successor, salt) = match level {
+            Some(_) => (self.fresh_secret()?, None),
+            None => {
+                let mut salt = Salt([0; SALT_BYTES]);
+                if !self.ports.random().fill(&mut salt.0) {
+                    return Err(Failure::Internal);
+                }
+                (token.secret().successor(&salt), Some(salt))
+            }
+        };
+        let call = RotateCall {
+            presented: Key(token.session_key()),
+            successor: Key(successor.session_key()),
+            salt,
+            level,
+            grace_ms: millis(self.site.config.rotation_grace),
+        };
+        let rotated = match self.ask(home, ShardCall::Rotate(Box::new(call))).await? {
+            ShardAnswer::Rotated { rotated: Some(rotated) } => rotated,
+            ShardAnswer::Rotated { rotated: None } => return Err(Failure::NoLiveSession),
+            other => return Err(self.unexpected(&other)),
+        };
+        let Rotated { session, is_new, salt } = rotated;
+        if is_new {
+            self.ports.tell(Event::SessionRotated { session: session.id.to_text(), level });
+        }
+        let secret = match (level, salt) {
+            (Some(_), _) => Some(successor),
+            (None, Some(salt)) => Some(token.secret().successor(&salt)),
+            (None, None) => None,
+        };
+        Ok(secret.map(|secret| (self.mint(token, &secret), session)))
+    }
+
+    /// The token that the browser should have instead of the one it presented:
+    /// the successor within the grace, or the same secret under the newest key.
+    /// Asks once more, since the origin may have taken long: a browser that has
+    /// logged in anew meanwhile must not get an older session back.
+    pub async fn newer_token(&self, token: &Token, served: &Served) -> Option<(Minted, Session)> {
+        if *served == Served::Current && token.is_current() {
+            return None;
+        }
+        let Found { session, served } = self.check(token).await.ok().flatten()?;
+        let secret = match served {
+            Served::Current => return Some((self.mint(token, token.secret()), session)),
+            Served::InGrace { salt } => token.secret().successor(&salt?),
+        };
+        Some((self.mint(token, &secret), session))
+    }
+
+    pub(super) fn mint(&self, token: &Token, secret: &Secret) -> Minted {
+        self.site.ring.mint(token.locator(), secret)
+    }
+}

@@ -1,0 +1,201 @@
+//! Questions and orders to a shard.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::MapRow;
+use crate::session::{Claims, Device, KillId, Salt, SessionId, Subject};
+use crate::store::message::Key;
+use crate::time::UnixMillis;
+
+/// A call, and where the caller believes to be.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// `None` only for [`ShardCall::Probe`], which is no shard's.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub home: Option<Home>,
+    pub call: ShardCall,
+}
+
+/// A shard of a row of the map. A shard remembers its own and refuses another.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Home {
+    pub row: MapRow,
+    pub shard: u16,
+}
+
+/// A question to a shard, or an order.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ShardCall {
+    /// Touch the storage, so that the answer means something.
+    Probe,
+    /// Which session this secret opens. A replay ends the lineage under this
+    /// kill, if there is one.
+    Check {
+        key: Key,
+        #[serde(deserialize_with = "Option::deserialize")]
+        end_on_replay: Option<KillId>,
+    },
+    Start(Box<StartCall>),
+    Rotate(Box<RotateCall>),
+    Update(Box<UpdateCall>),
+    Renew(RenewCall),
+    End(EndCall),
+    EndOthers(EndOthersCall),
+    /// End all sessions of the subject.
+    EndAll {
+        subject: Subject,
+        /// Keep a receipt under this handle: only the lead of the shards does.
+        #[serde(deserialize_with = "Option::deserialize")]
+        kill: Option<KillId>,
+        /// The largest generation that the other shards raised.
+        at_least: u64,
+    },
+    List(ListCall),
+    Show {
+        id: SessionId,
+    },
+    /// A later row of the map takes this subject's sessions from now on: refuse
+    /// starts, and end the oldest until `keep` are left.
+    Leave {
+        subject: Subject,
+        #[serde(deserialize_with = "Option::deserialize")]
+        keep: Option<u32>,
+        kill: KillId,
+    },
+    Receipt {
+        kill: KillId,
+    },
+}
+
+/// A session by one of its two names.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// By a secret, which must be one that is served.
+    Key(Key),
+    Id(SessionId),
+}
+
+/// A session to be written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartCall {
+    pub id: SessionId,
+    pub key: Key,
+    pub subject: Subject,
+    pub level: u8,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub claims: Option<Claims>,
+    pub device: Device,
+    pub idle_ms: u64,
+    pub lifetime_ms: u64,
+    /// The secret that the browser presented: its session is ended in the same
+    /// commit if it is the same subject's.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub presented: Option<Key>,
+    /// Whether the subject's other sessions end in the same commit.
+    pub end_others: bool,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub limit: Option<Limit>,
+    /// For what the start ends.
+    pub kill: KillId,
+}
+
+/// How many sessions a subject may have.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub max: u32,
+    /// Whether the oldest make room; else the start is refused.
+    pub end_oldest: bool,
+    /// How many live in shards of earlier rows of the map, which take no more.
+    pub elsewhere: u32,
+}
+
+/// A new secret for the session that `presented` opens.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateCall {
+    pub presented: Key,
+    pub successor: Key,
+    /// What the successor was derived with. `None`: it is fresh, for this
+    /// answer only, and the old secret is served as what it was.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub salt: Option<Salt>,
+    /// The new level, and a new authentication; only with a fresh successor.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub level: Option<u8>,
+    /// From the successor's first use to the end of the old secret.
+    pub grace_ms: u64,
+}
+
+/// What is to change; `None`: stays.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateCall {
+    pub of: Which,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub claims: Option<Claims>,
+    /// May only fall.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub level: Option<u8>,
+}
+
+/// A use of the session.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewCall {
+    pub key: Key,
+    pub idle_ms: u64,
+    /// The network that the use came from.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub prefix: Option<String>,
+}
+
+/// End one session, with all its secrets.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndCall {
+    pub of: Which,
+    /// Only if it is this subject's.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub only: Option<Subject>,
+    pub kill: KillId,
+}
+
+/// End the subject's other sessions, and give this one a fresh secret without
+/// a grace: the copy that is to be got rid of may be of this very session.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndOthersCall {
+    pub presented: Key,
+    pub successor: Key,
+    pub kill: KillId,
+    /// The largest generation that the other shards raised.
+    pub at_least: u64,
+    /// Requests with the old secret are refused, but for so long no replay:
+    /// honest ones may be on their way.
+    pub grace_ms: u64,
+}
+
+/// Live sessions of a subject, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListCall {
+    pub subject: Subject,
+    /// Go on after this one.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub after: Option<Mark>,
+    pub limit: u32,
+}
+
+/// A place in a list.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    pub created: UnixMillis,
+    pub id: SessionId,
+}

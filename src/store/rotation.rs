@@ -1,0 +1,152 @@
+//! New secrets for a session: the statements behind `session::lineage`.
+
+use core::time::Duration;
+
+use crate::config::GRACE_MAX;
+use crate::session::{Cap, OLD_SECRETS_MAX, Session, Standing};
+use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer};
+use crate::store::turn::Turn;
+use crate::store::{Sql, SqlError, rows};
+
+/// A live session with the served secret that was presented for it.
+pub(super) struct ServedSession {
+    /// As strong as that secret makes it.
+    pub session: Session,
+    /// As strong as its newest secret makes it.
+    whole: Cap,
+    standing: Standing,
+}
+
+/// The session that a served secret opens.
+pub(super) fn served(turn: &Turn<'_, impl Sql>, key: &Key) -> Result<Option<ServedSession>, SqlError> {
+    let Some((session, link)) = rows::find(turn.sql, &key.0, turn.now)? else { return Ok(None) };
+    let standing = link.standing(turn.now);
+    if matches!(standing, Standing::Retired { .. }) {
+        return Ok(None);
+    }
+    let whole = Cap { level: session.level, auth_time: session.auth_time };
+    let session = session.capped(link.cap);
+    Ok(Some(ServedSession { session, whole, standing }))
+}
+
+pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<ShardAnswer, SqlError> {
+    let Some(found) = served(turn, &call.presented)? else { return Ok(ShardAnswer::Rotated { rotated: None }) };
+    let rotated = match (call.level, call.salt, found.standing) {
+        (Some(level), ..) => raise(turn, found, call, level)?,
+        (None, Some(_), Standing::Current) => derive(turn, found, call)?,
+        // It has been rotated meanwhile: all that race get the same successor,
+        // and one that may have none is at least served.
+        (None, _, standing) => {
+            let salt = match standing {
+                Standing::InGrace { successor } => successor,
+                _ => None,
+            };
+            Rotated { session: found.session, is_new: false, salt }
+        }
+    };
+    Ok(ShardAnswer::Rotated { rotated: Some(rotated) })
+}
+
+/// The next secret, derived from the presented one.
+fn derive(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall) -> Result<Rotated, SqlError> {
+    let Turn { sql, now, .. } = *turn;
+    let until = now.plus(GRACE_MAX);
+    leave_behind(turn, &found.session, None)?;
+    sql.run(
+        "UPDATE secrets SET salt = ?2, serves_until = ?3, replay_from = ?3 WHERE key = ?1",
+        &[
+            call.presented.0.as_bytes().as_slice().into(),
+            call.salt.map(|salt| crate::store::SqlValue::from(salt.0.as_slice())).into(),
+            until.into(),
+        ],
+    )?;
+    turn.wake_by(until)?;
+    append(turn, &found.session, &call.successor, Some(call.grace_ms))?;
+    Ok(Rotated { session: found.session, is_new: true, salt: call.salt })
+}
+
+/// A fresh secret with a new level and authentication. What was served before
+/// is served as it was, and leads nowhere.
+fn raise(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall, level: u8) -> Result<Rotated, SqlError> {
+    let Turn { sql, now, .. } = *turn;
+    let mut session = found.session;
+    leave_behind(turn, &session, Some(found.whole))?;
+    session.level = level;
+    session.auth_time = now;
+    sql.run(
+        "UPDATE sessions SET level = ?2, auth_time = ?3 WHERE id = ?1",
+        &[rows::blob(session.id), level.into(), now.into()],
+    )?;
+    append(turn, &session, &call.successor, Some(call.grace_ms))?;
+    Ok(Rotated { session, is_new: true, salt: None })
+}
+
+/// A fresh secret without a grace for the old ones.
+pub(super) fn cut(
+    turn: &Turn<'_, impl Sql>,
+    found: ServedSession,
+    successor: &Key,
+    grace_ms: u64,
+    generation: u64,
+) -> Result<Session, SqlError> {
+    let Turn { sql, now, .. } = *turn;
+    let mut session = found.session;
+    let replay_from = now.plus(Duration::from_millis(grace_ms));
+    sql.run(
+        "UPDATE secrets SET salt = NULL, serves_until = ?2, replay_from = ?3
+         WHERE session = ?1 AND (serves_until IS NULL OR serves_until > ?2)",
+        &[rows::blob(session.id), now.into(), replay_from.into()],
+    )?;
+    session.generation = generation;
+    sql.run(
+        "UPDATE sessions SET level = ?2, auth_time = ?3, generation = ?4 WHERE id = ?1",
+        &[rows::blob(session.id), session.level.into(), session.auth_time.into(), generation.into()],
+    )?;
+    append(turn, &session, successor, None)?;
+    Ok(session)
+}
+
+/// The successor has been used: its predecessors' grace comes to its end.
+pub(super) fn first_use(
+    turn: &Turn<'_, impl Sql>,
+    session: &Session,
+    key: &Key,
+    grace_ms: u64,
+) -> Result<(), SqlError> {
+    let Turn { sql, now, .. } = *turn;
+    let until = now.plus(Duration::from_millis(grace_ms));
+    sql.run(
+        "UPDATE secrets SET serves_until = ?2, replay_from = ?2
+         WHERE session = ?1 AND serves_until > ?2",
+        &[rows::blob(session.id), until.into()],
+    )?;
+    sql.run("UPDATE secrets SET grace_ms = NULL WHERE key = ?", &[key.0.as_bytes().as_slice().into()])?;
+    turn.wake_by(until)
+}
+
+/// Takes the successor from every earlier secret, and gives the newest its
+/// grace; with a cap, what is served stays as strong as it is, and no stronger
+/// than it was when it had a cap before.
+fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) -> Result<(), SqlError> {
+    let until = turn.now.plus(GRACE_MAX);
+    turn.sql.run(
+        "UPDATE secrets SET salt = NULL, serves_until = coalesce(serves_until, ?2),
+                replay_from = coalesce(replay_from, ?2),
+                cap_level = coalesce(min(cap_level, ?3), cap_level, ?3),
+                cap_auth_time = coalesce(min(cap_auth_time, ?4), cap_auth_time, ?4)
+         WHERE session = ?1",
+        &[rows::blob(session.id), until.into(), cap.map(|cap| cap.level).into(), cap.map(|cap| cap.auth_time).into()],
+    )?;
+    Ok(())
+}
+
+/// Adds the newest secret, and forgets the oldest ones.
+fn append(turn: &Turn<'_, impl Sql>, session: &Session, key: &Key, grace_ms: Option<u64>) -> Result<(), SqlError> {
+    let id = rows::blob(session.id);
+    let newest = turn.sql.run("SELECT max(rank) FROM secrets WHERE session = ?", &[id.clone()])?;
+    let rank = newest.first().map_or(Ok(0), |row| row.integer::<u32>(0))? + 1;
+    rows::insert_secret(turn.sql, session.id, &key.0, rank, grace_ms)?;
+    turn.sql
+        .run("DELETE FROM secrets WHERE session = ?1 AND rank < ?2", &[id, rank.saturating_sub(OLD_SECRETS_MAX).into()])
+        .map(|_| ())
+}

@@ -1,0 +1,99 @@
+//! The start of a session: what it ends and what it writes, in one commit.
+
+use core::time::Duration;
+
+use crate::session::{Session, SessionId, idle_expiry};
+use crate::store::ending::{self, Endings};
+use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
+use crate::store::rows::live;
+use crate::store::turn::Turn;
+use crate::store::{Sql, SqlError, generations, rows};
+
+/// Decides first and writes then, so that a refused start changes nothing.
+pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<ShardAnswer, SqlError> {
+    let Turn { sql, now, .. } = *turn;
+    if generations::has_moved(sql, &start.subject)? {
+        return Ok(ShardAnswer::Moved);
+    }
+    let replaced = if start.end_others { None } else { presented(turn, start)? };
+    let evicted = match start.limit {
+        None => Vec::new(),
+        Some(limit) => match make_room(turn, start, limit, replaced)? {
+            Ok(oldest) => oldest,
+            Err(refusal) => return Ok(refusal),
+        },
+    };
+    let mut endings = Endings::of(start.kill);
+    let ended_others = if start.end_others { ending::all_of(turn, &start.subject, &mut endings)? } else { 0 };
+    for id in replaced.iter().chain(&evicted) {
+        ending::one(turn, *id, &mut endings)?;
+    }
+    let absolute_expires = now.plus(Duration::from_millis(start.lifetime_ms));
+    let session = Session {
+        id: start.id,
+        subject: start.subject.clone(),
+        level: start.level,
+        auth_time: now,
+        created: now,
+        last_seen: now,
+        idle_expires: idle_expiry(now, Duration::from_millis(start.idle_ms)).min(absolute_expires),
+        absolute_expires,
+        claims: start.claims.clone(),
+        device: start.device.clone().bounded(),
+        generation: generations::current(sql)?,
+    };
+    turn.wake_by(session.idle_expires)?;
+    rows::insert(sql, &session, &start.key.0)?;
+    Ok(ShardAnswer::Started { session, replaced, evicted, ended_others })
+}
+
+/// The presented session, if it lives and is the same subject's.
+fn presented(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Option<SessionId>, SqlError> {
+    let Some(Key(key)) = &start.presented else { return Ok(None) };
+    let found = rows::stub_by_key(turn.sql, key, turn.now)?;
+    Ok(found.filter(|stub| stub.is_live && stub.subject.as_ref() == Some(&start.subject)).map(|stub| stub.id))
+}
+
+/// The oldest sessions that have to end so that there are never more than the
+/// limit; or why that cannot be done here.
+fn make_room(
+    turn: &Turn<'_, impl Sql>,
+    start: &StartCall,
+    limit: Limit,
+    replaced: Option<SessionId>,
+) -> Result<Result<Vec<SessionId>, ShardAnswer>, SqlError> {
+    let here = if start.end_others {
+        0
+    } else {
+        ending::count_live(turn, &start.subject)?.saturating_sub(u32::from(replaced.is_some()))
+    };
+    let excess = here.saturating_add(limit.elsewhere).saturating_add(1).saturating_sub(limit.max);
+    if excess == 0 {
+        return Ok(Ok(Vec::new()));
+    }
+    if !limit.end_oldest {
+        return Ok(Err(ShardAnswer::LimitReached));
+    }
+    // What lives under earlier rows of the map is older than what lives here.
+    if limit.elsewhere > 0 {
+        return Ok(Err(ShardAnswer::MakeRoom { excess: excess.min(limit.elsewhere) }));
+    }
+    oldest(turn, start, excess, replaced).map(Ok)
+}
+
+fn oldest(
+    turn: &Turn<'_, impl Sql>,
+    start: &StartCall,
+    count: u32,
+    but: Option<SessionId>,
+) -> Result<Vec<SessionId>, SqlError> {
+    let rows = turn.sql.run(
+        concat!(
+            "SELECT s.id FROM sessions s WHERE s.subject = ?2 AND s.id IS NOT ?3 AND ",
+            live!(),
+            " ORDER BY s.created, s.id LIMIT ?4"
+        ),
+        &[turn.now.into(), start.subject.as_str().into(), but.map(rows::blob).into(), count.into()],
+    )?;
+    rows.iter().map(|row| row.bytes(0).map(SessionId::from_bytes)).collect()
+}

@@ -1,0 +1,135 @@
+//! Several rows of the shard map, and the limit on sessions across them.
+
+use crate::support::{World, request, site, site_plus};
+
+const ONE: &str = r#""map": [{"generation": 1, "shards": 64}]"#;
+const TWO: &str = r#""map": [{"generation": 1, "shards": 64}, {"generation": 2, "shards": 128, "region": "weur"}]"#;
+
+fn status(world: &World, site: &warifu::site::Site, cookie: &str) -> Option<u16> {
+    world.serve(site, &request("GET", "/account", &[("cookie", cookie)])).status
+}
+
+#[test]
+fn a_new_row_takes_new_sessions_and_the_old_ones_live_on() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let (old, new) = (world.log_in(&one), world.log_in(&two));
+    world.command.set("");
+    assert_eq!((status(&world, &two, &old), status(&world, &two, &new)), (None, None));
+    let rows: Vec<u8> = world.shards.databases.borrow().keys().map(|at| at.generation).collect();
+    assert!(rows.contains(&1) && rows.contains(&2), "{rows:?}");
+}
+
+#[test]
+fn a_kill_of_a_subject_reaches_every_row() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    for (command, renews) in [("do=end-all", false), ("do=end-others", true)] {
+        for asks_in_the_older_row in [true, false] {
+            let world = World::commanding("do=start, sub=\"alice\"");
+            let (older, newer) = (world.log_in(&one), world.log_in(&two));
+            world.command.set(command);
+            let cookie = if asks_in_the_older_row { &older } else { &newer };
+            let reply = world.serve(&two, &request("POST", "/login", &[("cookie", cookie)]));
+            assert_eq!(reply.status, None, "{}", reply.body);
+            world.command.set("");
+            assert_eq!((status(&world, &two, &older), status(&world, &two, &newer)), (Some(401), Some(401)));
+            let renewed = reply.cookie().map(|cookie| status(&world, &two, cookie));
+            assert_eq!(renewed, renews.then_some(None), "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_kill_that_cannot_reach_a_row_is_not_acknowledged() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    world.log_in(&one);
+    world.log_in(&two);
+    let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+    world.shards.fails_from_call.set(Some(world.shards.calls.get() + 2));
+    assert_eq!(world.serve(&two, &kill).status, Some(503));
+    world.shards.fails_from_call.set(None);
+    assert_eq!(world.serve(&two, &kill).status, Some(202), "and can be repeated");
+}
+
+#[test]
+fn a_list_goes_through_all_rows_newest_first() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    for index in 0..250 {
+        world.pass(std::time::Duration::from_millis(1));
+        world.log_in(if index < 130 { &one } else { &two });
+    }
+    let mut ids: Vec<String> = Vec::new();
+    let mut created: Vec<String> = Vec::new();
+    let mut pages = 0;
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/_warifu/sessions?subject=alice{cursor}");
+        let seen = world.serve(&two, &request("GET", &path, &[("authorization", "Bearer reader")]));
+        assert_eq!(seen.status, Some(200), "{}", seen.body);
+        let page: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+        for session in page["sessions"].as_array().expect("a list") {
+            ids.push(session["id"].as_str().expect("an id").to_owned());
+            created.push(session["created"].as_str().expect("a time").to_owned());
+        }
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((ids.len(), pages), (250, 3));
+    assert!(created.is_sorted_by(|a, b| a > b), "newest first");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 250);
+}
+
+#[test]
+fn the_limit_holds_across_rows() {
+    let limits = [(r#""max_sessions": 3"#, 3), (r#""max_sessions": 3, "on_limit": "refuse""#, 3)];
+    for (limit, expected) in limits {
+        let (one, two) = (site_plus(&format!("{ONE}, {limit}")), site_plus(&format!("{TWO}, {limit}")));
+        let world = World::commanding("do=start, sub=\"alice\"");
+        let mut cookies = vec![world.log_in(&one), world.log_in(&one)];
+        for _ in 0..4 {
+            world.command.set("do=start, sub=\"alice\"");
+            let seen = world.serve(&two, &request("POST", "/login", &[]));
+            match seen.cookie() {
+                Some(cookie) => cookies.push(cookie.to_owned()),
+                None => assert!(seen.status == Some(409) && seen.body.contains("session_limit"), "{}", seen.body),
+            }
+            world.command.set("");
+            let live = cookies.iter().filter(|cookie| status(&world, &two, cookie).is_none()).count();
+            assert!(live <= expected, "{live} live under {limit}");
+            assert_eq!(status(&world, &two, cookies.last().expect("a cookie")), None, "the newest lives");
+        }
+        let live = cookies.iter().filter(|cookie| status(&world, &two, cookie).is_none()).count();
+        assert_eq!(live, expected, "{limit}");
+        world.command.set("do=start, sub=\"alice\"");
+        let left = world.serve(&one, &request("POST", "/login", &[]));
+        assert_eq!(left.status, Some(503), "the older row has left the subject to the newer one");
+    }
+}
+
+#[test]
+fn a_row_that_is_gone_ends_its_sessions_and_a_later_one_is_not_known() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let (old, new) = (world.log_in(&one), world.log_in(&two));
+    world.command.set("");
+    assert_eq!((status(&world, &later, &old), status(&world, &later, &new)), (Some(401), None));
+    assert_eq!(status(&world, &one, &new), Some(503), "an edge that does not know the row cannot know");
+}
+
+#[test]
+fn a_changed_row_is_refused() {
+    let (one, changed) = (site(), site_plus(r#""map": [{"generation": 1, "shards": 65}]"#));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let cookie = world.log_in(&one);
+    world.command.set("");
+    assert_eq!(status(&world, &changed, &cookie), Some(500));
+    assert!(world.event_names().contains(&"misconfigured".to_owned()));
+}

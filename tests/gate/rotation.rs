@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use warifu::site::Site;
+
+use crate::support::{CONFIG, KEYS, KEYS_DROPPED, KEYS_ROTATED, World, request, site, site_plus, site_with};
+
+const START: &str = "do=start, sub=\"alice\"";
+
+fn account(world: &World, site: &Site, cookie: &str) -> (Option<u16>, Option<String>) {
+    let seen = world.serve(site, &request("GET", "/account", &[("cookie", cookie)]));
+    (seen.status, seen.cookie().map(str::to_owned))
+}
+
+/// The next answer carries a command, and the one after that none.
+fn command(world: &World, site: &Site, cookie: &str, command: &'static str) -> Option<String> {
+    world.command.set(command);
+    let seen = world.serve(site, &request("POST", "/login", &[("cookie", cookie)]));
+    world.command.set("");
+    assert_eq!(seen.status, None, "{command}: {}", seen.body);
+    seen.cookie().map(str::to_owned)
+}
+
+fn logged_in(site: &Site) -> (World, String) {
+    let world = World::commanding(START);
+    let cookie = world.log_in(site);
+    world.command.set("");
+    (world, cookie)
+}
+
+#[test]
+fn all_requests_that_race_a_rotation_get_the_same_successor() {
+    let site = site();
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    assert_ne!(old, new);
+    for _ in 0..3 {
+        assert_eq!(command(&world, &site, &old, "do=rotate").as_ref(), Some(&new));
+        assert_eq!(account(&world, &site, &old), (None, Some(new.clone())), "a lost answer logs nobody out");
+    }
+    assert_eq!(account(&world, &site, &new), (None, None));
+    let rotations = world.event_names().iter().filter(|name| *name == "session_rotated").count();
+    assert_eq!(rotations, 1);
+}
+
+#[test]
+fn after_the_grace_an_old_secret_is_a_replay() {
+    let site = site();
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    world.pass(Duration::from_secs(60));
+    assert_eq!(account(&world, &site, &old).0, None, "the successor has not been used yet");
+    assert_eq!(account(&world, &site, &new).0, None);
+    world.pass(Duration::from_secs(14));
+    assert_eq!(account(&world, &site, &old), (None, Some(new.clone())));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(account(&world, &site, &old), (Some(401), None));
+    assert_eq!(world.event_names().last().map(String::as_str), Some("token_replayed"));
+    assert_eq!(account(&world, &site, &new).0, None, "observed only");
+}
+
+#[test]
+fn five_minutes_after_the_rotation_the_grace_is_over_in_any_case() {
+    let site = site();
+    let (world, old) = logged_in(&site);
+    command(&world, &site, &old, "do=rotate").expect("a successor");
+    world.pass(Duration::from_millis(299_999));
+    assert_eq!(account(&world, &site, &old).0, None);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(account(&world, &site, &old).0, Some(401));
+}
+
+#[test]
+fn a_replay_ends_the_lineage_where_that_is_configured() {
+    let site = site_plus(r#""on_replay": "end", "rotation_grace": "1s""#);
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    assert_eq!(account(&world, &site, &new).0, None);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(account(&world, &site, &old).0, Some(401));
+    assert_eq!(account(&world, &site, &new).0, Some(401), "the thief's and the user's");
+    let last = world.events.borrow().last().map(warifu::audit::Event::to_line).expect("an event");
+    assert!(last.contains("token_replayed") && last.contains(r#""ended":true"#), "{last}");
+}
+
+#[test]
+fn a_stolen_copy_does_not_ride_up_with_the_level() {
+    let site = site_plus(r#""max_sessions": 0"#);
+    let (world, old) = logged_in(&site);
+    world.pass(Duration::from_secs(10));
+    let new = command(&world, &site, &old, "do=rotate, level=2").expect("a fresh secret");
+    let identity = |cookie: &str| {
+        let (status, handed_out) = account(&world, &site, cookie);
+        assert_eq!((status, handed_out), (None, None), "no successor for anybody");
+        let seen = world.origin.seen.borrow();
+        let set = &seen.last().expect("forwarded").edits.set;
+        let one = |name: &str| set.iter().find(|(found, _)| found == name).expect("a header").1.clone();
+        (one("warifu-level"), one("warifu-auth-time"))
+    };
+    assert_eq!(identity(&old), ("1".to_owned(), "1750000000".to_owned()));
+    assert_eq!(identity(&new), ("2".to_owned(), "1750000010".to_owned()));
+    // Nor does the copy get anything from asking.
+    assert_eq!(command(&world, &site, &old, "do=rotate"), None);
+    let others = command(&world, &site, &old, "do=end-others").expect("a secret of its own level");
+    assert_eq!(identity(&others).0, "1");
+    assert_eq!(account(&world, &site, &new).0, Some(401));
+}
+
+#[test]
+fn a_new_authentication_at_the_same_level_is_not_shared_either() {
+    let site = site();
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate, level=1").expect("a fresh secret");
+    assert_eq!(account(&world, &site, &old), (None, None), "max_auth_age counts for the new one only");
+    assert_eq!(account(&world, &site, &new).0, None);
+}
+
+#[test]
+fn only_the_immediate_predecessor_gets_the_successor() {
+    let site = site();
+    let (world, first) = logged_in(&site);
+    let second = command(&world, &site, &first, "do=rotate").expect("a successor");
+    let third = command(&world, &site, &second, "do=rotate").expect("a successor");
+    assert_eq!(account(&world, &site, &second), (None, Some(third)));
+    assert_eq!(account(&world, &site, &first), (None, None), "served, and no more");
+}
+
+#[test]
+fn a_late_answer_does_not_bring_an_older_session_back() {
+    let site = site();
+    let world = std::rc::Rc::new(World::commanding(START));
+    let old = world.log_in(&site);
+    world.command.set("");
+    command(&world, &site, &old, "do=rotate").expect("a successor");
+    // While the origin thinks about this request, the session ends.
+    let shards = world.shards.databases.borrow().len();
+    assert_eq!(shards, 1);
+    let slow = World::new(|_| Some(vec![("X-Slow", "1")]));
+    *slow.shards.databases.borrow_mut() = std::mem::take(&mut *world.shards.databases.borrow_mut());
+    slow.shards.fails_from_call.set(Some(2));
+    assert_eq!(account(&slow, &site, &old), (None, None), "what cannot be asked again is not handed out");
+}
+
+#[test]
+fn a_token_under_an_older_key_is_minted_anew_at_its_renewal() {
+    let (before, after, dropped) =
+        (site_with(CONFIG, KEYS), site_with(CONFIG, KEYS_ROTATED), site_with(CONFIG, KEYS_DROPPED));
+    let (world, old) = logged_in(&before);
+    assert_eq!(account(&world, &after, &old), (None, None), "not before a renewal is due");
+    world.pass(Duration::from_secs(180));
+    let (status, minted) = account(&world, &after, &old);
+    let new = minted.expect("the same secret under the new key");
+    assert_eq!(status, None);
+    assert_eq!(account(&world, &dropped, &new), (None, None), "nobody was logged out");
+    assert_eq!(account(&world, &dropped, &old), (Some(401), None), "a dropped key ends all under it");
+    assert_eq!(account(&world, &after, &old).0, None, "both are the same secret");
+    assert!(!world.event_names().contains(&"token_replayed".to_owned()));
+}
+
+#[test]
+fn a_renewal_is_written_with_the_place_of_the_request() {
+    let site = site();
+    let (world, cookie) = logged_in(&site);
+    world.pass(Duration::from_secs(181));
+    let headers = [("cookie", cookie.as_str()), ("cf-connecting-ip", "198.51.100.9")];
+    world.serve(&site, &request("GET", "/account", &headers));
+    let seen = world.serve(&site, &request("GET", "/_warifu/me", &[("cookie", &cookie)]));
+    assert!(seen.body.contains(r#""last_prefix":"198.51.100.0/24""#), "{}", seen.body);
+}

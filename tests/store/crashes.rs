@@ -1,0 +1,180 @@
+//! Statements that fail: whatever a call does is committed whole or not at all.
+
+use warifu::store::message::{EndCall, EndOthersCall, ShardAnswer, ShardCall, StartCall, UpdateCall, Which};
+
+use crate::sweeping::copies;
+use crate::{Bench, GRACE, GRACE_MAX, IDLE_EXPIRY, handle, id, key, limit, millis, rotate_call, start, subject};
+
+/// Does the work with the first, the second, … statement failing, on a new
+/// shard each time, until it needs no more of them.
+fn fails_at_each(prepare: fn() -> Bench, work: fn(&Bench) -> Result<(), String>, statements_min: u32) {
+    let whole = prepare();
+    let before = whole.dump();
+    work(&whole).expect("it works");
+    let after = whole.dump();
+    assert_ne!(before, after, "it changes something");
+    for fails_after in 0.. {
+        let bench = prepare();
+        assert_eq!(bench.dump(), before, "the same each time");
+        bench.shard.sql().fails_after.set(Some(fails_after));
+        let worked = work(&bench);
+        bench.shard.sql().fails_after.set(None);
+        if worked.is_ok() {
+            assert_eq!(bench.dump(), after);
+            assert!(fails_after >= statements_min, "only {fails_after} statements");
+            return;
+        }
+        assert_eq!(bench.dump(), before, "statement {fails_after} failed: {worked:?}");
+        work(&bench).expect("it works again");
+        assert_eq!(bench.dump(), after, "after a failure of statement {fails_after}");
+    }
+}
+
+fn asked(bench: &Bench, call: ShardCall) -> Result<(), String> {
+    match bench.ask(call) {
+        ShardAnswer::Failed { reason } => Err(reason),
+        _ => Ok(()),
+    }
+}
+
+/// Alice has three sessions, one of them rotated, bob has one.
+fn peopled() -> Bench {
+    let bench = Bench::new();
+    for number in [1, 2, 3] {
+        bench.start(number, "alice");
+        bench.pass(GRACE);
+    }
+    bench.start(4, "bob");
+    bench.rotate(1, 11).expect("rotated");
+    bench
+}
+
+#[test]
+fn a_first_start_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| asked(bench, ShardCall::Start(Box::new(start(1, "alice"))));
+    fails_at_each(
+        || {
+            let bench = Bench::new();
+            bench.list("alice");
+            bench
+        },
+        work,
+        8,
+    );
+}
+
+#[test]
+fn a_start_with_all_that_it_ends_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| {
+        let call = StartCall { presented: Some(key(2)), limit: Some(limit(1, true)), ..start(9, "alice") };
+        asked(bench, ShardCall::Start(Box::new(call)))
+    };
+    fails_at_each(peopled, work, 12);
+    let work = |bench: &Bench| {
+        let call = StartCall { end_others: true, ..start(9, "alice") };
+        asked(bench, ShardCall::Start(Box::new(call)))
+    };
+    fails_at_each(peopled, work, 9);
+}
+
+#[test]
+fn a_rotation_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| asked(bench, ShardCall::Rotate(Box::new(rotate_call(11, 12))));
+    fails_at_each(peopled, work, 7);
+    let work = |bench: &Bench| {
+        let mut call = rotate_call(1, 12);
+        (call.salt, call.level) = (None, Some(5));
+        asked(bench, ShardCall::Rotate(Box::new(call)))
+    };
+    fails_at_each(peopled, work, 6);
+}
+
+#[test]
+fn the_first_use_of_a_secret_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| asked(bench, ShardCall::Check { key: key(11), end_on_replay: None });
+    fails_at_each(peopled, work, 3);
+}
+
+#[test]
+fn the_end_for_a_replay_is_whole_or_not_at_all() {
+    let prepare = || {
+        let bench = peopled();
+        bench.pass(GRACE_MAX);
+        bench
+    };
+    let work = |bench: &Bench| asked(bench, ShardCall::Check { key: key(1), end_on_replay: Some(handle(1)) });
+    fails_at_each(prepare, work, 4);
+}
+
+#[test]
+fn every_end_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| {
+        let call = EndCall { of: Which::Key(key(11)), only: None, kill: handle(1) };
+        asked(bench, ShardCall::End(call))
+    };
+    fails_at_each(peopled, work, 4);
+    let work = |bench: &Bench| {
+        let call = EndOthersCall {
+            presented: key(11),
+            successor: key(12),
+            kill: handle(1),
+            at_least: 0,
+            grace_ms: millis(GRACE),
+        };
+        asked(bench, ShardCall::EndOthers(call))
+    };
+    fails_at_each(peopled, work, 10);
+    let work = |bench: &Bench| {
+        asked(bench, ShardCall::EndAll { subject: subject("alice"), kill: Some(handle(1)), at_least: 0 })
+    };
+    fails_at_each(peopled, work, 6);
+    let work =
+        |bench: &Bench| asked(bench, ShardCall::Leave { subject: subject("alice"), keep: Some(1), kill: handle(1) });
+    fails_at_each(peopled, work, 7);
+}
+
+#[test]
+fn an_update_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| {
+        let call = UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(0) };
+        asked(bench, ShardCall::Update(Box::new(call)))
+    };
+    fails_at_each(peopled, work, 2);
+}
+
+#[test]
+fn a_sweep_is_whole_or_not_at_all() {
+    let work = |bench: &Bench| bench.shard.wake(bench.now.get()).map_err(|error| error.0);
+    let expired = || {
+        let bench = peopled();
+        bench.end_all("bob");
+        bench.pass(IDLE_EXPIRY - GRACE);
+        bench
+    };
+    fails_at_each(expired, work, 10);
+    // More of them than one sweep takes.
+    let full = || {
+        let bench = peopled();
+        copies(&bench, 600);
+        bench.end_all("alice");
+        bench.pass(IDLE_EXPIRY);
+        bench
+    };
+    fails_at_each(full, work, 10);
+}
+
+#[test]
+fn the_schema_is_made_whole_or_not_at_all() {
+    for fails_after in 0..40 {
+        let bench = Bench::new();
+        bench.shard.sql().fails_after.set(Some(fails_after));
+        let failed = matches!(bench.ask(ShardCall::Show { id: id(1) }), ShardAnswer::Failed { .. });
+        bench.shard.sql().fails_after.set(None);
+        if failed && fails_after > 0 {
+            let tables = bench.number("SELECT count(*) FROM sqlite_master");
+            assert!(tables == 0 || bench.number("SELECT value FROM meta WHERE name = 'schema'") == 2, "{fails_after}");
+        }
+        bench.start(1, "alice");
+        assert!(bench.is_live(1), "it is made the next time");
+    }
+}

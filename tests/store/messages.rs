@@ -1,0 +1,180 @@
+//! What the gate and a shard say to each other: an older or newer version at
+//! the other end must not be misunderstood.
+
+use serde_json::{Value, from_value, json, to_value};
+use warifu::store::message::{
+    EndCall, EndOthersCall, ListCall, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
+};
+
+use crate::{Bench, HOME, NOW, handle, id, key, limit, rotate_call, start, subject};
+
+/// One of each call.
+fn calls() -> Vec<ShardCall> {
+    let mut full = start(1, "alice");
+    full.limit = Some(limit(3, true));
+    full.presented = Some(key(2));
+    vec![
+        ShardCall::Probe,
+        ShardCall::Check { key: key(1), end_on_replay: Some(handle(1)) },
+        ShardCall::Start(Box::new(full)),
+        ShardCall::Rotate(Box::new(rotate_call(1, 2))),
+        ShardCall::Update(Box::new(UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(1) })),
+        ShardCall::Renew(RenewCall { key: key(1), idle_ms: 1, prefix: None }),
+        ShardCall::End(EndCall { of: Which::Key(key(1)), only: Some(subject("alice")), kill: handle(1) }),
+        ShardCall::EndOthers(EndOthersCall {
+            presented: key(1),
+            successor: key(2),
+            kill: handle(1),
+            at_least: 0,
+            grace_ms: 1,
+        }),
+        ShardCall::EndAll { subject: subject("alice"), kill: None, at_least: 0 },
+        ShardCall::List(ListCall { subject: subject("alice"), after: None, limit: 1 }),
+        ShardCall::Show { id: id(1) },
+        ShardCall::Leave { subject: subject("alice"), keep: None, kill: handle(1) },
+        ShardCall::Receipt { kill: handle(1) },
+    ]
+}
+
+fn is_read(call: Value) -> bool {
+    from_value::<Message>(json!({ "home": HOME, "call": call })).is_ok()
+}
+
+/// The name of a call and its members, if it has any.
+fn members(call: &Value) -> Option<(String, Vec<String>)> {
+    let (name, inner) = call.as_object()?.iter().next()?;
+    Some((name.clone(), inner.as_object()?.keys().cloned().collect()))
+}
+
+#[test]
+fn every_call_is_read_back_and_none_with_a_member_more_or_less() {
+    for call in calls() {
+        let call = to_value(call).expect("JSON");
+        assert!(is_read(call.clone()), "{call}");
+        let Some((name, members)) = members(&call) else { continue };
+        for member in members {
+            let mut without = call.clone();
+            without[&name].as_object_mut().expect("an object").remove(&member);
+            assert!(!is_read(without), "{name} without {member}");
+        }
+        let mut with = call.clone();
+        with[&name]["position"] = 1.into();
+        assert!(!is_read(with), "{name} with a member that nobody knows");
+    }
+}
+
+#[test]
+fn a_message_is_a_place_and_a_call() {
+    let call = to_value(ShardCall::Show { id: id(1) }).expect("JSON");
+    let home = to_value(HOME).expect("JSON");
+    assert!(from_value::<Message>(json!({ "home": home, "call": call })).is_ok());
+    assert!(from_value::<Message>(json!({ "call": call })).is_err(), "no place");
+    assert!(from_value::<Message>(json!({ "home": home, "call": call, "trace": 1 })).is_err());
+    assert!(from_value::<Message>(json!({ "home": home, "call": "burn" })).is_err());
+    for (member, bad) in [("shard", json!(65_536)), ("shard", json!(-1)), ("row", json!({})), ("site", json!(1))] {
+        let mut other = home.clone();
+        other[member] = bad;
+        assert!(from_value::<Message>(json!({ "home": other, "call": call })).is_err(), "{member}");
+    }
+}
+
+/// Puts another text for every key, handle and salt of every call.
+#[test]
+fn a_key_or_handle_of_another_form_is_refused() {
+    let bad = [
+        String::new(),
+        "A".repeat(21),
+        "A".repeat(21) + "B",
+        "A".repeat(23),
+        "A".repeat(42),
+        "A".repeat(44),
+        "=".repeat(43),
+        "A".repeat(42) + "=",
+        "A".repeat(42) + "+",
+        "A".repeat(42) + "B",
+        "\u{5272}".repeat(14) + "A",
+    ];
+    let mut places = 0;
+    for call in calls() {
+        let call = to_value(call).expect("JSON");
+        let Some((name, members)) = members(&call) else { continue };
+        for member in members {
+            let inner = &call[&name][&member];
+            let within = ["/key", "/id"].into_iter().find(|within| inner.pointer(within).is_some());
+            let place = format!("/{name}/{member}{}", within.unwrap_or_default());
+            let text = call.pointer(&place).and_then(Value::as_str);
+            if !text.is_some_and(|text| [22, 43].contains(&text.len())) {
+                continue;
+            }
+            places += 1;
+            for other in bad.iter().map(|bad| json!(bad)).chain([json!(1), json!([])]) {
+                let mut changed = call.clone();
+                *changed.pointer_mut(&place).expect("it is there") = other;
+                assert!(!is_read(changed.clone()), "{changed}");
+            }
+        }
+    }
+    assert_eq!(places, 19, "each of them was tried");
+}
+
+#[test]
+fn what_no_session_can_have_is_refused() {
+    let start = to_value(ShardCall::Start(Box::new(start(1, "alice")))).expect("JSON");
+    let bad = [
+        ("subject", json!("")),
+        ("subject", json!(" alice")),
+        ("subject", json!("a\nb")),
+        ("subject", json!("a".repeat(256))),
+        ("level", json!(256)),
+        ("level", json!(-1)),
+        ("claims", json!({ "plan": "gold" })),
+        ("claims", json!("[1]")),
+        ("claims", json!(format!("{{\"a\":\"{}\"}}", "a".repeat(2_048)))),
+        ("idle_ms", json!(1.5)),
+        ("limit", json!({ "max": 1, "end_oldest": true })),
+        ("limit", json!({ "max": 1, "end_oldest": true, "elsewhere": 0, "newest": 1 })),
+        ("device", json!("Firefox")),
+    ];
+    for (member, value) in bad {
+        let mut changed = start.clone();
+        changed["start"][member] = value;
+        assert!(!is_read(changed.clone()), "{changed}");
+    }
+}
+
+#[test]
+fn an_answer_may_have_a_member_more_but_none_less() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    for call in calls() {
+        let answer = to_value(bench.ask(call)).expect("JSON");
+        assert!(from_value::<ShardAnswer>(answer.clone()).is_ok(), "{answer}");
+        let Some((name, members)) = members(&answer) else { continue };
+        let mut with = answer.clone();
+        with[&name]["new"] = 1.into();
+        assert!(from_value::<ShardAnswer>(with).is_ok(), "{name}");
+        for member in members {
+            let mut without = answer.clone();
+            without[&name].as_object_mut().expect("an object").remove(&member);
+            assert!(from_value::<ShardAnswer>(without).is_err(), "{name} without {member}");
+        }
+    }
+    for bad in [json!("else"), json!({}), json!({ "shown": {} }), json!({ "shown": { "session": {} } }), json!(null)] {
+        assert!(from_value::<ShardAnswer>(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+/// What a text of JSON can do that no call of ours does.
+#[test]
+fn numbers_at_the_end_of_their_range_break_nothing() {
+    let bench = Bench::new();
+    let mut call = start(1, "alice");
+    (call.idle_ms, call.lifetime_ms) = (u64::MAX, u64::MAX);
+    let session = bench.start_as(call).expect("started").0;
+    assert!(session.is_live(NOW));
+    assert!(bench.is_live(1));
+    let rotated = bench.rotate_as(warifu::store::message::RotateCall { grace_ms: u64::MAX, ..rotate_call(1, 2) });
+    assert!(rotated.expect("alive").is_new && bench.is_live(2) && bench.is_live(1));
+    bench.renew_for(2, u64::MAX);
+    assert!(bench.is_live(2));
+}
