@@ -49,7 +49,7 @@ fn the_repositorys_own_file_is_fine() {
     let run = warifu(&["check"]);
     assert_eq!(run.code, 0);
     assert!(run.stdout.starts_with("wrangler.toml: no mistakes ("), "{}", run.stdout);
-    assert!(run.stderr.contains("WARIFU_KEYS was not checked"), "{}", run.stderr);
+    assert!(run.stderr.contains("WARIFU_KEYS and WARIFU_ADMIN_KEYS were not checked"), "{}", run.stderr);
     let run = warifu(&["check", "wrangler.toml", "--json"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "[]\n"));
 }
@@ -184,6 +184,14 @@ fn keys_are_checked_as_wrangler_would_hand_them_over() {
     let twice = format!("WARIFU_KEYS='{}'", KEYS.replace(']', &format!(",{}", &KEYS[1..])));
     let both = vec![at(1, 1, "WARIFU_KEYS[1].kid"), at(1, 1, "WARIFU_KEYS[1].key")];
     assert_eq!(check("twice.vars", &twice), (1, both));
+    let admins = |list: &str| format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ADMIN_KEYS='{list}'\n");
+    let made = warifu(&["admin-key", "new", "--id", "ops"]).stdout;
+    assert_eq!(check("admins.vars", &admins(&format!("[{}]", made.trim()))), (0, vec![]));
+    assert_eq!(check("admins-none.vars", &admins("[]")), (0, vec![]));
+    assert_eq!(check("admins-form.vars", &admins(made.trim())), (1, vec![at(2, 1, "WARIFU_ADMIN_KEYS")]));
+    let bad = r#"[{"id":"a b","sha256":"00","scopes":["all"]}]"#;
+    let mistakes = ["id", "sha256", "scopes"].map(|member| at(2, 1, &format!("WARIFU_ADMIN_KEYS[0].{member}")));
+    assert_eq!(check("admins-bad.vars", &admins(bad)), (1, mistakes.to_vec()));
     // With keys to sign with, the default is to sign, which is not built yet.
     let signs = format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ORIGIN_KEYS='{KEYS}'\n");
     assert_eq!(check("signs.vars", &signs), (1, vec![at(12, 7, "vars.WARIFU.identity.sign")]));
@@ -220,6 +228,8 @@ fn no_secret_is_ever_shown() {
         key.to_owned(),
         format!("WARIFU_KEYS={key}"),
         format!("WARIFU_KEYS='[{{\"kid\":1,\"key\":\"{key}x\"}}]'"),
+        format!("WARIFU_ADMIN_KEYS={key}"),
+        format!("WARIFU_ADMIN_KEYS='[{{\"id\":\"ops\",\"sha256\":\"{key}\",\"scopes\":[]}}]'"),
     ] {
         let run = warifu(&["check", &fine, "--keys-file", &file("secret.vars", &vars)]);
         assert_eq!(run.code, 1);

@@ -80,6 +80,71 @@ fn keep_leaves_the_oldest_out_and_says_whose_sessions_end() {
 }
 
 #[test]
+fn a_staged_key_is_known_before_it_signs() {
+    let before = warifu(&["keys", "new"]).stdout;
+    let staged = warifu_with(&["keys", "rotate", "--stage"], &before);
+    assert_eq!((staged.code, kids(&staged.stdout)), (0, vec![1, 2]));
+    assert!(staged.stderr.contains("warifu keys promote 2"), "{}", staged.stderr);
+    let promoted = warifu_with(&["keys", "promote"], &staged.stdout);
+    assert_eq!((promoted.code, kids(&promoted.stdout)), (0, vec![2, 1]));
+    assert!(promoted.stderr.contains("key 2 signs once this value is deployed"), "{}", promoted.stderr);
+
+    let [old, middle, new] = [&before, &staged.stdout, &promoted.stdout].map(|value| ring(value));
+    let mint = |ring: &KeyRing| ring.mint(LOCATOR, &Secret::new([9; 32]));
+    // At each step, whatever one edge mints counts on the edges that are one step away.
+    for (minting, others) in [(&old, [&old, &middle]), (&middle, [&old, &new]), (&new, [&middle, &new])] {
+        let token = mint(minting);
+        assert!(others.iter().all(|ring| ring.verify(token.expose()).is_some()));
+    }
+    assert!(old.verify(mint(&new).expose()).is_none());
+
+    let run = warifu_with(&["keys", "rotate", "--stage", "--keep", "1"], &value([7, 5]));
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![7, 8]));
+    assert!(run.stderr.contains("1 old key is left out (kid 5)"), "{}", run.stderr);
+    let run = warifu_with(&["keys", "rotate", "--stage", "--keep", "0"], &value([7, 5]));
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+}
+
+#[test]
+fn a_key_is_promoted_by_its_kid_or_as_the_newer_second() {
+    for (present, arguments, after) in [
+        (vec![1, 2, 0], &[][..], vec![2, 1, 0]),
+        (vec![255, 0], &[], vec![0, 255]),
+        (vec![3, 2, 1], &["1"], vec![1, 3, 2]),
+        (vec![3, 2], &["3"], vec![3, 2]),
+    ] {
+        let run = warifu_with(&[&["keys", "promote"], arguments].concat(), &value(present.clone()));
+        assert_eq!((run.code, kids(&run.stdout)), (0, after), "{present:?} {}", run.stderr);
+    }
+    for (present, arguments, says) in [
+        // A second run would take the rotation back.
+        (vec![2, 1], &[][..], "key 1 behind it looks older"),
+        (vec![1], &[], "found key 1 only"),
+        (vec![2, 1], &["7"], "found no key 7; it must be one of 2, 1"),
+    ] {
+        let run = warifu_with(&[&["keys", "promote"], arguments].concat(), &value(present));
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn dropped_keys_are_gone_and_it_is_said_whose_sessions_end() {
+    let run = warifu_with(&["keys", "drop", "5", "3"], &value([7, 5, 3]));
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![7]));
+    assert!(run.stderr.contains("2 keys are dropped (kids 5, 3): every session under them ends"), "{}", run.stderr);
+    let run = warifu_with(&["keys", "drop", "7"], &value([7, 8]));
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![8]));
+    assert!(run.stderr.contains("key 8 signs once this value is deployed"), "{}", run.stderr);
+    for (kids, says) in [(&["9"][..], "found no key 9"), (&["7", "8"], "no key would be left")] {
+        let run = warifu_with(&[&["keys", "drop"], kids].concat(), &value([7, 8]));
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+    assert_eq!(warifu_with(&["keys", "drop"], &value([7, 8])).code, 2);
+}
+
+#[test]
 fn the_next_kid_is_one_that_is_free() {
     for (present, next) in [(vec![255], 0), (vec![1, 2, 3], 4), (vec![255, 0, 1], 2)] {
         let run = warifu_with(&["keys", "rotate"], &value(present.clone()));
@@ -112,10 +177,12 @@ fn a_bad_value_is_refused_and_no_error_quotes_a_key() {
         "[]".to_owned(),
     ];
     for value in bad {
-        let run = warifu_with(&["keys", "rotate"], &value);
-        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{value}");
-        assert!(run.stderr.starts_with("error: WARIFU_KEYS"), "{}", run.stderr);
-        assert!(!run.stderr.contains(&key[..6]), "{}", run.stderr);
+        for command in [&["rotate"][..], &["rotate", "--stage"], &["promote"], &["drop", "1"]] {
+            let run = warifu_with(&[&["keys"], command].concat(), &value);
+            assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{value}");
+            assert!(run.stderr.starts_with("error: WARIFU_KEYS"), "{}", run.stderr);
+            assert!(!run.stderr.contains(&key[..6]), "{}", run.stderr);
+        }
     }
     for nothing in ["", " \n"] {
         let run = warifu_with(&["keys", "rotate"], nothing);

@@ -2,6 +2,7 @@
 #![cfg(all(not(target_arch = "wasm32"), feature = "cli"))]
 
 mod check;
+mod gateway;
 mod keys;
 
 use std::io::Write as _;
@@ -20,9 +21,17 @@ fn warifu(arguments: &[&str]) -> Run {
 }
 
 fn warifu_with(arguments: &[&str], stdin: &str) -> Run {
+    warifu_in(&[], arguments, stdin)
+}
+
+/// With these variables, and none of the command's own besides.
+fn warifu_in(variables: &[(&str, &str)], arguments: &[&str], stdin: &str) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_warifu"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("WARIFU_URL")
+        .env_remove("WARIFU_ADMIN_KEY")
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -51,9 +60,9 @@ fn wrong_usage_is_2_and_help_lists_the_exit_codes() {
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{wrong:?}");
         assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
     }
-    for help in [&["--help"][..], &["check", "--help"], &["keys", "rotate", "--help"], &["admin-key", "new", "--help"]]
-    {
-        let run = warifu(help);
+    for words in [&[][..]].into_iter().chain(COMMANDS).filter(|words| *words != ["completions"]) {
+        let help = [words, &["--help"]].concat();
+        let run = warifu(&help);
         assert_eq!(run.code, 0);
         assert!(run.stdout.contains("Exit codes: 0 fine; 1 "), "{help:?}");
     }
@@ -73,7 +82,7 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = warifu(&["completions", shell]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        for word in ["rotate", "admin-key", "explain"] {
+        for word in ["rotate", "promote", "admin-key", "explain", "sessions", "subject", "key-file", "insecure-http"] {
             assert!(run.stdout.contains(word), "{shell}: {word}");
         }
     }
@@ -83,7 +92,7 @@ fn completions_know_the_commands() {
 #[test]
 fn the_page_is_complete() {
     let page = include_str!("../../docs/cli.md");
-    for words in [&["keys", "new"][..], &["keys", "rotate"], &["admin-key", "new"], &["check"], &["completions"]] {
+    for words in COMMANDS {
         assert!(page.contains(&format!("`warifu {}", words.join(" "))), "{words:?}");
         let help = warifu(&[words, &["--help"]].concat()).stdout;
         for option in help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help") {
@@ -91,3 +100,19 @@ fn the_page_is_complete() {
         }
     }
 }
+
+const COMMANDS: [&[&str]; 13] = [
+    &["keys", "new"],
+    &["keys", "rotate"],
+    &["keys", "promote"],
+    &["keys", "drop"],
+    &["admin-key", "new"],
+    &["check"],
+    &["sessions", "list"],
+    &["sessions", "show"],
+    &["kill", "session"],
+    &["kill", "subject"],
+    &["kill", "site"],
+    &["health"],
+    &["completions"],
+];

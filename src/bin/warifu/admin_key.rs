@@ -7,6 +7,7 @@ use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use warifu::admin_keys::{ADMIN_ID_FORM, Scope, is_admin_id};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub enum AdminKey {
         id: String,
         /// What the key is good for [default: all]
         #[arg(long, value_name = "SCOPE", num_args = 1.., value_delimiter = ',',
-              value_parser = PossibleValuesParser::new(SCOPES))]
+              value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::name)))]
         scope: Vec<String>,
         /// Print {"key": …, "entry": …} on stdout and nothing on stderr
         #[arg(long)]
@@ -49,7 +50,8 @@ impl AdminKey {
     pub fn run(self) -> Result<(), Failure> {
         let Self::New { id, scope, json } = self;
         let key = random_key()?;
-        let scopes = SCOPES.into_iter().filter(|known| scope.is_empty() || scope.iter().any(|s| s == known)).collect();
+        let is_meant = |known: &&str| scope.is_empty() || scope.iter().any(|given| given == known);
+        let scopes = Scope::ALL.into_iter().map(Scope::name).filter(is_meant).collect();
         let entry = Entry { id, sha256: sha256(key.as_bytes()), scopes };
         let text = if json { both(&key, &entry) } else { serde_json::to_string(&entry).map(Zeroizing::new) };
         let text = text.map_err(|error| Failure::Unusable(format!("the entry cannot be written: {error}")))?;
@@ -82,11 +84,5 @@ fn sha256(text: &[u8]) -> String {
 }
 
 fn id(text: &str) -> Result<String, String> {
-    let fits = (1..=ID_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if fits { Ok(text.to_owned()) } else { Err(format!("it must be 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ -")) }
+    if is_admin_id(text) { Ok(text.to_owned()) } else { Err(format!("it must be {ADMIN_ID_FORM}")) }
 }
-
-/// What a key can be good for.
-const SCOPES: [&str; 6] = ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"];
-const ID_CHARS_MAX: usize = 64;

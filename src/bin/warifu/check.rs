@@ -11,7 +11,7 @@ use warifu::site::{Secrets, Site};
 use crate::document::{Document, to_json};
 use crate::explain::explain;
 use crate::failure::Failure;
-use crate::keys_file::variable;
+use crate::keys_file::{Variable, variable};
 use crate::report::{self, Finding, Source};
 use crate::{keys, worker};
 
@@ -28,7 +28,7 @@ pub struct Check {
     /// Check this environment: [env.NAME.vars.WARIFU]
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// A file with WARIFU_KEYS in it, such as .dev.vars, to check that as well
+    /// A file with the secrets in it, such as .dev.vars, to check WARIFU_KEYS and WARIFU_ADMIN_KEYS as well
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     keys_file: Option<PathBuf>,
     /// Print a list of {file, line, column, key, says}
@@ -62,7 +62,8 @@ impl Check {
         };
         if vars.is_none() {
             crate::remark(
-                "note: WARIFU_KEYS was not checked, since it is a secret; --keys-file .dev.vars checks the one of that file",
+                "note: WARIFU_KEYS and WARIFU_ADMIN_KEYS were not checked, since they are secrets; --keys-file .dev.vars \
+                 checks those of that file",
             );
         }
         match read {
@@ -85,20 +86,29 @@ impl Check {
         document: &Document<'_>,
     ) -> Result<Site, Vec<Finding<'s>>> {
         let secret = |name| vars.and_then(|source| variable(&source.text, name));
-        let (ring, origin_ring) = (secret("WARIFU_KEYS"), secret("WARIFU_ORIGIN_KEYS"));
-        let keys = if vars.is_some() { ring.as_ref().map(|found| found.value.as_str()) } else { Some(stand_in) };
-        let origin_keys = origin_ring.as_ref().map(|found| found.value.as_str());
-        let site = Site::read(&self.binding(document), Secrets { keys, origin_keys });
+        let [ring, admins, origin_ring] = ["WARIFU_KEYS", "WARIFU_ADMIN_KEYS", "WARIFU_ORIGIN_KEYS"].map(secret);
+        let keys = if vars.is_some() { ring.as_ref().map(Variable::text) } else { Some(stand_in) };
+        let secrets = Secrets {
+            keys,
+            admin_keys: admins.as_ref().map(Variable::text),
+            origin_keys: origin_ring.as_ref().map(Variable::text),
+        };
+        let site = Site::read(&self.binding(document), secrets);
 
         let table = self.env.as_ref().map_or_else(|| "vars".to_owned(), |env| format!("env.{env}.vars"));
         let in_file = |key: String, says: String| Finding { span: document.place(&key), source: file, key, says };
-        let place = |Mistake { key, says }: Mistake| match vars.filter(|_| key.starts_with("WARIFU_KEYS")) {
-            Some(source) => {
-                let at = ring.as_ref().map_or(0, |found| found.at);
-                Finding { source, span: at..at, key, says }
+        let place = |Mistake { key, says }: Mistake| {
+            let secret = [("WARIFU_KEYS", &ring), ("WARIFU_ADMIN_KEYS", &admins)]
+                .into_iter()
+                .find(|(name, _)| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')));
+            match (secret, vars) {
+                (Some((_, found)), Some(source)) => {
+                    let at = found.as_ref().map_or(0, |found| found.at);
+                    Finding { source, span: at..at, key, says }
+                }
+                _ if key == "WARIFU" => in_file(format!("{table}.WARIFU"), says),
+                _ => in_file(format!("{table}.WARIFU.{key}"), says),
             }
-            None if key == "WARIFU" => in_file(format!("{table}.WARIFU"), says),
-            None => in_file(format!("{table}.WARIFU.{key}"), says),
         };
         let beside = worker::mistakes(document, self.env.as_deref());
         let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));

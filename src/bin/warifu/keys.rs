@@ -30,13 +30,39 @@ pub enum Keys {
     ///
     ///   warifu keys rotate < present.json > next.json
     ///   npx wrangler secret put WARIFU_KEYS < next.json
+    ///
+    /// For the seconds in which the new value spreads, an edge that has the old one does not know the new key.
+    /// In two steps, with --stage and later `keys promote`, every edge knows the key before it signs.
     #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
     Rotate {
+        /// Put the new key second: known everywhere once it is deployed, but not signing yet
+        #[arg(long)]
+        stage: bool,
         /// How many of the old keys stay, the newest first [default: all]
         ///
         /// Every session under a key that is left out ends.
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
+    },
+    /// Read the present WARIFU_KEYS value from stdin, print it with a known key moved to the front
+    ///
+    /// The second step after `keys rotate --stage`, a minute after that was deployed:
+    ///
+    ///   warifu keys promote < next.json > last.json
+    ///   npx wrangler secret put WARIFU_KEYS < last.json
+    #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
+    Promote {
+        /// The key's id [default: that of the second key, if it is newer than the first]
+        kid: Option<u8>,
+    },
+    /// Read the present WARIFU_KEYS value from stdin, print it without these keys
+    ///
+    /// Every session under a key that is dropped ends once the value is deployed.
+    #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]
+    Drop {
+        /// The keys' ids
+        #[arg(required = true, value_name = "KID")]
+        kids: Vec<u8>,
     },
 }
 
@@ -51,7 +77,9 @@ impl Keys {
     pub fn run(self) -> Result<(), Failure> {
         let entries = match self {
             Self::New { kid } => vec![Entry { kid, key: random_key()? }],
-            Self::Rotate { keep } => rotated(read(&present()?)?, keep)?,
+            Self::Rotate { stage, keep } => rotated(read(&present()?)?, keep, stage)?,
+            Self::Promote { kid } => promoted(read(&present()?)?, kid)?,
+            Self::Drop { kids } => without(read(&present()?)?, &kids)?,
         };
         let text = written(&entries)?;
         if text.len() > BINDING_BYTES_MAX {
@@ -104,31 +132,100 @@ fn read(text: &str) -> Result<Vec<Entry>, Failure> {
     KeyRing::read(text, "default")
         .map_err(|found| Failure::Mistaken(found.iter().map(ToString::to_string).collect()))?;
     // The parser's own message could quote a part of a key.
-    serde_json::from_str(text).map_err(|_| Failure::Mistaken(vec!["WARIFU_KEYS: it cannot be read".to_owned()]))
+    serde_json::from_str(text).map_err(|_| mistaken("it cannot be read"))
 }
 
-fn rotated(mut entries: Vec<Entry>, keep: Option<usize>) -> Result<Vec<Entry>, Failure> {
+fn rotated(mut entries: Vec<Entry>, keep: Option<usize>, stage: bool) -> Result<Vec<Entry>, Failure> {
     let dropped = entries.split_off(keep.unwrap_or(entries.len()).min(entries.len()));
+    if stage && entries.is_empty() {
+        return Err(Failure::Unusable(
+            "--stage: the key that signs now has to stay; it must be --keep 1 or more".to_owned(),
+        ));
+    }
     let newest = entries.first().or(dropped.first()).map_or(0, |entry| entry.kid);
     let is_kept = |kid: &u8| entries.iter().any(|entry| entry.kid == *kid);
     let is_dropped = |kid: &u8| dropped.iter().any(|entry| entry.kid == *kid);
     // Counted on from the newest; a kid that is only now given up comes last.
     let mut free = (1..=u8::MAX).map(|step| newest.wrapping_add(step)).filter(|kid| !is_kept(kid));
-    let kid = free.clone().find(|kid| !is_dropped(kid)).or_else(|| free.next()).ok_or_else(|| {
-        Failure::Mistaken(vec!["WARIFU_KEYS: found all 256 kids taken; leave old keys out with --keep".to_owned()])
-    })?;
-    if !dropped.is_empty() {
-        let kids: Vec<String> = dropped.iter().map(|entry| entry.kid.to_string()).collect();
-        let (keys, kid_word) = if kids.len() == 1 { ("key is", "kid") } else { ("keys are", "kids") };
+    let kid = free
+        .clone()
+        .find(|kid| !is_dropped(kid))
+        .or_else(|| free.next())
+        .ok_or_else(|| mistaken("found all 256 kids taken; leave old keys out with --keep"))?;
+    warn_of_ends(&dropped, ["old key is left out", "old keys are left out"]);
+    entries.insert(usize::from(stage), Entry { kid, key: random_key()? });
+    if stage {
         crate::remark(&format!(
-            "warning: {} old {keys} left out ({kid_word} {}): every session under {} ends once this value is deployed",
-            kids.len(),
-            kids.join(", "),
-            if kids.len() == 1 { "it" } else { "them" }
+            "note: key {kid} is known once this value is deployed, and signs nothing yet; a minute later: warifu keys \
+             promote {kid}"
         ));
     }
-    entries.insert(0, Entry { kid, key: random_key()? });
     Ok(entries)
+}
+
+fn promoted(mut entries: Vec<Entry>, kid: Option<u8>) -> Result<Vec<Entry>, Failure> {
+    let signs = entries[0].kid;
+    let kid = match (kid, entries.get(1)) {
+        (Some(kid), _) => kid,
+        (None, None) => return Err(mistaken(format!("found key {signs} only; for another one: warifu keys rotate"))),
+        // Kids are counted on, so the one that a second run would bring back is behind.
+        (None, Some(second)) if second.kid.wrapping_sub(signs) > 128 => {
+            let second = second.kid;
+            return Err(mistaken(format!(
+                "key {signs} signs, and key {second} behind it looks older; if it is meant: warifu keys promote {second}"
+            )));
+        }
+        (None, Some(second)) => second.kid,
+    };
+    let Some(at) = entries.iter().position(|entry| entry.kid == kid) else {
+        return Err(mistaken(format!("found no key {kid}; it must be one of {}", list(&entries))));
+    };
+    entries[..=at].rotate_right(1);
+    crate::remark(&if at == 0 {
+        format!("note: key {kid} is the first already; nothing was changed")
+    } else {
+        format!("note: key {kid} signs once this value is deployed; the others still verify")
+    });
+    Ok(entries)
+}
+
+fn without(entries: Vec<Entry>, kids: &[u8]) -> Result<Vec<Entry>, Failure> {
+    if let Some(kid) = kids.iter().find(|kid| !entries.iter().any(|entry| entry.kid == **kid)) {
+        return Err(mistaken(format!("found no key {kid}; it must be one of {}", list(&entries))));
+    }
+    let signed = entries[0].kid;
+    let (dropped, kept): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| kids.contains(&entry.kid));
+    let Some(first) = kept.first() else {
+        return Err(mistaken(
+            "no key would be left; for a new one in place of all: warifu keys rotate --keep 0".to_owned(),
+        ));
+    };
+    warn_of_ends(&dropped, ["key is dropped", "keys are dropped"]);
+    if first.kid != signed {
+        crate::remark(&format!("note: key {} signs once this value is deployed", first.kid));
+    }
+    Ok(kept)
+}
+
+fn warn_of_ends(gone: &[Entry], how: [&str; 2]) {
+    let (how, kids, them) = match gone.len() {
+        0 => return,
+        1 => (how[0], "kid", "it"),
+        _ => (how[1], "kids", "them"),
+    };
+    crate::remark(&format!(
+        "warning: {} {how} ({kids} {}): every session under {them} ends once this value is deployed",
+        gone.len(),
+        list(gone)
+    ));
+}
+
+fn list(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| entry.kid.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn mistaken(says: impl core::fmt::Display) -> Failure {
+    Failure::Mistaken(vec![format!("WARIFU_KEYS: {says}")])
 }
 
 /// One line of JSON.

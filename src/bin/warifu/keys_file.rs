@@ -7,7 +7,13 @@ use zeroize::Zeroizing;
 pub struct Variable {
     /// Where it begins, in bytes.
     pub at: usize,
-    pub value: Zeroizing<String>,
+    value: Zeroizing<String>,
+}
+
+impl Variable {
+    pub fn text(&self) -> &str {
+        &self.value
+    }
 }
 
 /// The variable of this name. As in `dotenv`, the last one counts.

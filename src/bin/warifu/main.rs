@@ -1,5 +1,6 @@
-//! `warifu`, the operators' command: it makes keys, and finds the mistakes of a
-//! configuration before it is deployed. It reads files and asks nobody.
+//! `warifu`, the operators' command: it makes keys, finds the mistakes of a
+//! configuration before it is deployed, and asks the running gateway who is
+//! logged in and ends sessions.
 #![forbid(unsafe_code)]
 #![allow(clippy::doc_markdown, reason = "the comments on arguments are the help, which is no markdown")]
 
@@ -8,9 +9,15 @@ mod check;
 mod document;
 mod explain;
 mod failure;
+mod gateway;
+mod health;
 mod keys;
 mod keys_file;
+mod kill;
 mod report;
+mod sessions;
+mod text;
+mod user_agent;
 mod worker;
 
 use std::io::Write as _;
@@ -21,7 +28,7 @@ use clap_complete::Shell;
 
 use crate::failure::Failure;
 
-/// Makes keys for the gateway, and checks its configuration before it is deployed
+/// Makes keys for the gateway, checks its configuration before it is deployed, lists and ends sessions
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
@@ -39,6 +46,14 @@ enum Command {
     AdminKey(admin_key::AdminKey),
     #[command(after_help = EXIT_CODES)]
     Check(check::Check),
+    /// Who is logged in, and where
+    #[command(subcommand, arg_required_else_help = true)]
+    Sessions(sessions::Sessions),
+    /// End sessions, at once and for good
+    #[command(subcommand, arg_required_else_help = true)]
+    Kill(kill::Kill),
+    #[command(after_help = EXIT_CODES)]
+    Health(health::Health),
     /// Print the completions for a shell
     ///
     /// For bash: warifu completions bash > ~/.local/share/bash-completion/completions/warifu
@@ -50,6 +65,9 @@ fn main() -> ExitCode {
         Command::Keys(command) => command.run(),
         Command::AdminKey(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Sessions(command) => command.run(),
+        Command::Kill(command) => command.run(),
+        Command::Health(command) => command.run(),
         Command::Completions { shell } => completions(shell),
     };
     match done {
@@ -80,5 +98,6 @@ fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 fine; 1 the configuration or the keys have mistakes; \
-     2 wrong usage, or something cannot be read or written.";
+const EXIT_CODES: &str = "Exit codes: 0 fine; 1 the configuration or the keys have mistakes, or the gateway refuses \
+     or does not find what it was asked for; 2 wrong usage, something cannot be read or written, or the gateway cannot \
+     be reached.";

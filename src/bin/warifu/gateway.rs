@@ -1,0 +1,288 @@
+//! The running gateway's API, asked over HTTP.
+
+use core::time::Duration;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use ureq::http::{HeaderValue, Response, Uri};
+use ureq::{Agent, Body, RequestBuilder, Timeout};
+use warifu::time::{parse_span, show_span};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::text::visible;
+
+/// Where the gateway is.
+#[derive(Args)]
+pub struct Place {
+    /// The gateway's address, such as https://app.example
+    #[arg(long, value_name = "URL", env = "WARIFU_URL", hide_env_values = true, value_hint = ValueHint::Url)]
+    url: Option<String>,
+    /// Use http to another machine, where everybody on the way can read the key
+    #[arg(long)]
+    insecure_http: bool,
+    /// How long each answer may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
+    timeout: Duration,
+}
+
+/// Who asks. The key is no argument: others could see it in the list of processes.
+#[derive(Args)]
+pub struct Key {
+    /// A file with the admin key in it; without it, the key is taken from the variable WARIFU_ADMIN_KEY
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    key_file: Option<PathBuf>,
+}
+
+/// An address and what is needed to ask there.
+pub struct Gateway {
+    agent: Agent,
+    /// Scheme, host and port.
+    base: String,
+    timeout: Duration,
+    key: Option<HeaderValue>,
+    /// Where the key came from.
+    key_source: String,
+}
+
+/// The sentences that only the command can say.
+#[derive(Clone, Copy)]
+pub struct Hints {
+    /// If there is no such thing.
+    pub not_found: &'static str,
+    /// If nobody knows whether it was done; nothing for what only looks.
+    pub unknown: Option<&'static str>,
+}
+
+impl Place {
+    /// For calls that anyone may make.
+    pub fn without_key(self) -> Result<Gateway, Failure> {
+        let base = self.base()?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_MAX.min(self.timeout)))
+            .timeout_global(Some(self.timeout))
+            .user_agent(concat!("warifu/", env!("CARGO_PKG_VERSION")))
+            .accept("application/json");
+        let is_encrypted = base.starts_with("https:");
+        // Through a tunnel, a proxy sees nothing. Without TLS it would see the key.
+        let config = if is_encrypted { config.https_only(true) } else { config.proxy(None) };
+        let agent = config.build().new_agent();
+        Ok(Gateway { agent, base, timeout: self.timeout, key: None, key_source: String::new() })
+    }
+
+    pub fn with_key(self, key: Key) -> Result<Gateway, Failure> {
+        let gateway = self.without_key()?;
+        let (text, key_source) = key.read()?;
+        let wrong = || Failure::Unusable(format!("{key_source}: it must hold one admin key and nothing else"));
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(wrong());
+        }
+        let mut value = HeaderValue::try_from(&*Zeroizing::new(format!("Bearer {text}"))).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        Ok(Gateway { key: Some(value), key_source, ..gateway })
+    }
+
+    /// The address, if it is one to which a key may be sent.
+    fn base(&self) -> Result<String, Failure> {
+        let Some(text) = self.url.as_deref() else {
+            return Err(Failure::Unusable(
+                "no address: set the variable WARIFU_URL, or give --url https://app.example".to_owned(),
+            ));
+        };
+        // It is not quoted, since it may have a password in it.
+        let wrong = || {
+            Failure::Unusable(
+                "the address must be https:// and the gateway's host, nothing after it: https://app.example".to_owned(),
+            )
+        };
+        let uri = text.parse::<Uri>().ok().filter(|_| !text.contains(['@', '?', '#'])).ok_or_else(wrong)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+        if !matches!(scheme, "http" | "https") || !matches!(uri.path(), "" | "/") || authority.host().is_empty() {
+            return Err(wrong());
+        }
+        if scheme == "http" && !is_this_machine(authority.host()) && !self.insecure_http {
+            return Err(Failure::Unusable(format!(
+                "{scheme}://{authority} is not encrypted, and everybody on the way could read the key: use https, or \
+                 --insecure-http if you know the way"
+            )));
+        }
+        Ok(format!("{scheme}://{authority}"))
+    }
+}
+
+impl Key {
+    /// The text, and where it is from.
+    fn read(self) -> Result<(Zeroizing<String>, String), Failure> {
+        if let Some(path) = self.key_file {
+            let shown = path.display().to_string();
+            return match std::fs::read_to_string(&path) {
+                Ok(text) => Ok((Zeroizing::new(text), shown)),
+                Err(error) => Err(Failure::Unusable(format!("{shown} cannot be read: {error}"))),
+            };
+        }
+        match std::env::var(KEY_VARIABLE) {
+            Ok(text) => Ok((Zeroizing::new(text), KEY_VARIABLE.to_owned())),
+            Err(_) => Err(Failure::Unusable(format!(
+                "no admin key: set the variable {KEY_VARIABLE}, or name a file that holds it with --key-file"
+            ))),
+        }
+    }
+}
+
+impl Gateway {
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for what is below `/_warifu/`.
+    pub fn get<T: DeserializeOwned>(&self, below: &str, hints: Hints) -> Result<T, Failure> {
+        let asked = self.authorized(self.agent.get(self.url(below))).call();
+        self.read(asked, hints)
+    }
+
+    /// Ends what is below `/_warifu/`.
+    pub fn delete<T: DeserializeOwned>(&self, below: &str, body: Option<&str>, hints: Hints) -> Result<T, Failure> {
+        let request = self.authorized(self.agent.delete(self.url(below)));
+        let asked = match body {
+            None => request.call(),
+            Some(json) => request.force_send_body().header(CONTENT_TYPE, "application/json").send(json),
+        };
+        self.read(asked, hints)
+    }
+
+    fn url(&self, below: &str) -> String {
+        format!("{}/_warifu/{below}", self.base)
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.key {
+            Some(key) => request.header(AUTHORIZATION, key),
+            None => request,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        asked: Result<Response<Body>, ureq::Error>,
+        hints: Hints,
+    ) -> Result<T, Failure> {
+        let (head, body) = asked.map_err(|error| self.lost(&error, hints))?.into_parts();
+        let bytes = body.into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let bytes = bytes.map_err(|error| self.lost(&error, hints))?;
+        if head.status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map_err(|_| self.strange(head.status.as_u16(), &head.headers, hints));
+        }
+        let is_problem = text_of(&head.headers, CONTENT_TYPE).is_some_and(|kind| kind.starts_with(PROBLEM));
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) if is_problem => Err(self.refused(&problem, &head.headers, hints)),
+            _ => Err(self.strange(head.status.as_u16(), &head.headers, hints)),
+        }
+    }
+
+    /// The gateway says no.
+    fn refused(&self, problem: &Problem, headers: &HeaderMap, hints: Hints) -> Failure {
+        let Problem { title, code, detail } = problem;
+        let detail = detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let hint = match code.as_str() {
+            "bad_admin_key" => Some(format!(
+                "the key is from {}; its SHA-256 must be in the list WARIFU_ADMIN_KEYS of this gateway (warifu \
+                 admin-key new makes a key and its entry)",
+                self.key_source
+            )),
+            "missing_scope" => {
+                Some("the key's entry in WARIFU_ADMIN_KEYS must name this scope; add it there, and deploy".to_owned())
+            }
+            "not_found" => Some(hints.not_found.to_owned()),
+            "not_yet" => Some("this version of the gateway cannot do it, and has changed nothing".to_owned()),
+            "store_unavailable" => {
+                let seconds = text_of(headers, RETRY_AFTER).and_then(|text| text.parse::<u32>().ok());
+                let when = seconds.map_or_else(|| "a little later".to_owned(), |seconds| format!("in {seconds} s"));
+                Some(format!(
+                    "the gateway runs, but not what keeps the sessions; try again {when}{}",
+                    hints.unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
+                ))
+            }
+            "misconfigured" => Some("the Worker's log says why; warifu check finds it in the file".to_owned()),
+            _ => None,
+        };
+        Failure::Refused(visible(&format!("{title} ({code}){detail}")), hint.map(|hint| visible(&hint)))
+    }
+
+    /// Something answers that does not speak as a gateway does.
+    fn strange(&self, status: u16, headers: &HeaderMap, hints: Hints) -> Failure {
+        let hint = match text_of(headers, LOCATION) {
+            Some(location) if (300..400).contains(&status) => {
+                format!("it leads on to {location}, and redirects are not followed; is the address right?")
+            }
+            _ => "is the address that of a gateway, and of this version?".to_owned(),
+        };
+        let hint = match hints.unknown.filter(|_| !(300..500).contains(&status)) {
+            Some(unknown) => format!("{hint} {unknown}"),
+            None => hint,
+        };
+        let says = format!("{} answered {status}, and not as a gateway does", self.base);
+        Failure::Unreachable(visible(&says), Some(visible(&hint)))
+    }
+
+    /// There is no answer, or only a part of one.
+    fn lost(&self, error: &ureq::Error, hints: Hints) -> Failure {
+        let (says, is_sent) = match error {
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                (format!("cannot be reached: no connection within {}", show_span(CONNECT_MAX.min(self.timeout))), false)
+            }
+            ureq::Error::Timeout(_) => (format!("gave no answer within {}", show_span(self.timeout)), true),
+            ureq::Error::HostNotFound => ("cannot be reached: no such host".to_owned(), false),
+            ureq::Error::Io(error) if is_before_sending(error) => (format!("cannot be reached: {error}"), false),
+            ureq::Error::Io(error) => (format!("gave no answer: {error}"), true),
+            other => (format!("gave no answer that can be read: {other}"), true),
+        };
+        let hint = hints.unknown.filter(|_| is_sent).map(str::to_owned);
+        Failure::Unreachable(visible(&format!("{} {says}", self.base)), hint)
+    }
+}
+
+/// RFC 9457, and the member that programs read.
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    code: String,
+    detail: Option<String>,
+}
+
+fn text_of(headers: &HeaderMap, name: ureq::http::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Where this is false, the request may have arrived.
+fn is_before_sending(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable)
+        // std has no kind for a host that has no address.
+        || error.to_string().starts_with("failed to lookup address")
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || v6.and_then(|host| host.parse::<Ipv6Addr>().ok()).is_some_and(|address| address.is_loopback())
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text).filter(|span| !span.is_zero());
+    span.ok_or_else(|| "it must be a number and a unit, such as 500ms, 30s or 2m".to_owned())
+}
+
+const KEY_VARIABLE: &str = "WARIFU_ADMIN_KEY";
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// A page of 100 sessions with claims and every character escaped is smaller.
+const ANSWER_BYTES_MAX: u64 = 4 * 1_048_576;
+const PROBLEM: &str = "application/problem+json";
