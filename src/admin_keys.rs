@@ -90,7 +90,7 @@ impl AdminKeys {
                 mistakes.push(mistake(at("id"), format!("it must be {ADMIN_ID_FORM}")));
             }
             if keys.iter().any(|earlier| earlier.id == entry.id) {
-                mistakes.push(mistake(at("id"), format!("found {:?} twice; each id must be there once", entry.id)));
+                mistakes.push(mistake(at("id"), "it is that of an earlier entry; each must be its own".to_owned()));
             }
             let mut hash = [0; 32];
             if base16ct::mixed::decode(&entry.sha256, &mut hash).map(<[u8]>::len) != Ok(32) {
@@ -100,13 +100,13 @@ impl AdminKeys {
             }
             let mut scopes = Vec::with_capacity(entry.scopes.len());
             for name in &entry.scopes {
-                match Scope::ALL.into_iter().find(|scope| scope.name() == name) {
-                    Some(scope) => scopes.push(scope),
-                    None => {
-                        let known: Vec<&str> = Scope::ALL.into_iter().map(Scope::name).collect();
-                        mistakes.push(mistake(at("scopes"), format!("found {name:?}; allowed: {}", known.join(", "))));
-                    }
+                let scope = Scope::ALL.into_iter().find(|scope| scope.name() == name);
+                if scope.is_none() {
+                    let known: Vec<&str> = Scope::ALL.into_iter().map(Scope::name).collect();
+                    // What was found could be a key that was put here by mistake.
+                    mistakes.push(mistake(at("scopes"), format!("an unknown one; allowed: {}", known.join(", "))));
                 }
+                scopes.extend(scope);
             }
             keys.push(AdminKey { id: entry.id, hash, scopes });
         }

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use percent_encoding::percent_decode_str;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
+use serde_json::Number;
 use sha2::{Digest, Sha256};
 
 use crate::error::Failure;
@@ -65,6 +66,18 @@ pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<
     T::deserialize(from).map(Some)
 }
 
+/// As [`given`], for whole numbers: `60.0` is one too (JSON Schema, section
+/// 6.1.1), and some languages write no other.
+pub fn whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let number = Number::deserialize(from)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    let from_float =
+        |float: f64| (float.fract() == 0.0 && (0.0..=WHOLE_FLOAT_MAX).contains(&float)).then_some(float as u64);
+    let read =
+        number.as_u64().or_else(|| number.as_f64().and_then(from_float)).and_then(|whole| T::try_from(whole).ok());
+    read.map(Some).ok_or_else(|| Error::custom(format!("{number} is no whole number in range")))
+}
+
 /// A JSON body of at most 16 KiB.
 ///
 /// # Errors
@@ -120,6 +133,8 @@ fn binding(subject: &Subject) -> [u8; 8] {
     hash[..8].try_into().expect("eight bytes")
 }
 
+/// 2^53: up to here each whole number is one float.
+const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 const CURSOR_BYTES: usize = 33;
 const BODY_BYTES_MAX: usize = 16_384;
 
@@ -152,6 +167,22 @@ mod tests {
             "subject=%00",
         ] {
             assert!(subject(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        #[derive(serde::Deserialize)]
+        struct Body {
+            #[serde(default, deserialize_with = "whole")]
+            level: Option<u8>,
+        }
+        let read = |text: &str| serde_json::from_str::<Body>(text).ok().map(|body| body.level);
+        for (text, expected) in [("{}", None), (r#"{"level":0}"#, Some(0)), (r#"{"level":255.0}"#, Some(255))] {
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+        for bad in ["-1", "256", "256.0", "1.5", "-0.5", "1e300", "18446744073709551616", "null", "\"1\""] {
+            assert_eq!(read(&format!(r#"{{"level":{bad}}}"#)), None, "{bad}");
         }
     }
 

@@ -144,5 +144,5 @@ fn allowed(below: &str) -> String {
     methods.join(", ")
 }
 
-/// OpenAPI 3.1. A test makes it anew from the table above and compares.
+/// An `OpenAPI` document. A test makes it anew from the table above and compares.
 const DESCRIPTION: &str = include_str!("openapi.json");

@@ -24,10 +24,10 @@ use crate::time::SPAN_DAYS_MAX;
 #[serde(deny_unknown_fields)]
 struct Mint {
     subject: String,
-    #[serde(default, deserialize_with = "input::given")]
+    #[serde(default, deserialize_with = "input::whole")]
     level: Option<u8>,
     /// Seconds to the absolute expiry.
-    #[serde(default, deserialize_with = "input::given")]
+    #[serde(default, deserialize_with = "input::whole")]
     ttl: Option<u64>,
     #[serde(default, deserialize_with = "input::given")]
     claims: Option<Map<String, Value>>,
@@ -131,7 +131,7 @@ pub async fn show<P: Ports>(site: &Site, ports: &P, request: &Request, handle: &
 struct Change {
     #[serde(default, deserialize_with = "input::given")]
     claims: Option<Map<String, Value>>,
-    #[serde(default, deserialize_with = "input::given")]
+    #[serde(default, deserialize_with = "input::whole")]
     level: Option<u8>,
 }
 

@@ -6,7 +6,12 @@
 //! - `object-memory`: how many such calls this object has had in memory
 //! - `object-rollback`, `object-rollback-panic`: how many rows are left of a
 //!   transaction that fails, or panics, after it has written one
+//! - `object-model/<first seed>/<count>`: runs sequences of `tests/model` in the
+//!   object that answers probes; how many, or what went wrong
 //! - `store-calls`: how many messages this isolate has sent to objects
+
+#[path = "test_model.rs"]
+mod test_model;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,17 +34,23 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         "worker-panic" => panic!("a secret that must not get out"),
         "store-calls" => OwnResponse::json(200, &json!({ "store_calls": store_calls() })),
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
-            let answered = ports.shards().raw_probe(what).await.and_then(|text| {
-                serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))
-            });
-            match answered {
-                Ok(ShardAnswer::Failed { reason }) => OwnResponse::json(200, &json!({ "memory": reason })),
-                Ok(_) => refusal(None, request, &StoreError::Defect.into()),
-                Err(error) => refusal(None, request, &error.into()),
-            }
+            told(request, ports, what, "memory").await
         }
+        _ if what.starts_with("object-model/") => told(request, ports, &what.replace('/', " "), "model").await,
         _ => refusal(None, request, &Failure::NotFound),
     })
+}
+
+/// What the object that answers probes says to a message for tests.
+async fn told(request: &Request, ports: &RequestPorts, message: &str, member: &str) -> OwnResponse {
+    let answered = ports.shards().raw_probe(message).await.and_then(|text| {
+        serde_json::from_str::<ShardAnswer>(&text).map_err(|e| StoreError::Unreachable(e.to_string()))
+    });
+    match answered {
+        Ok(ShardAnswer::Failed { reason }) => OwnResponse::json(200, &json!({ member: reason })),
+        Ok(_) => refusal(None, request, &StoreError::Defect.into()),
+        Err(error) => refusal(None, request, &error.into()),
+    }
 }
 
 /// A number that lives in the object's memory only.
@@ -59,7 +70,10 @@ impl ObjectMemory {
                 tell(self.0.get())
             }
             "object-rollback" | "object-rollback-panic" => tell(rows_left(sql, message == "object-rollback-panic")),
-            _ => None,
+            _ => {
+                let seeds = message.strip_prefix("object-model ")?;
+                test_model::run(seeds, sql).map(|reason| ShardAnswer::Failed { reason })
+            }
         }
     }
 }

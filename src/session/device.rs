@@ -62,14 +62,14 @@ pub fn prefix(address: &str) -> Option<String> {
             let [a, b, c, _] = v4.octets();
             Some(format!("{a}.{b}.{c}.0/24"))
         }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => prefix(&v4.to_string()),
-            None => {
-                let [a, b, c, ..] = v6.segments();
-                let network = core::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
-                Some(format!("{network}/48"))
+        IpAddr::V6(v6) => {
+            if let Some(v4) = v6.to_ipv4_mapped() {
+                return prefix(&v4.to_string());
             }
-        },
+            let [a, b, c, ..] = v6.segments();
+            let network = core::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
+            Some(format!("{network}/48"))
+        }
     }
 }
 

@@ -14,15 +14,14 @@ impl<P: Ports> Sessions<'_, P> {
     /// Returns the token that the browser is to have, if it may have one.
     pub async fn rotate(&self, token: &Token, level: Option<u8>) -> Result<Option<(Minted, Session)>, Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
-        let (successor, salt) = match level {
-            Some(_) => (self.fresh_secret()?, None),
-            None => {
-                let mut salt = Salt([0; SALT_BYTES]);
-                if !self.ports.random().fill(&mut salt.0) {
-                    return Err(Failure::Internal);
-                }
-                (token.secret().successor(&salt), Some(salt))
+        let (successor, salt) = if level.is_some() {
+            (self.fresh_secret()?, None)
+        } else {
+            let mut salt = Salt([0; SALT_BYTES]);
+            if !self.ports.random().fill(&mut salt.0) {
+                return Err(Failure::Internal);
             }
+            (token.secret().successor(&salt), Some(salt))
         };
         let call = RotateCall {
             presented: Key(token.session_key()),

@@ -143,7 +143,7 @@ fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) 
 /// Adds the newest secret, and forgets the oldest ones.
 fn append(turn: &Turn<'_, impl Sql>, session: &Session, key: &Key, grace_ms: Option<u64>) -> Result<(), SqlError> {
     let id = rows::blob(session.id);
-    let newest = turn.sql.run("SELECT max(rank) FROM secrets WHERE session = ?", &[id.clone()])?;
+    let newest = turn.sql.run("SELECT max(rank) FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
     let rank = newest.first().map_or(Ok(0), |row| row.integer::<u32>(0))? + 1;
     rows::insert_secret(turn.sql, session.id, &key.0, rank, grace_ms)?;
     turn.sql

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt::Write;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use warifu::store::{Row, Sql, SqlError, SqlValue};
@@ -20,6 +21,8 @@ impl Sqlite {
 
     pub fn over(connection: Connection) -> Self {
         connection.set_prepared_statement_cache_capacity(128);
+        // Or SQLite would prepare most statements anew whenever a parameter differs.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
         Self { connection, fails_after: Cell::new(None) }
     }
 
