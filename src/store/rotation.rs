@@ -134,8 +134,14 @@ fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) 
                 replay_from = coalesce(replay_from, ?2),
                 cap_level = coalesce(min(cap_level, ?3), cap_level, ?3),
                 cap_auth_time = coalesce(min(cap_auth_time, ?4), cap_auth_time, ?4)
-         WHERE session = ?1",
-        &[rows::blob(session.id), until.into(), cap.map(|cap| cap.level).into(), cap.map(|cap| cap.auth_time).into()],
+         WHERE session = ?1 AND (serves_until IS NULL OR serves_until > ?5 OR salt IS NOT NULL)",
+        &[
+            rows::blob(session.id),
+            until.into(),
+            cap.map(|cap| cap.level).into(),
+            cap.map(|cap| cap.auth_time).into(),
+            turn.now.into(),
+        ],
     )?;
     Ok(())
 }

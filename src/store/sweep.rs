@@ -16,9 +16,12 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
     let planned = read_meta(sql, AT)?
         .map(|at| u64::try_from(at).map(UnixMillis).map_err(|_| SqlError(format!("{AT} is {at}"))))
         .transpose()?;
-    if planned.is_some_and(|at| at <= wanted && now.since(at) < OVERDUE) {
+    let is_lost = planned.is_some_and(|at| now.since(at) >= OVERDUE);
+    if !is_lost && planned.is_some_and(|at| at <= wanted) {
         return Ok(None);
     }
+    // What a lost alarm was for is over already.
+    let wanted = if is_lost { wanted.min(now.plus(SOON)) } else { wanted };
     write_at(sql, wanted)?;
     Ok(Some(wanted))
 }

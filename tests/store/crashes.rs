@@ -148,7 +148,7 @@ fn a_sweep_is_whole_or_not_at_all() {
     let expired = || {
         let bench = peopled();
         bench.end_all("bob");
-        bench.pass(IDLE_EXPIRY - GRACE);
+        bench.pass(IDLE_EXPIRY.saturating_sub(GRACE));
         bench
     };
     fails_at_each(expired, work, 10);

@@ -46,13 +46,13 @@ fn a_session_lives_from_its_start_to_its_end() {
 fn both_timeouts_end_at_their_millisecond() {
     let bench = Bench::new();
     bench.start(1, "alice");
-    bench.at(IDLE_EXPIRY - MS);
+    bench.at(IDLE_EXPIRY.saturating_sub(MS));
     assert!(bench.is_live(1) && bench.show(1).is_some() && bench.list("alice").len() == 1);
     bench.at(IDLE_EXPIRY);
     assert!(!bench.is_live(1) && bench.show(1).is_none() && bench.list("alice").is_empty());
     let short = StartCall { lifetime_ms: 5_000, ..start(2, "bob") };
     assert_eq!(bench.start_as(short).expect("started").0.idle_expires, bench.now.get().plus(Duration::from_secs(5)));
-    bench.pass(Duration::from_secs(5) - MS);
+    bench.pass(Duration::from_secs(5).saturating_sub(MS));
     assert!(bench.is_live(2));
     bench.pass(MS);
     assert!(!bench.is_live(2));
@@ -107,7 +107,7 @@ fn nobody_who_uses_a_session_is_logged_out_early() {
     let bench = Bench::new();
     bench.start(1, "alice");
     // Just too early to be written down.
-    bench.at(IDLE / 10 - MS);
+    bench.at((IDLE / 10).saturating_sub(MS));
     bench.renew(1);
     bench.pass(IDLE);
     assert!(bench.is_live(1), "the idle timeout after the last use, and more");

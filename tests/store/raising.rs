@@ -70,12 +70,12 @@ fn the_grace_of_a_raise_ends_as_any_other() {
     bench.raise(1, 2, 5).expect("raised");
     bench.at(LATER);
     assert!(bench.is_live(2), "the first use");
-    bench.pass(GRACE - MS);
+    bench.pass(GRACE.saturating_sub(MS));
     assert!(bench.is_live(1));
     bench.pass(MS);
     assert!(bench.is_replay(1));
     bench.raise(2, 3, 6).expect("raised");
-    bench.pass(GRACE_MAX - MS);
+    bench.pass(GRACE_MAX.saturating_sub(MS));
     assert!(bench.is_live(2));
     bench.pass(MS);
     assert!(bench.is_replay(2) && bench.is_live(3));

@@ -74,7 +74,7 @@ fn the_grace_ends_after_the_successors_first_use() {
     bench.rotate(1, 2).expect("rotated");
     bench.at(Duration::from_mins(2));
     assert!(bench.is_live(2), "the first use");
-    bench.pass(GRACE - MS);
+    bench.pass(GRACE.saturating_sub(MS));
     assert!(bench.is_live(2), "another use changes nothing");
     assert_eq!(bench.offered(1), Some(salt(2)));
     assert!(!bench.is_replay(1));
@@ -89,7 +89,7 @@ fn the_grace_ends_five_minutes_after_the_rotation_at_most() {
     let bench = Bench::new();
     bench.start(1, "alice");
     bench.rotate(1, 2).expect("rotated");
-    bench.at(GRACE_MAX - MS);
+    bench.at(GRACE_MAX.saturating_sub(MS));
     assert_eq!(bench.offered(1), Some(salt(2)), "the successor may have been lost");
     assert!(bench.is_live(2), "a first use as late as this");
     bench.at(GRACE_MAX);
@@ -134,7 +134,7 @@ fn a_replay_is_reported_and_ends_the_lineage_where_that_is_wanted() {
     let kill = handle(77);
     assert_eq!(bench.check_with(1, None), (None, Some(id(1)), false));
     assert!(bench.is_live(2));
-    assert_eq!(bench.check_with(2, Some(kill)).2, false, "no replay");
+    assert!(!bench.check_with(2, Some(kill)).2, "no replay");
     assert_eq!(bench.check_with(1, Some(kill)), (None, Some(id(1)), true));
     assert!(!bench.is_live(2), "the copy that the thief has renewed dies too");
     assert_eq!(bench.count("secrets"), 0);

@@ -84,7 +84,7 @@ fn a_salt_is_deleted_at_the_very_end_of_the_grace() {
     bench.rotate(1, 2).expect("rotated");
     let longest = NOW.plus(GRACE_MAX);
     assert_eq!(bench.shard.take_alarm(), Some(longest), "where the successor is never used");
-    bench.at(GRACE_MAX - MS);
+    bench.at(GRACE_MAX.saturating_sub(MS));
     assert_eq!(bench.wake(), Some(longest), "not for a minute's pause");
     assert_eq!(bench.number(SALTS), 1);
     bench.at(GRACE_MAX);
@@ -112,7 +112,7 @@ fn a_salt_does_not_wait_for_a_backlog() {
     copies(&bench, 600);
     bench.run("UPDATE sessions SET idle_expires = 1 WHERE id NOT IN (SELECT session FROM secrets)");
     bench.rotate(1, 2).expect("rotated");
-    bench.at(GRACE_MAX - MS);
+    bench.at(GRACE_MAX.saturating_sub(MS));
     assert_eq!(bench.wake(), Some(NOW.plus(GRACE_MAX)), "sooner than the rest of the backlog");
     assert_eq!(bench.count("sessions"), 101);
     bench.at(GRACE_MAX);
@@ -136,7 +136,7 @@ fn receipts_are_kept_for_a_day() {
         other => panic!("{other:?}"),
     };
     let committed = NOW.plus(Duration::from_secs(1));
-    bench.at(DAY + Duration::from_secs(1) - MS);
+    bench.at((DAY + Duration::from_secs(1)).saturating_sub(MS));
     bench.wake();
     assert_eq!(receipt(one), Some((one, KillScope::Session, committed)));
     assert_eq!(receipt(all), Some((all, KillScope::Subject, committed)));
