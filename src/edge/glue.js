@@ -124,6 +124,12 @@ export async function ask(namespace, name, locationHint, message, msMax) {
   return response.text();
 }
 
+// Only in builds for tests: the object is stopped, and loses its memory, as soon
+// as it has left the statement that it is in.
+export function stop(state) {
+  setTimeout(() => state.abort("stopped on purpose"), 0);
+}
+
 // All rows, each an array of columns.
 export function query(storage, statement, parameters) {
   return storage.sql.exec(statement, ...parameters).raw().toArray();

@@ -39,6 +39,10 @@ extern "C" {
         ms_max: u32,
     ) -> Result<JsValue, JsValue>;
 
+    #[cfg(feature = "test-panic")]
+    #[wasm_bindgen(catch)]
+    pub fn stop(state: &JsValue) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch)]
     pub fn query(storage: &JsValue, statement: &str, parameters: Array) -> Result<Array, JsValue>;
 

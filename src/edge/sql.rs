@@ -10,18 +10,29 @@ use crate::edge::glue;
 use crate::store::{Row, Sql, SqlError, SqlValue};
 
 /// The object's own database.
-pub struct ObjectSql(JsValue);
+pub struct ObjectSql {
+    storage: JsValue,
+    #[cfg(feature = "test-panic")]
+    stop: crate::edge::test_panic::Stop,
+}
 
 impl ObjectSql {
     pub fn new(state: &State) -> Self {
-        Self(state.storage().as_raw().into())
+        Self {
+            storage: state.storage().as_raw().into(),
+            #[cfg(feature = "test-panic")]
+            stop: crate::edge::test_panic::Stop::new(state),
+        }
     }
 }
 
 impl Sql for ObjectSql {
     fn run(&self, statement: &str, parameters: &[SqlValue]) -> Result<Vec<Row>, SqlError> {
+        #[cfg(feature = "test-panic")]
+        self.stop.before_statement()?;
         let parameters: Array = parameters.iter().map(to_js).collect();
-        let rows = glue::query(&self.0, statement, parameters).map_err(|thrown| SqlError(glue::reason(&thrown)))?;
+        let rows =
+            glue::query(&self.storage, statement, parameters).map_err(|thrown| SqlError(glue::reason(&thrown)))?;
         rows.iter()
             .map(|row| Array::from(&row).iter().map(|column| from_js(&column)).collect::<Result<_, _>>().map(Row))
             .collect()
@@ -35,7 +46,7 @@ impl Sql for ObjectSql {
             let work = &mut work;
             (work.0)().map_err(|error| JsValue::from_str(&error.0))
         };
-        glue::transaction(&self.0, &mut thrower)
+        glue::transaction(&self.storage, &mut thrower)
             .map_err(|thrown| SqlError(thrown.as_string().unwrap_or_else(|| glue::reason(&thrown))))
     }
 }

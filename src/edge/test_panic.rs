@@ -8,6 +8,9 @@
 //!   transaction that fails, or panics, after it has written one
 //! - `object-model/<first seed>/<count>`: runs sequences of `tests/model` in the
 //!   object that answers probes; how many, or what went wrong
+//! - `object-stop/<n>`: the object that runs the nth statement from now on is
+//!   stopped before it; `object-stop/` calls that off and says whether it is
+//!   still to come
 //! - `store-calls`: how many messages this isolate has sent to objects
 
 #[path = "test_model.rs"]
@@ -37,7 +40,15 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
             told(request, ports, what, "memory").await
         }
         _ if what.starts_with("object-model/") => told(request, ports, &what.replace('/', " "), "model").await,
-        _ => refusal(None, request, &Failure::NotFound),
+        _ => match what.strip_prefix("object-stop/").map(str::parse) {
+            Some(Ok(statements)) => {
+                STOP_AFTER.set(Some(statements));
+                OwnResponse::empty(204)
+            }
+            // Says whether the stop is still to come, and calls it off.
+            Some(Err(_)) => OwnResponse::json(200, &json!({ "left": STOP_AFTER.take() })),
+            None => refusal(None, request, &Failure::NotFound),
+        },
     })
 }
 
@@ -50,6 +61,42 @@ async fn told(request: &Request, ports: &RequestPorts, message: &str, member: &s
         Ok(ShardAnswer::Failed { reason }) => OwnResponse::json(200, &json!({ member: reason })),
         Ok(_) => refusal(None, request, &StoreError::Defect.into()),
         Err(error) => refusal(None, request, &error.into()),
+    }
+}
+
+thread_local! {
+    /// Statements until an object is stopped. The Worker and its objects share
+    /// an isolate where this runs.
+    static STOP_AFTER: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Stops an object where a test wants it stopped: from that statement on it
+/// runs none, and it loses its memory.
+pub struct Stop {
+    state: wasm_bindgen::JsValue,
+    is_stopped: Cell<bool>,
+}
+
+impl Stop {
+    pub fn new(state: &worker::State) -> Self {
+        Self { state: state.as_raw().into(), is_stopped: Cell::new(false) }
+    }
+
+    pub fn before_statement(&self) -> Result<(), SqlError> {
+        match STOP_AFTER.get() {
+            _ if self.is_stopped.get() => {}
+            Some(0) => {
+                STOP_AFTER.set(None);
+                self.is_stopped.set(true);
+                crate::edge::glue::stop(&self.state).map_err(|_| SqlError("it cannot be stopped".to_owned()))?;
+            }
+            Some(left) => {
+                STOP_AFTER.set(Some(left - 1));
+                return Ok(());
+            }
+            None => return Ok(()),
+        }
+        Err(SqlError("stopped on purpose".to_owned()))
     }
 }
 
