@@ -16,7 +16,7 @@ const cases = [
     { warifu: { routes: [{ path: "/x", access: "strict", on_outage: "continue" }] } },
     /routes\[0\]\.on_outage: found \\"continue\\"/,
   ],
-  ["a feature that is not built yet", { warifu: { max_sessions: 3 } }, /max_sessions: found 3; this is not built yet/],
+  ["a feature that is not built yet", { warifu: { bound: "3s" } }, /bound: found \\"3s\\"; this is not built yet/],
 ];
 
 for (const [name, options, says] of cases) {
