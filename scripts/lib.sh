@@ -13,6 +13,10 @@ tools=${WARIFU_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/warifu/tools}
 # node, wrangler, esbuild and wasm-opt from npm.
 export WARIFU_PATH="$tools/bin:$root/node_modules/.bin:$PATH"
 
+# Schemathesis is Python's: a venv of its own. Its version is among the requirements.
+WARIFU_SCHEMATHESIS=$tools/schemathesis-$(sed -n 's/^schemathesis==//p' "$root/tests/schemathesis/requirements.txt")
+export WARIFU_SCHEMATHESIS
+
 say() { printf '%s\n' "$*"; }
 die() {
   printf 'warifu: %s\n' "$*" >&2

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use warifu::control::{CALLS, Call, Who};
+
 fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
@@ -39,6 +41,24 @@ fn the_steps_of_the_path_name_files_and_tests_that_exist() {
 }
 
 #[test]
+fn the_tests_of_the_requirements_exist() {
+    let document = read("docs/asvs.md");
+    let mut count = 0;
+    for row in rows(&document).filter(|row| row.first().is_some_and(|cell| cell.starts_with(char::is_numeric))) {
+        let [requirement, _, test] = row[..] else { panic!("{row:?}") };
+        count += 1;
+        if test == "none: not built" {
+            continue;
+        }
+        let (file, name) = test.split_once(": ").unwrap_or_else(|| panic!("{requirement}: no test"));
+        let source = read(quoted(file).expect("a test file"));
+        let is_there = [format!("fn {name}("), format!("test(\"{name}\"")];
+        assert!(is_there.iter().any(|form| source.contains(form)), "{requirement}: no test {name:?} in {file}");
+    }
+    assert_eq!(count, 24, "19 of V7 and 5 of V3.3");
+}
+
+#[test]
 fn every_file_of_the_core_is_on_the_map() {
     let map = read("ARCHITECTURE.md");
     let lib = read("src/lib.rs");
@@ -52,13 +72,60 @@ fn every_file_of_the_core_is_on_the_map() {
 #[test]
 fn every_error_code_is_documented_and_every_documented_one_exists() {
     let source = read("src/error.rs");
-    let in_code: BTreeSet<&str> =
-        source.lines().filter(|line| line.contains("=> (")).filter_map(|line| line.split('"').nth(1)).collect();
+    let entries = source.split('(').filter_map(|rest| rest.split_once(", \""));
+    let in_code: BTreeSet<&str> = entries
+        .filter(|(status, _)| status.parse::<u16>().is_ok())
+        .filter_map(|(_, rest)| rest.split('"').next())
+        .collect();
     let reference = read("docs/reference.md");
     let section = reference.split("## ").find(|s| s.starts_with("Answers that are")).expect("the section");
     let documented: BTreeSet<&str> = rows(section).filter_map(|row| quoted(row[1])).collect();
     assert_eq!(in_code, documented);
-    assert!(in_code.len() >= 10);
+    assert!(in_code.len() >= 20);
+}
+
+#[test]
+fn every_call_is_documented_with_its_scope_and_every_documented_one_exists() {
+    let in_code: BTreeSet<(String, String)> = CALLS
+        .iter()
+        .map(|(method, pattern, who, call)| {
+            let name = if *call == Call::Receipt { "{kill_id}" } else { "{id}" };
+            let who = match who {
+                Who::Anyone => "anyone",
+                Who::User => "the cookie",
+                Who::Admin(scope) => scope.name(),
+            };
+            (format!("{method} {}", pattern.replace('*', name)), who.to_owned())
+        })
+        .collect();
+    let reference = read("docs/reference.md");
+    let section = reference.split("## ").find(|s| s.starts_with("Calls under")).expect("the section");
+    let table = section.split("\n\n").find(|part| part.starts_with("| call")).expect("the table");
+    let documented: BTreeSet<(String, String)> = rows(table)
+        .skip(1)
+        .map(|row| (quoted(row[0]).expect("a call").to_owned(), quoted(row[1]).unwrap_or(row[1]).to_owned()))
+        .collect();
+    assert_eq!(in_code, documented);
+}
+
+#[test]
+fn the_lines_for_nginx_are_those_that_are_tested() {
+    let tested = read("examples/forward-auth/nginx.conf");
+    let tested: BTreeSet<String> = tested.lines().map(without_remark).collect();
+    for document in ["README.md", "docs/forward-auth.md"] {
+        let text = read(document);
+        let blocks: Vec<&str> = text.split("```nginx\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty(), "{document} shows no lines for nginx");
+        for line in blocks.iter().flat_map(|block| block.lines()).map(without_remark) {
+            assert!(tested.contains(&line), "{document}: {line}");
+        }
+    }
+}
+
+/// A line of a configuration: its words, without the remark behind them.
+fn without_remark(line: &str) -> String {
+    let words = line.split(" # ").next().unwrap_or_default();
+    words.split_whitespace().filter(|_| !words.trim_start().starts_with('#')).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -90,7 +157,15 @@ fn every_event_is_documented_and_every_documented_one_exists() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/reference.md", "SECURITY.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/reference.md",
+        "docs/forward-auth.md",
+        "docs/cli.md",
+        "SECURITY.md",
+    ] {
         let folder = Path::new(document).parent().expect("a folder");
         for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();

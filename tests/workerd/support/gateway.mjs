@@ -3,7 +3,7 @@
 // requests through Node's fetch, which follows redirects and hides failures;
 // here they leave workerd for a real socket.)
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -24,8 +24,16 @@ const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 
 // Starts the exchange and the gateway. `build` is the folder of the Worker,
 // `warifu` changes keys of [vars.WARIFU], `keys` is WARIFU_KEYS (null: none),
-// `state` a folder in which the objects live on.
-export async function start({ build = "build-test", warifu = {}, keys = newKeys(), origin, state = false } = {}) {
+// `adminKeys` a list of what newAdminKey makes, `state` a folder in which the
+// objects live on.
+export async function start({
+  build = "build-test",
+  warifu = {},
+  keys = newKeys(),
+  adminKeys = [],
+  origin,
+  state = false,
+} = {}) {
   const exchange = origin === undefined ? await startExchange() : undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "warifu-"));
   const config = path.join(folder, "wrangler.json");
@@ -40,6 +48,7 @@ export async function start({ build = "build-test", warifu = {}, keys = newKeys(
       vars: {
         WARIFU: { ...project.vars.WARIFU, origin: origin ?? exchange.url, ...warifu },
         ...(keys === null ? {} : { WARIFU_KEYS: keys }),
+        ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
       },
     }),
   );
@@ -59,7 +68,7 @@ export async function start({ build = "build-test", warifu = {}, keys = newKeys(
   const url = await worker.url;
   const gateway = {
     url: url.origin,
-    fetch: (where, init = {}) => send(new URL(where, url), init),
+    fetch: client(url),
     raw: (text) => raw(url, text),
     logs: () => logs.join("\n"),
     async logIn(username = "alice") {
@@ -80,6 +89,9 @@ export async function start({ build = "build-test", warifu = {}, keys = newKeys(
   };
   return gateway;
 }
+
+// Calls to one server.
+export const client = (base) => (where, init = {}) => send(new URL(where, base), init);
 
 // Like fetch, but it sends the headers that it is given and no others, so that
 // it can stand for a browser, and follows no redirect.
@@ -109,6 +121,14 @@ async function send(url, { method = "GET", headers = {}, body } = {}) {
 
 export function newKeys() {
   return JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base64url") }]);
+}
+
+export const SCOPES = ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"];
+
+// A key for administrators, and its entry in WARIFU_ADMIN_KEYS.
+export function newAdminKey(id = "ops", scopes = SCOPES) {
+  const key = randomBytes(32).toString("base64url");
+  return { key, entry: { id, sha256: createHash("sha256").update(key).digest("hex"), scopes } };
 }
 
 async function startExchange() {
