@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold advisories clean
+.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ deploy-dry-run: ## Bundle as for a deployment, without deploying, and show the s
 
 bench-cold: build ## Measure the first byte of a cold start beside a bare pass-through
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/cold-start.mjs
+
+bench-shard: ## Measure a shard's calls with a thousand and with a million sessions (some minutes, 1 GB of memory)
+	@cargo bench --bench shard
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
 	@scripts/advisories

@@ -11,7 +11,6 @@
 #[allow(dead_code, reason = "a part of it is used here")]
 mod sqlite;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
@@ -117,7 +116,6 @@ fn writes(sizes: &Sizes, shards: [&Peopled; 2]) {
     ] {
         let is_start = name == "start";
         let mut times = [Vec::new(), Vec::new()];
-        let mut cost = String::new();
         for round in 0..sizes.rounds * 10 {
             for (shard, times) in shards.iter().zip(&mut times) {
                 // Sessions of the small one are few, so each gets new ones here.
@@ -138,7 +136,10 @@ fn writes(sizes: &Sizes, shards: [&Peopled; 2]) {
         if let Some(prepare) = prepare {
             prepare(shards[0], number);
         }
-        cost.push_str(&shards[0].cost(&message(call(number))));
+        let message = message(call(number));
+        let cost = shards[0].counted(|| {
+            shards[0].answer(&message);
+        });
         let [small, large] = times.map(|mut times| spread(&mut times));
         println!("  {name}: {small} µs and {large} µs; {cost}");
     }
@@ -157,15 +158,12 @@ fn ends(sizes: &Sizes, shard: &Peopled) {
             shard.add(first, count, Some(&subject));
             let subject = Subject::parse(&subject).expect("a subject");
             let message = message(ShardCall::EndAll { subject, kill: Some(handle(first)), at_least: 0 });
-            let began = Cell::new(Instant::now());
-            let took = Cell::new(Duration::ZERO);
             costs[index] = shard.counted(|| {
-                began.set(Instant::now());
+                let began = Instant::now();
                 let answer = shard.answer(&message);
-                took.set(began.get().elapsed());
+                times[index].push(micros(began.elapsed()));
                 assert!(matches!(answer, ShardAnswer::EndedAll { live, .. } if u64::from(live) == count), "{answer:?}");
             });
-            times[index].push(micros(took.get()));
         }
     }
     for ((count, cost), mut times) in counts.iter().zip(&costs).zip(times) {
@@ -268,12 +266,6 @@ impl Peopled {
         work();
         let statements = u32::MAX - sql.fails_after.take().expect("it is counted down");
         format!("{statements} statements, {} rows written", sql.connection.total_changes() - rows)
-    }
-
-    fn cost(&self, message: &Message) -> String {
-        self.counted(|| {
-            self.answer(message);
-        })
     }
 
     fn number(&self, query: &str) -> u64 {
