@@ -190,7 +190,7 @@ pub async fn end_all<P: Ports>(
         return Err(Failure::NotYet("ending all sessions of a site"));
     };
     let ended = Sessions::new(site, ports).end_all(&subject, actor).await?;
-    // Committed all the same: a log-in on its way must not slip through.
+    // Committed all the same; but there was nothing to end.
     if ended.count == 0 {
         return Err(Failure::NotFound);
     }

@@ -59,6 +59,19 @@ fn the_tests_of_the_requirements_exist() {
 }
 
 #[test]
+fn the_requirements_are_all_of_their_chapters() {
+    let document = read("docs/asvs.md");
+    let found: Vec<&str> = rows(&document)
+        .filter_map(|row| row[0].split(' ').next())
+        .filter(|id| id.starts_with(char::is_numeric))
+        .collect();
+    let sections = [("7.1", 3), ("7.2", 4), ("7.3", 2), ("7.4", 5), ("7.5", 3), ("7.6", 2), ("3.3", 5)];
+    let all: Vec<String> =
+        sections.iter().flat_map(|(section, count)| (1..=*count).map(move |n| format!("{section}.{n}"))).collect();
+    assert_eq!(found, all);
+}
+
+#[test]
 fn every_file_of_the_core_is_on_the_map() {
     let map = read("ARCHITECTURE.md");
     let lib = read("src/lib.rs");
