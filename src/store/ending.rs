@@ -34,11 +34,18 @@ pub(super) fn one(turn: &Turn<'_, impl Sql>, id: SessionId, endings: &mut Ending
 
 /// Ends all that a subject has here; returns how many lived.
 pub(super) fn all_of(turn: &Turn<'_, impl Sql>, subject: &Subject, endings: &mut Endings) -> Result<u32, SqlError> {
+    let (live, generation) = outnumber(turn, subject)?;
+    note(turn, endings.next(), KillScope::Subject, subject.as_str(), Some(generation))?;
+    Ok(live)
+}
+
+/// Ends by the shard's number all that a subject has here; returns how many
+/// lived, and the number below which they are dead.
+fn outnumber(turn: &Turn<'_, impl Sql>, subject: &Subject) -> Result<(u32, u64), SqlError> {
     let live = count_live(turn, subject)?;
     let generation = generations::end_all_of(turn.sql, subject)?;
     turn.wake_by(turn.now.plus(sweep::SOON))?;
-    note(turn, endings.next(), KillScope::Subject, subject.as_str(), Some(generation))?;
-    Ok(live)
+    Ok((live, generation))
 }
 
 pub(super) fn count_live(turn: &Turn<'_, impl Sql>, subject: &Subject) -> Result<u32, SqlError> {
@@ -49,17 +56,32 @@ pub(super) fn count_live(turn: &Turn<'_, impl Sql>, subject: &Subject) -> Result
     rows.first().map_or(Ok(0), |row| row.integer(0))
 }
 
+/// The oldest that live of a subject's sessions, but for one.
+pub(super) fn oldest(
+    turn: &Turn<'_, impl Sql>,
+    subject: &Subject,
+    count: u32,
+    but: Option<SessionId>,
+) -> Result<Vec<SessionId>, SqlError> {
+    let rows = turn.sql.run(
+        concat!(
+            "SELECT s.id FROM sessions s WHERE s.subject = ?2 AND s.id IS NOT ?3 AND ",
+            live!(),
+            " ORDER BY s.created, s.id LIMIT ?4"
+        ),
+        &[turn.now.into(), subject.as_str().into(), but.map(rows::blob).into(), count.into()],
+    )?;
+    rows.iter().map(|row| row.bytes(0).map(SessionId::from_bytes)).collect()
+}
+
 /// `None`: there was none that lived, or it is somebody else's.
 pub(super) fn end(turn: &Turn<'_, impl Sql>, call: &EndCall) -> Result<ShardAnswer, SqlError> {
     let found = match &call.of {
         Which::Key(key) => rows::stub_by_key(turn.sql, &key.0, turn.now)?,
         Which::Id(id) => rows::stub_by_id(turn.sql, *id, turn.now)?,
     };
-    let found = found.filter(|stub| call.only.is_none() || stub.subject == call.only);
+    let found = found.filter(|stub| stub.is_live && (call.only.is_none() || stub.subject == call.only));
     let Some(stub) = found else { return Ok(ShardAnswer::Ended { session: None }) };
-    if !stub.is_live {
-        return Ok(ShardAnswer::Ended { session: None });
-    }
     one(turn, stub.id, &mut Endings::of(call.kill))?;
     Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject }) })
 }
@@ -76,12 +98,10 @@ pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Res
         return Ok(ShardAnswer::EndedOthers { session: None, others: 0 });
     };
     let subject = served.session.subject.clone();
-    let others = count_live(turn, &subject)?.saturating_sub(1);
-    let generation = generations::end_all_of(turn.sql, &subject)?;
-    turn.wake_by(turn.now.plus(sweep::SOON))?;
+    let (live, generation) = outnumber(turn, &subject)?;
     let session = rotation::cut(turn, served, &call.successor, call.grace_ms, generation)?;
     note(turn, call.kill, KillScope::Subject, subject.as_str(), Some(generation.max(call.at_least)))?;
-    Ok(ShardAnswer::EndedOthers { session: Some(session), others })
+    Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1) })
 }
 
 pub(super) fn end_all(
@@ -90,9 +110,7 @@ pub(super) fn end_all(
     kill: Option<KillId>,
     at_least: u64,
 ) -> Result<ShardAnswer, SqlError> {
-    let live = count_live(turn, subject)?;
-    let generation = generations::end_all_of(turn.sql, subject)?;
-    turn.wake_by(turn.now.plus(sweep::SOON))?;
+    let (live, generation) = outnumber(turn, subject)?;
     if let Some(kill) = kill {
         note(turn, kill, KillScope::Subject, subject.as_str(), Some(generation.max(at_least)))?;
     }
@@ -110,16 +128,8 @@ pub(super) fn leave(
     let mut live = count_live(turn, subject)?;
     if let Some(excess) = keep.and_then(|keep| live.checked_sub(keep)).filter(|excess| *excess > 0) {
         let mut endings = Endings::of(kill);
-        let oldest = turn.sql.run(
-            concat!(
-                "SELECT s.id FROM sessions s WHERE s.subject = ?2 AND ",
-                live!(),
-                " ORDER BY s.created, s.id LIMIT ?3"
-            ),
-            &[turn.now.into(), subject.as_str().into(), excess.into()],
-        )?;
-        for row in &oldest {
-            one(turn, SessionId::from_bytes(row.bytes(0)?), &mut endings)?;
+        for id in oldest(turn, subject, excess, None)? {
+            one(turn, id, &mut endings)?;
             live -= 1;
         }
     }

@@ -5,7 +5,6 @@ use core::time::Duration;
 use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::ending::{self, Endings};
 use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
-use crate::store::rows::live;
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError, generations, rows};
 
@@ -78,22 +77,5 @@ fn make_room(
     if limit.elsewhere > 0 {
         return Ok(Err(ShardAnswer::MakeRoom { excess: excess.min(limit.elsewhere) }));
     }
-    oldest(turn, start, excess, replaced).map(Ok)
-}
-
-fn oldest(
-    turn: &Turn<'_, impl Sql>,
-    start: &StartCall,
-    count: u32,
-    but: Option<SessionId>,
-) -> Result<Vec<SessionId>, SqlError> {
-    let rows = turn.sql.run(
-        concat!(
-            "SELECT s.id FROM sessions s WHERE s.subject = ?2 AND s.id IS NOT ?3 AND ",
-            live!(),
-            " ORDER BY s.created, s.id LIMIT ?4"
-        ),
-        &[turn.now.into(), start.subject.as_str().into(), but.map(rows::blob).into(), count.into()],
-    )?;
-    rows.iter().map(|row| row.bytes(0).map(SessionId::from_bytes)).collect()
+    ending::oldest(turn, &start.subject, excess, replaced).map(Ok)
 }
