@@ -141,9 +141,15 @@ pub fn refuse_cross_origin<P: Ports>(
     if !policy::is_forbidden_cross_origin(&site.config, request) {
         return Ok(());
     }
+    Err(cross_origin(ports, request, path))
+}
+
+/// Writes down that a request of another site was refused.
+pub fn cross_origin<P: Ports>(ports: &P, request: &Request, path: &CanonicalPath) -> Failure {
+    // A request without the header is written down as from nowhere.
     let origin = request.headers.get("origin").unwrap_or_default().to_owned();
     ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
-    Err(Failure::CrossOrigin)
+    Failure::CrossOrigin
 }
 
 /// The presented tokens with good MACs: none, the one whose session counts, or

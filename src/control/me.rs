@@ -8,7 +8,6 @@ use super::receipt::Receipt;
 use super::record::Record;
 use super::sessions::{handle_of, page, refuse_waiting};
 use crate::admission::{self, Caller};
-use crate::audit::Event;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
@@ -58,9 +57,7 @@ fn refuse_other_sites<P: Ports>(
     if fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
         return Ok(());
     }
-    let origin = request.headers.get("origin").unwrap_or_default().to_owned();
-    ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
-    Err(Failure::CrossOrigin)
+    Err(admission::cross_origin(ports, request, path))
 }
 
 async fn look_or_end<P: Ports>(

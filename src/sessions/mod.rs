@@ -157,8 +157,11 @@ impl<'a, P: Ports> Sessions<'a, P> {
     /// The shard that a handle names, which anybody may have made up.
     fn home_by_handle(&self, handle: Handle) -> Option<Home> {
         let at = handle.locator();
-        let row = self.site.config.map.iter().find(|row| row.generation == at.generation && row.region == at.region)?;
-        (u32::from(at.shard) < row.shards).then_some(Home { row: *row, shard: at.shard })
+        self.row(at.generation).and_then(|row| shard_of(row, at))
+    }
+
+    fn row(&self, generation: u8) -> Option<MapRow> {
+        self.site.config.map.iter().find(|row| row.generation == generation).copied()
     }
 
     /// Whether the subject's sessions live there.
@@ -175,18 +178,11 @@ impl<'a, P: Ports> Sessions<'a, P> {
     /// The shard that a locator names. `Ok(None)`: of a row of the map that is
     /// no longer configured, so none of its sessions counts.
     fn home(&self, at: Locator) -> Result<Option<Home>, Failure> {
-        let map = &self.site.config.map;
-        let error = match map.iter().find(|row| row.generation == at.generation) {
-            Some(row) if row.region == at.region && u32::from(at.shard) < row.shards => {
-                return Ok(Some(Home { row: *row, shard: at.shard }));
-            }
-            Some(_) => StoreError::WrongRow,
-            None if map.last().is_some_and(|last| at.generation > last.generation) => {
-                StoreError::NewerRow(at.generation)
-            }
-            None => return Ok(None),
+        let Some(row) = self.row(at.generation) else {
+            let is_later = at.generation > self.site.config.current_row().generation;
+            return if is_later { Err(self.failure(StoreError::NewerRow(at.generation))) } else { Ok(None) };
         };
-        Err(self.failure(error))
+        shard_of(row, at).map(Some).ok_or_else(|| self.failure(StoreError::WrongRow))
     }
 
     async fn ask(&self, home: Home, call: ShardCall) -> Result<ShardAnswer, Failure> {
@@ -253,6 +249,11 @@ fn address(request: &Request) -> Option<&str> {
 
 fn home_of(row: MapRow, subject: &Subject) -> Home {
     Home { row, shard: subject.home_shard(row.shards) }
+}
+
+/// The shard that a locator names, if the row has it.
+fn shard_of(row: MapRow, at: Locator) -> Option<Home> {
+    (row.region == at.region && u32::from(at.shard) < row.shards).then_some(Home { row, shard: at.shard })
 }
 
 fn locator_of(home: Home) -> Locator {
