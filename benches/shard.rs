@@ -18,9 +18,13 @@ use std::{env, fs, process};
 use rusqlite::{Connection, params};
 use sqlite::Sqlite;
 use warifu::config::MapRow;
+use warifu::revocation::{Epoch, Position};
 use warifu::session::{Device, Handle, SALT_BYTES, Salt, Subject};
 use warifu::store::Sql;
-use warifu::store::message::{Home, Key, Message, RenewCall, RotateCall, ShardAnswer, ShardCall, StartCall};
+use warifu::store::feed::Appended;
+use warifu::store::message::{
+    EndAllCall, Home, Key, Lead, Message, RenewCall, RotateCall, ShardAnswer, ShardCall, StartCall,
+};
 use warifu::store::session_shard::SessionShard;
 use warifu::time::UnixMillis;
 use warifu::token::{Locator, Secret};
@@ -129,6 +133,7 @@ fn writes(sizes: &Sizes, shards: [&Peopled; 2]) {
                 times.push(micros(began.elapsed()));
                 assert_eq!(is_start, matches!(answer, ShardAnswer::Started { .. }), "{answer:?}");
                 assert!(!matches!(answer, ShardAnswer::Failed { .. }), "{answer:?}");
+                shard.publish();
             }
         }
         // Once more, counted.
@@ -140,8 +145,9 @@ fn writes(sizes: &Sizes, shards: [&Peopled; 2]) {
         let cost = shards[0].counted(|| {
             shards[0].answer(&message);
         });
+        let published = shards[0].counted(|| shards[0].publish());
         let [small, large] = times.map(|mut times| spread(&mut times));
-        println!("  {name}: {small} µs and {large} µs; {cost}");
+        println!("  {name}: {small} µs and {large} µs; {cost}; for the feed: {published}");
     }
 }
 
@@ -157,7 +163,8 @@ fn ends(sizes: &Sizes, shard: &Peopled) {
             let subject = format!("ended-{first}");
             shard.add(first, count, Some(&subject));
             let subject = Subject::parse(&subject).expect("a subject");
-            let message = message(ShardCall::EndAll { subject, kill: Some(handle(first)), at_least: 0 });
+            let lead = Some(lead(handle(first)));
+            let message = message(ShardCall::EndAll(EndAllCall { subject, kill: handle(first), lead }));
             costs[index] = shard.counted(|| {
                 let began = Instant::now();
                 let answer = shard.answer(&message);
@@ -169,6 +176,7 @@ fn ends(sizes: &Sizes, shard: &Peopled) {
     for ((count, cost), mut times) in counts.iter().zip(&costs).zip(times) {
         println!("  of {count}: {} µs; {cost}", spread(&mut times));
     }
+    shard.publish();
     let mut alarms = Vec::new();
     loop {
         let began = Instant::now();
@@ -258,6 +266,16 @@ impl Peopled {
         self.shard.answer(message, NOW)
     }
 
+    /// The feed takes all that waits.
+    fn publish(&self) {
+        let later = NOW.plus(Duration::from_secs(1));
+        while let Some(append) = self.shard.waiting(later).expect("read") {
+            let place = |id| Appended { id, seq: 1, accepted: NOW, is_whole: true };
+            let taken: Vec<_> = append.entries.iter().map(|entry| place(entry.id)).collect();
+            self.shard.note_published(EPOCH, 5_000, &append, &taken, NOW).expect("noted");
+        }
+    }
+
     /// Statements and rows of some work.
     fn counted(&self, work: impl FnOnce()) -> String {
         let sql = self.shard.sql();
@@ -308,7 +326,7 @@ impl Drop for Folder {
 }
 
 fn message(call: ShardCall) -> Message {
-    Message { home: Some(HOME), call }
+    Message { home: Some(HOME), is_fenced: false, call }
 }
 
 /// Checks of random sessions among the first so many.
@@ -344,7 +362,8 @@ fn start(number: u64) -> ShardCall {
         presented: None,
         end_others: false,
         limit: None,
-        kill: handle(number),
+        lead: lead(handle(number)),
+        since: Some(Position { epoch: EPOCH, seq: 1 << 40 }),
     }))
 }
 
@@ -366,7 +385,12 @@ fn rotation(number: u64) -> ShardCall {
         salt: Some(Salt([7; SALT_BYTES])),
         level: None,
         grace_ms: 15_000,
+        refresh: handle(number + 1),
     }))
+}
+
+fn lead(kill: Handle) -> Lead {
+    Lead { kill, at_least: 0, rows: vec![MapRow::DEFAULT] }
 }
 
 /// The key of a session's first secret, or of one that came after rotations.
@@ -407,6 +431,8 @@ fn spread(values: &mut [f64]) -> String {
 }
 
 const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
+/// Of the feed that is played here.
+const EPOCH: Epoch = Epoch([7; 8]);
 const HOME: Home = Home { row: MapRow::DEFAULT, shard: 7 };
 const IDLE_MS: u64 = 1_800_000;
 /// How many sessions are a few.

@@ -18,19 +18,25 @@ pub mod token;
 pub mod admission;
 pub mod session;
 pub mod sessions;
+pub mod lookup;
+pub mod replica;
+pub mod revocation;
 pub mod store;
 pub mod forward;
+pub mod signature;
 pub mod command;
 pub mod answer;
 pub mod response;
 
 pub mod site;
+pub mod keys;
 pub mod admin_keys;
 pub mod config;
 pub mod ports;
 pub mod audit;
 pub mod error;
 pub mod time;
+pub mod mutants;
 
 #[cfg(target_arch = "wasm32")]
 mod edge;

@@ -19,6 +19,13 @@ impl UnixMillis {
         Self(self.0.saturating_add(millis(span)))
     }
 
+    /// The point `span` before this one; `None` if there was none.
+    pub fn minus(self, span: Duration) -> Option<Self> {
+        // A part of a millisecond counts as a whole one.
+        let whole = millis(span).saturating_add(u64::from(!span.subsec_nanos().is_multiple_of(1_000_000)));
+        self.0.checked_sub(whole).map(Self)
+    }
+
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

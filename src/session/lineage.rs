@@ -30,6 +30,9 @@ pub struct Link {
     /// The grace that this secret's first use leaves to its predecessors, in
     /// milliseconds; `None`: it has been used, or has no predecessor.
     pub grace_ms: Option<u64>,
+    /// Whether it has a successor of which the edges have not been told: it is
+    /// served, without an end, and nobody gets the successor.
+    pub waits: bool,
 }
 
 /// The strength at which an old secret was left behind.
@@ -55,9 +58,13 @@ pub enum Standing {
 
 impl Link {
     /// The first secret of a session.
-    pub const FIRST: Self = Self { serves_until: None, replay_from: None, salt: None, cap: None, grace_ms: None };
+    pub const FIRST: Self =
+        Self { serves_until: None, replay_from: None, salt: None, cap: None, grace_ms: None, waits: false };
 
     pub fn standing(&self, now: UnixMillis) -> Standing {
+        if self.waits {
+            return Standing::InGrace { successor: None };
+        }
         match self.serves_until {
             None => Standing::Current,
             Some(until) if now < until => Standing::InGrace { successor: self.salt },

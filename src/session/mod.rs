@@ -13,6 +13,7 @@ pub use self::claims::{CLAIMS_FORM, Claims};
 pub use self::device::{Device, prefix};
 pub use self::lineage::{Cap, Link, OLD_SECRETS_MAX, SALT_BYTES, Salt, Served, Standing};
 pub use self::names::{Handle, KillId, SUBJECT_FORM, SessionId, Subject};
+use crate::mutants::{self, Mutant};
 use crate::time::UnixMillis;
 
 /// A live session, as the store knows it.
@@ -61,7 +62,9 @@ impl Session {
 /// When a session that was used at `now` expires for idleness. The slack of one
 /// throttle step is there so that nobody in use is logged out early.
 pub fn idle_expiry(now: UnixMillis, idle_timeout: Duration) -> UnixMillis {
-    now.plus(idle_timeout).plus(idle_timeout / RENEWALS_PER_IDLE_TIMEOUT)
+    let slack =
+        if mutants::is(Mutant::IdleWithoutSlack) { Duration::ZERO } else { idle_timeout / RENEWALS_PER_IDLE_TIMEOUT };
+    now.plus(idle_timeout).plus(slack)
 }
 
 /// Renewals are written at most this often per idle timeout.

@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Handle {
 
 /// Who a session belongs to: 1–255 bytes of UTF-8 without control characters
 /// or white space at the ends.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 

@@ -2,25 +2,38 @@
 
 use core::time::Duration;
 
+use crate::mutants::{self, Mutant};
 use crate::session::{Claims, Session, idle_expiry};
-use crate::store::message::{RenewCall, ShardAnswer, UpdateCall, Which};
+use crate::store::message::{Found, RenewCall, ShardAnswer, UpdateCall, Which};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, rotation, rows};
+use crate::store::{Sql, SqlError, refresh, rotation, rows};
 
 /// A use of the session. Never makes it expire earlier, and never wakes a dead one.
 pub(super) fn renew(turn: &Turn<'_, impl Sql>, call: &RenewCall) -> Result<ShardAnswer, SqlError> {
     let idle = Duration::from_millis(call.idle_ms);
     // Many requests of one page ask for it at once; one of them is written.
-    let found = rotation::served(turn, &call.key)?.map(|served| served.session);
-    if let Some(session) = found.filter(|session| session.wants_renewal(turn.now, idle)) {
-        let idle_expires = idle_expiry(turn.now, idle).min(session.absolute_expires).max(session.idle_expires);
+    let Some(served) = rotation::served(turn, &call.key)? else {
+        return Ok(ShardAnswer::Renewed { found: None, is_written: false });
+    };
+    let (served, mut session) = (served.served(), served.session);
+    let is_written = session.wants_renewal(turn.now, idle);
+    if is_written {
+        let before = if mutants::is(Mutant::ExpiryMovesBack) { turn.now } else { session.idle_expires };
+        session.idle_expires = idle_expiry(turn.now, idle).min(session.absolute_expires).max(before);
+        session.last_seen = session.last_seen.max(turn.now);
+        session.device.last_prefix = call.prefix.clone().or(session.device.last_prefix);
         turn.sql.run(
-            "UPDATE sessions SET last_seen = max(last_seen, ?2), idle_expires = ?3, last_prefix = coalesce(?4, last_prefix)
+            "UPDATE sessions SET last_seen = ?2, idle_expires = ?3, last_prefix = coalesce(?4, last_prefix)
              WHERE id = ?1",
-            &[rows::blob(session.id), turn.now.into(), idle_expires.into(), call.prefix.as_deref().into()],
+            &[
+                rows::blob(session.id),
+                session.last_seen.into(),
+                session.idle_expires.into(),
+                call.prefix.as_deref().into(),
+            ],
         )?;
     }
-    Ok(ShardAnswer::Renewed)
+    Ok(ShardAnswer::Renewed { found: Some(Found { session, served }), is_written })
 }
 
 pub(super) fn update(turn: &Turn<'_, impl Sql>, call: &UpdateCall) -> Result<ShardAnswer, SqlError> {
@@ -33,6 +46,9 @@ pub(super) fn update(turn: &Turn<'_, impl Sql>, call: &UpdateCall) -> Result<Sha
         return Ok(ShardAnswer::NeedsRotation);
     }
     write(turn.sql, &session, call)?;
+    if !mutants::is(Mutant::SilentUpdate) {
+        refresh::want(turn, session.id, call.refresh)?;
+    }
     if let Some(claims) = &call.claims {
         session.claims = Some(claims.clone());
     }

@@ -1,22 +1,31 @@
 //! Ends: of one session, of the others, of all. Each is a kill with a handle,
 //! and committed with what it ends.
 
+use crate::config::MapRow;
+use crate::mutants::{self, Mutant};
 use crate::session::{KillId, SessionId, Subject};
-use crate::store::message::{EndCall, EndOthersCall, Kill, KillScope, Placed, ShardAnswer, Which};
+use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Kill, KillScope, Lead, Placed, ShardAnswer, Which};
 use crate::store::rows::live;
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError, generations, rotation, rows, sweep};
-use crate::time::UnixMillis;
 
 /// Hands out the handles of what one call ends.
-pub(super) struct Endings {
+pub(super) struct Endings<'a> {
     kill: KillId,
+    rows: &'a [MapRow],
+    at_least: u64,
     ended: u32,
 }
 
-impl Endings {
-    pub fn of(kill: KillId) -> Self {
-        Self { kill, ended: 0 }
+impl<'a> Endings<'a> {
+    /// For what ends in this shard only.
+    pub fn here(kill: KillId) -> Self {
+        Self { kill, rows: &[], at_least: 0, ended: 0 }
+    }
+
+    /// For what has ended in others too.
+    pub fn leading(lead: &'a Lead) -> Self {
+        Self { kill: lead.kill, rows: &lead.rows, at_least: lead.at_least, ended: 0 }
     }
 
     fn next(&mut self) -> KillId {
@@ -27,23 +36,25 @@ impl Endings {
 }
 
 /// Ends one session, which is there.
-pub(super) fn one(turn: &Turn<'_, impl Sql>, id: SessionId, endings: &mut Endings) -> Result<(), SqlError> {
+pub(super) fn one(turn: &Turn<'_, impl Sql>, id: SessionId, endings: &mut Endings<'_>) -> Result<Kill, SqlError> {
     rows::delete(turn.sql, id)?;
-    note(turn, endings.next(), KillScope::Session, &id.to_text(), None)
+    note(turn, endings.next(), KillScope::Session, &id.to_text(), None, &[])
 }
 
 /// Ends all that a subject has here; returns how many lived.
-pub(super) fn all_of(turn: &Turn<'_, impl Sql>, subject: &Subject, endings: &mut Endings) -> Result<u32, SqlError> {
-    let (live, generation) = outnumber(turn, subject)?;
-    note(turn, endings.next(), KillScope::Subject, subject.as_str(), Some(generation))?;
+pub(super) fn all_of(turn: &Turn<'_, impl Sql>, subject: &Subject, endings: &mut Endings<'_>) -> Result<u32, SqlError> {
+    let kill = endings.next();
+    let (live, generation) = outnumber(turn, subject, kill)?;
+    let generation = generation.max(endings.at_least);
+    note(turn, kill, KillScope::Subject, subject.as_str(), Some(generation), endings.rows)?;
     Ok(live)
 }
 
 /// Ends by the shard's number all that a subject has here; returns how many
 /// lived, and the number below which they are dead.
-fn outnumber(turn: &Turn<'_, impl Sql>, subject: &Subject) -> Result<(u32, u64), SqlError> {
+fn outnumber(turn: &Turn<'_, impl Sql>, subject: &Subject, kill: KillId) -> Result<(u32, u64), SqlError> {
     let live = count_live(turn, subject)?;
-    let generation = generations::end_all_of(turn.sql, subject)?;
+    let generation = generations::end_all_of(turn.sql, subject, kill, turn.now)?;
     turn.wake_by(turn.now.plus(sweep::SOON))?;
     Ok((live, generation))
 }
@@ -82,39 +93,44 @@ pub(super) fn end(turn: &Turn<'_, impl Sql>, call: &EndCall) -> Result<ShardAnsw
     };
     let found = found.filter(|stub| stub.is_live && (call.only.is_none() || stub.subject == call.only));
     let Some(stub) = found else { return Ok(ShardAnswer::Ended { session: None }) };
-    one(turn, stub.id, &mut Endings::of(call.kill))?;
-    Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject }) })
+    let kill = one(turn, stub.id, &mut Endings::here(call.kill))?;
+    Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject, kill }) })
 }
 
 /// Ends the lineage of a replayed secret.
 pub(super) fn end_replayed(turn: &Turn<'_, impl Sql>, id: SessionId, kill: KillId) -> Result<(), SqlError> {
-    one(turn, id, &mut Endings::of(kill))
+    one(turn, id, &mut Endings::here(kill)).map(|_| ())
 }
 
 /// Ends the subject's other sessions and gives this one a fresh secret, as
 /// strong as the presented one was served.
 pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Result<ShardAnswer, SqlError> {
     let Some(served) = rotation::served(turn, &call.presented)? else {
-        return Ok(ShardAnswer::EndedOthers { session: None, others: 0 });
+        return Ok(ShardAnswer::EndedOthers { session: None, others: 0, kill: None });
     };
     let subject = served.session.subject.clone();
-    let (live, generation) = outnumber(turn, &subject)?;
+    let (live, generation) = outnumber(turn, &subject, call.lead.kill)?;
     let session = rotation::cut(turn, served, &call.successor, call.grace_ms, generation)?;
-    note(turn, call.kill, KillScope::Subject, subject.as_str(), Some(generation.max(call.at_least)))?;
-    Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1) })
+    let kill = lead(turn, &subject, generation, &call.lead)?;
+    Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1), kill: Some(kill) })
 }
 
-pub(super) fn end_all(
-    turn: &Turn<'_, impl Sql>,
-    subject: &Subject,
-    kill: Option<KillId>,
-    at_least: u64,
-) -> Result<ShardAnswer, SqlError> {
-    let (live, generation) = outnumber(turn, subject)?;
-    if let Some(kill) = kill {
-        note(turn, kill, KillScope::Subject, subject.as_str(), Some(generation.max(at_least)))?;
-    }
-    Ok(ShardAnswer::EndedAll { live, generation })
+pub(super) fn end_all(turn: &Turn<'_, impl Sql>, call: &EndAllCall) -> Result<ShardAnswer, SqlError> {
+    let (live, generation) = outnumber(turn, &call.subject, call.kill)?;
+    let kill = call.lead.as_ref().map(|given| lead(turn, &call.subject, generation, given)).transpose()?;
+    Ok(ShardAnswer::EndedAll { live, generation, kill })
+}
+
+/// Keeps the kill of a subject that this shard leads.
+fn lead(turn: &Turn<'_, impl Sql>, subject: &Subject, generation: u64, lead: &Lead) -> Result<Kill, SqlError> {
+    let generation = if mutants::is(Mutant::NumberOfOneShard) { generation } else { generation.max(lead.at_least) };
+    note(turn, lead.kill, KillScope::Subject, subject.as_str(), Some(generation), &lead.rows)
+}
+
+/// Ends everything in this shard. The dead rows leave as they expire.
+pub(super) fn end_site(turn: &Turn<'_, impl Sql>, kill: KillId) -> Result<ShardAnswer, SqlError> {
+    turn.wake_by(turn.now.plus(sweep::SOON))?;
+    generations::end_site(turn.sql, kill, turn.now).map(|generation| ShardAnswer::EndedSite { generation })
 }
 
 /// Leaves the subject to a later row of the map.
@@ -127,7 +143,7 @@ pub(super) fn leave(
     generations::move_away(turn.sql, subject)?;
     let mut live = count_live(turn, subject)?;
     if let Some(excess) = keep.and_then(|keep| live.checked_sub(keep)).filter(|excess| *excess > 0) {
-        let mut endings = Endings::of(kill);
+        let mut endings = Endings::here(kill);
         for id in oldest(turn, subject, excess, None)? {
             one(turn, id, &mut endings)?;
             live -= 1;
@@ -136,40 +152,28 @@ pub(super) fn leave(
     Ok(ShardAnswer::Left { live })
 }
 
-/// The kill of this handle, as long as its receipt is kept.
-pub(super) fn receipt(sql: &impl Sql, kill: KillId) -> Result<ShardAnswer, SqlError> {
-    let rows = sql.run("SELECT scope, committed FROM kills WHERE id = ?", &[rows::blob(kill)])?;
-    let read = |row: &crate::store::Row| {
-        let scope = match row.text(0)? {
-            "session" => KillScope::Session,
-            "subject" => KillScope::Subject,
-            "site" => KillScope::Site,
-            other => return Err(SqlError(format!("a kill of scope {other}"))),
-        };
-        Ok(Kill { id: kill, scope, committed: UnixMillis(row.integer(1)?) })
-    };
-    Ok(ShardAnswer::Receipt { kill: rows.first().map(read).transpose()? })
-}
-
 /// Keeps the receipt; a call that is repeated keeps the first.
 fn note(
     turn: &Turn<'_, impl Sql>,
-    kill: KillId,
+    id: KillId,
     scope: KillScope,
     target: &str,
     min_generation: Option<u64>,
-) -> Result<(), SqlError> {
-    let scope = match scope {
-        KillScope::Session => "session",
-        KillScope::Subject => "subject",
-        KillScope::Site => "site",
-    };
-    turn.wake_by(turn.now.plus(sweep::RECEIPTS_KEPT))?;
-    turn.sql
-        .run(
-            "INSERT INTO kills (id, scope, target, min_generation, committed) VALUES (?, ?, ?, ?, ?)
+    map: &[MapRow],
+) -> Result<Kill, SqlError> {
+    turn.wake_by(turn.now.plus(sweep::SOON))?;
+    let map = serde_json::to_string(map).map_err(|error| SqlError(error.to_string()))?;
+    turn.sql.run(
+        "INSERT INTO kills (id, scope, target, min_generation, committed, map) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (id) DO NOTHING",
-            &[rows::blob(kill), scope.into(), target.into(), min_generation.into(), turn.now.into()],
-        )
-        .map(|_| ())
+        &[
+            rows::blob(id),
+            scope.as_str().into(),
+            target.into(),
+            min_generation.into(),
+            turn.now.into(),
+            map.as_str().into(),
+        ],
+    )?;
+    Ok(Kill { id, scope, committed: turn.now, published: None, is_partial: false, progress: None })
 }

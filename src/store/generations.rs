@@ -6,9 +6,10 @@
 //! subject's, so that a subject's row can be removed once its dead sessions
 //! are gone, without any number ever coming back.
 
-use crate::session::Subject;
+use crate::session::{KillId, Subject};
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError};
+use crate::store::{Sql, SqlError, ended};
+use crate::time::UnixMillis;
 
 /// The number that a session which starts now carries.
 pub(super) fn current(sql: &impl Sql) -> Result<u64, SqlError> {
@@ -17,14 +18,25 @@ pub(super) fn current(sql: &impl Sql) -> Result<u64, SqlError> {
 }
 
 /// Ends all that the subject has; returns the number below which they are dead.
-pub(super) fn end_all_of(sql: &impl Sql, subject: &Subject) -> Result<u64, SqlError> {
+pub(super) fn end_all_of(sql: &impl Sql, subject: &Subject, kill: KillId, now: UnixMillis) -> Result<u64, SqlError> {
     let next = current(sql)? + 1;
+    ended::note(sql, Some(subject), kill, now)?;
     write_meta(sql, NAME, i64::try_from(next).map_err(|_| SqlError(format!("{NAME} is {next}")))?)?;
     sql.run(
         "INSERT INTO subjects (subject, generation, unswept, moved) VALUES (?, ?, 1, 0)
          ON CONFLICT (subject) DO UPDATE SET generation = excluded.generation, unswept = 1",
         &[subject.as_str().into(), next.into()],
     )?;
+    Ok(next)
+}
+
+/// Ends all that the shard has; returns the number below which they are dead.
+pub(super) fn end_site(sql: &impl Sql, kill: KillId, now: UnixMillis) -> Result<u64, SqlError> {
+    let next = current(sql)? + 1;
+    ended::note(sql, None, kill, now)?;
+    let value = i64::try_from(next).map_err(|_| SqlError(format!("{NAME} is {next}")))?;
+    write_meta(sql, NAME, value)?;
+    write_meta(sql, SITE, value)?;
     Ok(next)
 }
 
@@ -46,3 +58,6 @@ pub(super) fn move_away(sql: &impl Sql, subject: &Subject) -> Result<(), SqlErro
 
 /// In `meta`.
 const NAME: &str = "generation";
+
+/// In `meta`: sessions of a lower number are dead, whoever's they are.
+const SITE: &str = "site_generation";

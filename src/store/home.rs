@@ -4,7 +4,7 @@
 
 use crate::config::MapRow;
 use crate::store::message::Home;
-use crate::store::schema::write_meta;
+use crate::store::schema::{read_meta, write_meta};
 use crate::store::{Sql, SqlError};
 
 /// The shard's place in the map; `None` until its first session.
@@ -32,6 +32,21 @@ pub(super) fn write(sql: &impl Sql, home: Home) -> Result<(), SqlError> {
     let values = [i64::from(row.generation), i64::from(row.region), i64::from(shard), i64::from(row.shards)];
     NAMES.iter().zip(values).try_for_each(|(name, value)| write_meta(sql, name, value))
 }
+
+/// Whether the feed knows this row, so that no kill misses what starts under
+/// it; it does where an edge that knows the row has asked it.
+pub(super) fn is_announced(sql: &impl Sql, has_asked: bool) -> Result<bool, SqlError> {
+    if read_meta(sql, ANNOUNCED)?.is_some() {
+        return Ok(true);
+    }
+    if has_asked {
+        write_meta(sql, ANNOUNCED, 1)?;
+    }
+    Ok(has_asked)
+}
+
+/// In `meta`, once it does.
+const ANNOUNCED: &str = "announced";
 
 /// In `meta`, in the order of their names.
 const NAMES: [&str; 4] = ["map_generation", "map_region", "map_shard", "map_shards"];

@@ -3,6 +3,14 @@
 
 pub mod message;
 pub mod session_shard;
+pub mod session_object;
+pub mod feed_object;
+pub mod feed;
+pub mod fence;
+mod flight;
+mod outbox;
+mod refresh;
+mod ended;
 pub mod schema;
 mod turn;
 mod home;
@@ -16,4 +24,6 @@ mod sweep;
 mod rows;
 mod sql;
 
+pub use self::outbox::time_to_quiet;
 pub use self::sql::{Row, Sql, SqlError, SqlValue};
+pub use self::sweep::SOON;

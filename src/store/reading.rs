@@ -13,25 +13,25 @@ pub(super) fn check(
     key: &Key,
     end_on_replay: Option<KillId>,
 ) -> Result<ShardAnswer, SqlError> {
-    let none = ShardAnswer::Checked { found: None, replayed: None, ended: false };
-    let Some((session, link)) = rows::find(turn.sql, &key.0, turn.now)? else { return Ok(none) };
+    let none = |is_final| ShardAnswer::Checked { found: None, replayed: None, ended: false, is_final };
+    let Some((session, link)) = rows::find(turn.sql, &key.0, turn.now)? else { return Ok(none(true)) };
     let served = match link.standing(turn.now) {
         Standing::Current => Served::Current,
         Standing::InGrace { successor } => Served::InGrace { salt: successor },
-        Standing::Retired { is_replay: false } => return Ok(none),
+        Standing::Retired { is_replay: false } => return Ok(none(false)),
         Standing::Retired { is_replay: true } => {
             if let Some(kill) = end_on_replay {
                 turn.sql.atomically(|| ending::end_replayed(turn, session.id, kill))?;
             }
             let ended = end_on_replay.is_some();
-            return Ok(ShardAnswer::Checked { found: None, replayed: Some(session.id), ended });
+            return Ok(ShardAnswer::Checked { found: None, replayed: Some(session.id), ended, is_final: true });
         }
     };
     if let (Served::Current, Some(grace_ms)) = (served, link.grace_ms) {
         turn.sql.atomically(|| rotation::first_use(turn, &session, key, grace_ms))?;
     }
     let session = session.capped(link.cap);
-    Ok(ShardAnswer::Checked { found: Some(Found { session, served }), replayed: None, ended: false })
+    Ok(ShardAnswer::Checked { found: Some(Found { session, served }), replayed: None, ended: false, is_final: false })
 }
 
 pub(super) fn show(turn: &Turn<'_, impl Sql>, id: SessionId) -> Result<ShardAnswer, SqlError> {

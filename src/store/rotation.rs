@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use crate::config::GRACE_MAX;
-use crate::session::{Cap, OLD_SECRETS_MAX, Session, Standing};
+use crate::mutants::{self, Mutant};
+use crate::session::{Cap, OLD_SECRETS_MAX, Served, Session, Standing};
 use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, rows};
+use crate::store::{Sql, SqlError, refresh, rows};
 
 /// A live session with the served secret that was presented for it.
 pub(super) struct ServedSession {
@@ -15,6 +16,16 @@ pub(super) struct ServedSession {
     /// As strong as its newest secret makes it.
     whole: Cap,
     standing: Standing,
+}
+
+impl ServedSession {
+    /// As the gate is told.
+    pub fn served(&self) -> Served {
+        match self.standing {
+            Standing::InGrace { successor } => Served::InGrace { salt: successor },
+            Standing::Current | Standing::Retired { .. } => Served::Current,
+        }
+    }
 }
 
 /// The session that a served secret opens.
@@ -49,20 +60,26 @@ pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<Sha
 
 /// The next secret, derived from the presented one.
 fn derive(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall) -> Result<Rotated, SqlError> {
-    let Turn { sql, now, .. } = *turn;
-    let until = now.plus(GRACE_MAX);
     leave_behind(turn, &found.session, None)?;
-    sql.run(
-        "UPDATE secrets SET salt = ?2, serves_until = ?3, replay_from = ?3 WHERE key = ?1",
-        &[
-            call.presented.0.as_bytes().as_slice().into(),
-            call.salt.map(|salt| crate::store::SqlValue::from(salt.0.as_slice())).into(),
-            until.into(),
-        ],
-    )?;
-    turn.wake_by(until)?;
+    remember_successor(turn, call)?;
+    tell(turn, &found.session, call)?;
     append(turn, &found.session, &call.successor, Some(call.grace_ms))?;
     Ok(Rotated { session: found.session, is_new: true, salt: call.salt })
+}
+
+/// What leads from the presented secret to the next one.
+fn remember_successor(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<(), SqlError> {
+    let salt = call.salt.map(|salt| crate::store::SqlValue::from(salt.0.as_slice()));
+    let parameters = [call.presented.0.as_bytes().as_slice().into(), salt.into()];
+    turn.sql.run("UPDATE secrets SET salt = ?2 WHERE key = ?1", &parameters).map(|_| ())
+}
+
+/// The edges are to forget the secret that was the newest.
+fn tell(turn: &Turn<'_, impl Sql>, session: &Session, call: &RotateCall) -> Result<(), SqlError> {
+    if mutants::is(Mutant::SilentRotation) {
+        return Ok(());
+    }
+    refresh::want(turn, session.id, call.refresh)
 }
 
 /// A fresh secret with a new level and authentication. What was served before
@@ -71,12 +88,16 @@ fn raise(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall, lev
     let Turn { sql, now, .. } = *turn;
     let mut session = found.session;
     leave_behind(turn, &session, Some(found.whole))?;
+    if mutants::is(Mutant::SuccessorAfterRaise) {
+        remember_successor(turn, call)?;
+    }
     session.level = level;
     session.auth_time = now;
     sql.run(
         "UPDATE sessions SET level = ?2, auth_time = ?3 WHERE id = ?1",
         &[rows::blob(session.id), level.into(), now.into()],
     )?;
+    tell(turn, &session, call)?;
     append(turn, &session, &call.successor, Some(call.grace_ms))?;
     Ok(Rotated { session, is_new: true, salt: None })
 }
@@ -92,9 +113,13 @@ pub(super) fn cut(
     let Turn { sql, now, .. } = *turn;
     let mut session = found.session;
     let replay_from = now.plus(Duration::from_millis(grace_ms));
+    // Not served from the beginning of time: a clock that is behind this one,
+    // where the object moves to, must not serve them again.
     sql.run(
-        "UPDATE secrets SET salt = NULL, serves_until = ?2, replay_from = ?3
-         WHERE session = ?1 AND (serves_until IS NULL OR serves_until > ?2)",
+        "UPDATE secrets SET salt = NULL, waits = 0, serves_until = 0,
+                replay_from = CASE WHEN serves_until IS NULL OR serves_until > ?2 OR waits = 1 THEN ?3
+                                   ELSE replay_from END
+         WHERE session = ?1",
         &[rows::blob(session.id), now.into(), replay_from.into()],
     )?;
     session.generation = generation;
@@ -124,8 +149,8 @@ pub(super) fn first_use(
     turn.wake_by(until)
 }
 
-/// Takes the successor from every earlier secret, and gives the newest its
-/// grace; with a cap, what is served stays as strong as it is, and no stronger
+/// Takes the successor from every earlier secret, and lets the newest wait for
+/// the edges to be told, from when on it has its grace; with a cap, what is served stays as strong as it is, and no stronger
 /// than it was when it had a cap before.
 fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) -> Result<(), SqlError> {
     let until = turn.now.plus(GRACE_MAX);
@@ -133,8 +158,9 @@ fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) 
         "UPDATE secrets SET salt = NULL, serves_until = coalesce(serves_until, ?2),
                 replay_from = coalesce(replay_from, ?2),
                 cap_level = coalesce(min(cap_level, ?3), cap_level, ?3),
-                cap_auth_time = coalesce(min(cap_auth_time, ?4), cap_auth_time, ?4)
-         WHERE session = ?1 AND (serves_until IS NULL OR serves_until > ?5 OR salt IS NOT NULL)",
+                cap_auth_time = coalesce(min(cap_auth_time, ?4), cap_auth_time, ?4),
+                waits = CASE WHEN serves_until IS NULL THEN 1 ELSE waits END
+         WHERE session = ?1 AND (serves_until IS NULL OR serves_until > ?5 OR salt IS NOT NULL OR waits = 1)",
         &[
             rows::blob(session.id),
             until.into(),

@@ -35,7 +35,7 @@ pub(super) fn find(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<
         concat!(
             "SELECT ",
             session_columns!(),
-            ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms
+            ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms, k.waits
              FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?2 AND ",
             live!()
         ),
@@ -69,7 +69,7 @@ pub(super) fn stub_by_key(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> 
             "SELECT k.session, s.subject, ",
             live!(),
             " FROM secrets k LEFT JOIN sessions s ON s.id = k.session
-             WHERE k.key = ?2 AND (k.serves_until IS NULL OR k.serves_until > ?1)"
+             WHERE k.key = ?2 AND (k.serves_until IS NULL OR k.serves_until > ?1 OR k.waits = 1)"
         ),
         &[now.into(), key.as_bytes().as_slice().into()],
     )?;
@@ -136,9 +136,11 @@ pub(super) fn insert_secret(
     .map(|_| ())
 }
 
-/// Removes a session and all its secrets.
+/// Removes a session with all its secrets; what there was to say of it to the
+/// edges, its end says.
 pub(super) fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
     sql.run("DELETE FROM secrets WHERE session = ?", &[blob(id)])?;
+    sql.run("DELETE FROM refreshes WHERE session = ?", &[blob(id)])?;
     sql.run("DELETE FROM sessions WHERE id = ?", &[blob(id)])?;
     Ok(())
 }
@@ -189,5 +191,6 @@ fn link_of(row: &Row, at: usize) -> Result<Link, SqlError> {
         salt: row.optional_bytes(at + 2)?.map(Salt),
         cap,
         grace_ms: row.optional_integer(at + 5)?,
+        waits: row.integer::<u8>(at + 6)? == 1,
     })
 }

@@ -6,7 +6,7 @@ use crate::store::{Sql, SqlError, SqlValue};
 /// Statements that lead from each version to the next: the first from an empty
 /// database to version 1. They are never changed once released; a new version
 /// adds an entry.
-const STEPS: [&[&str]; 2] = [ONE, TWO];
+const STEPS: [&[&str]; 3] = [ONE, TWO, THREE];
 
 const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -60,6 +60,36 @@ const TWO: &[&str] = &[
     "CREATE INDEX kills_by_time ON kills (committed)",
 ];
 
+/// Where kills stand in the feed; what the edges are to be told; what ended of
+/// late; the write that proves an object current.
+const THREE: &[&str] = &[
+    "ALTER TABLE kills ADD COLUMN map TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE kills ADD COLUMN epoch TEXT",
+    "ALTER TABLE kills ADD COLUMN seq INTEGER",
+    "ALTER TABLE kills ADD COLUMN accepted INTEGER",
+    "ALTER TABLE kills ADD COLUMN bound_ms INTEGER",
+    "ALTER TABLE kills ADD COLUMN published INTEGER",
+    // There was no feed, and no edge that served from memory: they were told of
+    // all that had ended before it was answered.
+    "UPDATE kills SET epoch = '0000000000000000', seq = 0, accepted = committed, bound_ms = 0, published = committed",
+    "ALTER TABLE kills ADD COLUMN partial INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX kills_unpublished ON kills (committed) WHERE seq IS NULL AND partial = 0",
+    "ALTER TABLE secrets ADD COLUMN waits INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE refreshes (session BLOB PRIMARY KEY, id BLOB, due INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX refreshes_by_time ON refreshes (due)",
+    "CREATE INDEX refreshes_waiting ON refreshes (due) WHERE id IS NOT NULL",
+    "CREATE TABLE ended (
+        subject TEXT PRIMARY KEY,
+        kill BLOB NOT NULL,
+        learnt INTEGER NOT NULL,
+        epoch TEXT,
+        seq INTEGER
+    ) WITHOUT ROWID",
+    "CREATE INDEX ended_by_time ON ended (learnt)",
+    "CREATE INDEX ended_by_kill ON ended (kill)",
+    "INSERT INTO meta (name, value) VALUES ('tick', 0)",
+];
+
 /// The version that this code writes.
 pub const VERSION: usize = STEPS.len();
 
@@ -69,18 +99,23 @@ pub const VERSION: usize = STEPS.len();
 /// The database failed, or a later version wrote it: then nothing is touched,
 /// since this code cannot know what its rows mean.
 pub fn open(sql: &impl Sql) -> Result<(), SqlError> {
-    let found = version(sql)?;
-    if found > VERSION {
-        return Err(SqlError(format!("the database has schema {found}, this code knows {VERSION}")));
+    bring_to(sql, &STEPS)
+}
+
+/// The same, with the steps of another kind of object.
+pub(super) fn bring_to(sql: &impl Sql, steps: &[&[&str]]) -> Result<(), SqlError> {
+    let (found, wanted) = (version(sql)?, steps.len());
+    if found > wanted {
+        return Err(SqlError(format!("the database has schema {found}, this code knows {wanted}")));
     }
-    if found == VERSION {
+    if found == wanted {
         return Ok(());
     }
     sql.transaction(&mut || {
-        for statement in STEPS[found..].iter().copied().flatten() {
+        for statement in steps[found..].iter().copied().flatten() {
             sql.run(statement, &[])?;
         }
-        write_meta(sql, "schema", i64::try_from(VERSION).unwrap_or(i64::MAX))
+        write_meta(sql, "schema", i64::try_from(wanted).unwrap_or(i64::MAX))
     })
 }
 

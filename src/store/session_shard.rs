@@ -2,9 +2,14 @@
 
 use core::cell::Cell;
 
-use crate::store::message::{Home, Message, ShardAnswer, ShardCall};
+use crate::revocation::Epoch;
+use crate::session::{KillId, SessionId};
+use crate::store::feed::{Append, Appended};
+use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, change, ending, home, reading, rotation, schema, start, sweep};
+use crate::store::{
+    Sql, SqlError, change, ended, ending, home, outbox, reading, refresh, rotation, schema, start, sweep,
+};
 use crate::time::UnixMillis;
 
 /// One shard over its database.
@@ -55,6 +60,56 @@ impl<S: Sql> SessionShard<S> {
         self.alarm.take()
     }
 
+    /// What the feed does not have yet and is to get now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn waiting(&self, now: UnixMillis) -> Result<Option<Append>, SqlError> {
+        self.open()?;
+        outbox::waiting(&self.sql, now)
+    }
+
+    /// Whether a kill of the call that has this handle is not in the feed yet.
+    pub(super) fn has_waiting(&self, call: KillId) -> Result<bool, SqlError> {
+        outbox::has_waiting(&self.sql, call)
+    }
+
+    /// When a change of this session can go to the feed; `None`: it is there.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn refresh_due(&self, session: SessionId) -> Result<Option<UnixMillis>, SqlError> {
+        refresh::due(&self.sql, session)
+    }
+
+    /// The write that an object which has been replaced cannot confirm.
+    pub(super) fn tick(&self) -> Result<(), SqlError> {
+        self.open()?;
+        self.sql.run("UPDATE meta SET value = value + 1 WHERE name = 'tick'", &[]).map(|_| ())
+    }
+
+    /// Notes that the feed has what was sent, as these entries of `epoch`;
+    /// `bound_ms` is the largest bound that any edge goes by.
+    ///
+    /// # Errors
+    /// The database failed: it is noted the next time, since the feed takes
+    /// each entry once.
+    pub fn note_published(
+        &self,
+        epoch: Epoch,
+        bound_ms: u64,
+        sent: &Append,
+        entries: &[Appended],
+        now: UnixMillis,
+    ) -> Result<(), SqlError> {
+        outbox::published(&self.sql, epoch, bound_ms, sent, entries, now)
+    }
+
+    pub(super) fn kill(&self, id: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
+        self.open()?;
+        outbox::kill(&self.sql, id, now)
+    }
+
     fn open(&self) -> Result<Option<Home>, SqlError> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened.home);
@@ -77,7 +132,7 @@ impl<S: Sql> SessionShard<S> {
             ShardCall::Check { key, end_on_replay } => reading::check(&turn, key, *end_on_replay),
             ShardCall::Show { id } => reading::show(&turn, *id),
             ShardCall::List(list) => reading::list(&turn, list),
-            ShardCall::Receipt { kill } => ending::receipt(sql, *kill),
+            ShardCall::Receipt { kill } => outbox::kill(sql, *kill, now).map(|kill| ShardAnswer::Receipt { kill }),
             _ => self.change(&turn, message, known),
         }
     }
@@ -98,8 +153,12 @@ impl<S: Sql> SessionShard<S> {
                 ShardCall::Renew(renew) => change::renew(turn, renew),
                 ShardCall::End(end) => ending::end(turn, end),
                 ShardCall::EndOthers(others) => ending::end_others(turn, others),
-                ShardCall::EndAll { subject, kill, at_least } => ending::end_all(turn, subject, *kill, *at_least),
+                ShardCall::EndAll(all) => ending::end_all(turn, all),
+                ShardCall::EndSite { kill } => ending::end_site(turn, *kill),
                 ShardCall::Leave { subject, keep, kill } => ending::leave(turn, subject, *keep, *kill),
+                ShardCall::Stands { kill, position } => {
+                    ended::stands(turn.sql, *kill, *position).map(|()| ShardAnswer::Noted)
+                }
                 ShardCall::Probe
                 | ShardCall::Check { .. }
                 | ShardCall::Show { .. }

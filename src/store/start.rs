@@ -2,17 +2,24 @@
 
 use core::time::Duration;
 
+use crate::mutants::{self, Mutant};
 use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::ending::{self, Endings};
 use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, generations, rows};
+use crate::store::{Sql, SqlError, ended, generations, home, rows};
 
 /// Decides first and writes then, so that a refused start changes nothing.
 pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<ShardAnswer, SqlError> {
     let Turn { sql, now, .. } = *turn;
-    if generations::has_moved(sql, &start.subject)? {
+    if generations::has_moved(sql, &start.subject)? && !mutants::is(Mutant::OldRowStart) {
         return Ok(ShardAnswer::Moved);
+    }
+    if !home::is_announced(sql, start.since.is_some())? {
+        return Ok(ShardAnswer::Unannounced);
+    }
+    if ended::is_after(sql, &start.subject, start.since, now)? {
+        return Ok(ShardAnswer::KilledMeanwhile);
     }
     let replaced = if start.end_others { None } else { presented(turn, start)? };
     let evicted = match start.limit {
@@ -22,7 +29,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
             Err(refusal) => return Ok(refusal),
         },
     };
-    let mut endings = Endings::of(start.kill);
+    let mut endings = Endings::leading(&start.lead);
     let ended_others = if start.end_others { ending::all_of(turn, &start.subject, &mut endings)? } else { 0 };
     for id in replaced.iter().chain(&evicted) {
         ending::one(turn, *id, &mut endings)?;
@@ -67,7 +74,7 @@ fn make_room(
         ending::count_live(turn, &start.subject)?.saturating_sub(u32::from(replaced.is_some()))
     };
     let excess = here.saturating_add(limit.elsewhere).saturating_add(1).saturating_sub(limit.max);
-    if excess == 0 {
+    if excess == 0 || mutants::is(Mutant::LimitIgnored) {
         return Ok(Ok(Vec::new()));
     }
     if !limit.end_oldest {

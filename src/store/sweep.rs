@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError, SqlValue};
+use crate::store::{Sql, SqlError, SqlValue, ended, refresh};
 use crate::time::UnixMillis;
 
 /// Sees to it that a sweep is planned no later than `wanted`; the time for
@@ -30,9 +30,16 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
 /// of it; else when the next thing is over; never, if the shard is empty.
 pub(super) fn run(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
     sql.atomically(|| {
-        let is_full = expired(sql, now)? | killed(sql)? | receipts(sql, now)?;
+        let is_full = expired(sql, now)?
+            | killed(sql)?
+            | receipts(sql, now)?
+            | ended::forget(sql, now, AT_ONCE_MAX)?
+            | refresh::forget(sql, now, AT_ONCE_MAX)?;
         // A salt must not outlive the grace: it goes at the very time.
-        sql.run("UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND serves_until <= ?", &[now.into()])?;
+        sql.run(
+            "UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND waits = 0 AND serves_until <= ?",
+            &[now.into()],
+        )?;
         // A salt does not wait for the rest of a full batch.
         let next = next(sql, now)?.into_iter().chain(is_full.then(|| now.plus(SOON))).min();
         match next {
@@ -71,7 +78,8 @@ fn killed(sql: &impl Sql) -> Result<bool, SqlError> {
 fn receipts(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
     let oldest = now.0.saturating_sub(crate::time::millis(RECEIPTS_KEPT));
     let removed = sql.run(
-        "DELETE FROM kills WHERE id IN (SELECT id FROM kills WHERE committed <= ?1 ORDER BY committed LIMIT ?2)
+        "DELETE FROM kills WHERE id IN
+             (SELECT id FROM kills WHERE committed <= ?1 AND (seq IS NOT NULL OR partial = 1) ORDER BY committed LIMIT ?2)
          RETURNING 1",
         &[oldest.into(), AT_ONCE_MAX.into()],
     )?;
@@ -81,6 +89,7 @@ fn receipts(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
 /// Removes the sessions of a batch; whether it was a full one.
 fn remove(sql: &impl Sql, batch: &str, parameters: &[SqlValue]) -> Result<bool, SqlError> {
     sql.run(&format!("DELETE FROM secrets WHERE session IN ({batch})"), parameters)?;
+    sql.run(&format!("DELETE FROM refreshes WHERE session IN ({batch})"), parameters)?;
     let removed = sql.run(&format!("DELETE FROM sessions WHERE id IN ({batch}) RETURNING 1"), parameters)?;
     Ok(removed.len() >= AT_ONCE_MAX as usize)
 }
@@ -91,11 +100,23 @@ fn next(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError>
         let rows = sql.run(statement, &[])?;
         rows.first().map(|row| row.integer(0).map(UnixMillis)).transpose()
     };
-    let salt = first("SELECT serves_until FROM secrets WHERE salt IS NOT NULL ORDER BY serves_until LIMIT 1")?;
+    let salt =
+        first("SELECT serves_until FROM secrets WHERE salt IS NOT NULL AND waits = 0 ORDER BY serves_until LIMIT 1")?;
     let session = first("SELECT idle_expires FROM sessions ORDER BY idle_expires LIMIT 1")?;
     let receipt = first("SELECT committed FROM kills ORDER BY committed LIMIT 1")?.map(|at| at.plus(RECEIPTS_KEPT));
-    let pausing = session.into_iter().chain(receipt).min().map(|at| at.max(now.plus(PAUSE_MIN)));
-    Ok(salt.into_iter().chain(pausing).min())
+    // What the feed does not have yet is tried again and again.
+    let unpublished = first("SELECT committed FROM kills WHERE seq IS NULL AND partial = 0 LIMIT 1")?
+        .or(first("SELECT due FROM refreshes WHERE id IS NOT NULL LIMIT 1")?)
+        .map(|_| now.plus(SOON));
+    let refresh = first("SELECT due FROM refreshes ORDER BY due LIMIT 1")?;
+    let pausing = session
+        .into_iter()
+        .chain(receipt)
+        .chain(refresh)
+        .chain(ended::next(sql)?)
+        .min()
+        .map(|at| at.max(now.plus(PAUSE_MIN)));
+    Ok(salt.into_iter().chain(unpublished).chain(pausing).min())
 }
 
 fn write_at(sql: &impl Sql, at: UnixMillis) -> Result<(), SqlError> {
@@ -109,7 +130,7 @@ const AT: &str = "sweep_at";
 const AT_ONCE_MAX: u32 = 500;
 
 /// Until the next sweep where one was not enough, or failed.
-pub(super) const SOON: Duration = Duration::from_secs(2);
+pub const SOON: Duration = Duration::from_secs(2);
 
 /// How long a kill's receipt can be asked for.
 pub(super) const RECEIPTS_KEPT: Duration = Duration::from_hours(24);

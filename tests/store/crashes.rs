@@ -1,9 +1,12 @@
 //! Statements that fail: whatever a call does is committed whole or not at all.
 
-use warifu::store::message::{EndCall, EndOthersCall, ShardAnswer, ShardCall, StartCall, UpdateCall, Which};
+use warifu::store::message::{EndCall, EndOthersCall, ShardAnswer, ShardCall, StartCall, Which};
 
 use crate::sweeping::copies;
-use crate::{Bench, GRACE, GRACE_MAX, IDLE_EXPIRY, handle, id, key, limit, millis, rotate_call, start, subject};
+use crate::{
+    Bench, GRACE, GRACE_MAX, IDLE_EXPIRY, end_all, handle, id, key, lead, limit, millis, rotate_call, start, subject,
+    update_call,
+};
 
 /// Does the work with the first, the second, … statement failing, on a new
 /// shard each time, until it needs no more of them.
@@ -31,7 +34,7 @@ fn fails_at_each(prepare: fn() -> Bench, work: fn(&Bench) -> Result<(), String>,
 }
 
 fn asked(bench: &Bench, call: ShardCall) -> Result<(), String> {
-    match bench.ask(call) {
+    match bench.ask_alone(call) {
         ShardAnswer::Failed { reason } => Err(reason),
         _ => Ok(()),
     }
@@ -114,19 +117,12 @@ fn every_end_is_whole_or_not_at_all() {
     };
     fails_at_each(peopled, work, 4);
     let work = |bench: &Bench| {
-        let call = EndOthersCall {
-            presented: key(11),
-            successor: key(12),
-            kill: handle(1),
-            at_least: 0,
-            grace_ms: millis(GRACE),
-        };
+        let call =
+            EndOthersCall { presented: key(11), successor: key(12), lead: lead(handle(1), 0), grace_ms: millis(GRACE) };
         asked(bench, ShardCall::EndOthers(call))
     };
     fails_at_each(peopled, work, 10);
-    let work = |bench: &Bench| {
-        asked(bench, ShardCall::EndAll { subject: subject("alice"), kill: Some(handle(1)), at_least: 0 })
-    };
+    let work = |bench: &Bench| asked(bench, end_all("alice", handle(1)));
     fails_at_each(peopled, work, 6);
     let work =
         |bench: &Bench| asked(bench, ShardCall::Leave { subject: subject("alice"), keep: Some(1), kill: handle(1) });
@@ -135,11 +131,28 @@ fn every_end_is_whole_or_not_at_all() {
 
 #[test]
 fn an_update_is_whole_or_not_at_all() {
-    let work = |bench: &Bench| {
-        let call = UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(0) };
-        asked(bench, ShardCall::Update(Box::new(call)))
-    };
+    let work = |bench: &Bench| asked(bench, ShardCall::Update(Box::new(update_call(Which::Id(id(1)), None, Some(0)))));
     fails_at_each(peopled, work, 2);
+}
+
+/// What is published is noted with all that depends on it.
+#[test]
+fn what_the_feed_has_is_noted_whole_or_not_at_all() {
+    let prepare = || {
+        let bench = peopled();
+        bench.has_feed.set(false);
+        bench.pass(GRACE);
+        bench.end_all("bob");
+        bench.is_live(11);
+        bench.rotate(11, 12).expect("rotated");
+        bench.rotate(2, 13).expect("rotated");
+        bench
+    };
+    let work = |bench: &Bench| {
+        let waiting = bench.shard.waiting(bench.now.get()).map_err(|error| error.0)?.expect("something");
+        bench.take(waiting).map_err(|error| error.0)
+    };
+    fails_at_each(prepare, work, 7);
 }
 
 #[test]
@@ -172,7 +185,7 @@ fn the_schema_is_made_whole_or_not_at_all() {
         bench.shard.sql().fails_after.set(None);
         if failed && fails_after > 0 {
             let tables = bench.number("SELECT count(*) FROM sqlite_master");
-            assert!(tables == 0 || bench.number("SELECT value FROM meta WHERE name = 'schema'") == 2, "{fails_after}");
+            assert!(tables == 0 || bench.number("SELECT value FROM meta WHERE name = 'schema'") == 3, "{fails_after}");
         }
         bench.start(1, "alice");
         assert!(bench.is_live(1), "it is made the next time");

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use warifu::store::message::{EndCall, EndOthersCall, ShardAnswer, ShardCall, StartCall, Which};
+use warifu::store::message::{EndAllCall, EndCall, EndOthersCall, ShardAnswer, ShardCall, StartCall, Which};
+use warifu::time::UnixMillis;
 
-use crate::{Bench, GRACE, IDLE_EXPIRY, MS, NOW, handle, id, key, millis, start, subject};
+use crate::{Bench, GRACE, IDLE_EXPIRY, MS, NOW, end_all_here, handle, id, key, lead, millis, start, subject};
 
 #[test]
 fn a_session_is_ended_by_each_of_its_names_with_all_its_secrets() {
@@ -100,6 +101,9 @@ fn after_end_others_the_old_secret_is_refused_at_once_but_is_no_replay_yet() {
         assert!(bench.rotate(old, 9).is_none() && bench.end(Which::Key(key(old)), None).is_none());
         assert_eq!(bench.end_others(old, 9).0, None);
     }
+    bench.now.set(UnixMillis(NOW.0 - 60_000));
+    assert!(!bench.is_live(1) && !bench.is_live(2), "nor where the object moves to, if the clock is behind there");
+    bench.now.set(NOW);
     bench.pass(GRACE.saturating_sub(MS));
     assert!(!bench.is_replay(1) && !bench.is_replay(2));
     bench.pass(MS);
@@ -155,10 +159,11 @@ fn a_generation_that_is_asked_for_is_kept_with_the_receipt() {
     let bench = Bench::new();
     bench.start(1, "alice");
     let call =
-        EndOthersCall { presented: key(1), successor: key(2), kill: handle(70), at_least: 9, grace_ms: millis(GRACE) };
+        EndOthersCall { presented: key(1), successor: key(2), lead: lead(handle(70), 9), grace_ms: millis(GRACE) };
     bench.ask(ShardCall::EndOthers(call));
-    bench.ask(ShardCall::EndAll { subject: subject("alice"), kill: Some(handle(71)), at_least: 1 });
-    bench.ask(ShardCall::EndAll { subject: subject("alice"), kill: None, at_least: 12 });
+    let kill = handle(71);
+    bench.ask(ShardCall::EndAll(EndAllCall { subject: subject("alice"), kill, lead: Some(lead(kill, 1)) }));
+    bench.ask(end_all_here("alice", handle(1)));
     assert_eq!(bench.count("kills"), 2, "only the lead keeps one");
     assert_eq!(bench.number("SELECT min_generation FROM kills ORDER BY min_generation DESC LIMIT 1"), 9);
     assert_eq!(bench.number("SELECT min(min_generation) FROM kills"), 2);

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use warifu::config::MapRow;
 use warifu::session::{Claims, Device, Session};
-use warifu::store::message::{Home, Message, RenewCall, ShardAnswer, ShardCall, StartCall, UpdateCall, Which};
+use warifu::store::message::{Home, Message, RenewCall, ShardAnswer, ShardCall, StartCall, Which};
 
-use crate::{Bench, HOME, IDLE, IDLE_EXPIRY, LIFETIME, MS, NOW, handle, id, key, millis, start, subject};
+use crate::{
+    Bench, HOME, IDLE, IDLE_EXPIRY, LIFETIME, MS, NOW, end_all_here, handle, id, key, millis, start, subject,
+    update_call,
+};
 
 /// Computed apart from this code: SHA-256, first 8 bytes, modulo.
 const HOMES: [u16; 5] = [47, 26, 13, 10967, 0];
@@ -150,21 +153,21 @@ fn a_level_falls_by_an_update_and_rises_only_with_a_new_secret() {
     bench.start_as(StartCall { level: 2, ..start(1, "alice") }).expect("started");
     let claims = Claims::parse(r#"{"plan":"gold"}"#);
     for of in [Which::Key(key(1)), Which::Id(id(1))] {
-        let refused = bench.update(UpdateCall { of, claims: claims.clone(), level: Some(3) });
+        let refused = bench.update(update_call(of, claims.clone(), Some(3)));
         assert!(matches!(refused, Err(ShardAnswer::NeedsRotation)));
         assert_eq!(bench.show(1).expect("alive").claims, None, "nothing of a refused update is written");
     }
-    let same = bench.update(UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(2) });
+    let same = bench.update(update_call(Which::Id(id(1)), None, Some(2)));
     assert_eq!(same.expect("no raise").expect("alive").level, 2);
-    let told = bench.update(UpdateCall { of: Which::Key(key(1)), claims: claims.clone(), level: Some(1) });
+    let told = bench.update(update_call(Which::Key(key(1)), claims.clone(), Some(1)));
     let told = told.expect("updated").expect("alive");
     assert_eq!((told.level, &told.claims, told.auth_time), (1, &claims, NOW));
     assert_eq!(bench.show(1), Some(told));
-    let other = bench.update(UpdateCall { of: Which::Id(id(1)), claims: Claims::parse("{}"), level: None });
+    let other = bench.update(update_call(Which::Id(id(1)), Claims::parse("{}"), None));
     assert_eq!(other.expect("updated").expect("alive").level, 1, "what is not named stays");
     bench.at(IDLE_EXPIRY);
     for of in [Which::Key(key(1)), Which::Id(id(1)), Which::Key(key(9)), Which::Id(id(9))] {
-        assert!(matches!(bench.update(UpdateCall { of, claims: None, level: None }), Ok(None)));
+        assert!(matches!(bench.update(update_call(of, None, None)), Ok(None)));
     }
 }
 
@@ -194,12 +197,12 @@ fn a_shard_refuses_another_row_of_the_map() {
         ShardCall::Check { key: key(1), end_on_replay: None },
         ShardCall::List(list),
         ShardCall::Show { id: id(1) },
-        ShardCall::EndAll { subject: subject("alice"), kill: None, at_least: 0 },
+        end_all_here("alice", handle(1)),
         ShardCall::Receipt { kill: handle(1) },
     ];
     for home in others {
         for call in &calls {
-            let message = Message { home: Some(home), call: call.clone() };
+            let message = Message { home: Some(home), is_fenced: false, call: call.clone() };
             let answer = bench.shard.answer(&message, NOW);
             assert!(matches!(answer, ShardAnswer::WrongRow), "{message:?}: {answer:?}");
         }
@@ -211,7 +214,7 @@ fn a_shard_refuses_another_row_of_the_map() {
 #[test]
 fn a_probe_is_answered_by_every_object_and_a_change_needs_a_place() {
     let bench = Bench::new();
-    let ask = |call| bench.shard.answer(&Message { home: None, call }, NOW);
+    let ask = |call| bench.shard.answer(&Message { home: None, is_fenced: false, call }, NOW);
     assert!(matches!(ask(ShardCall::Probe), ShardAnswer::Alive));
     assert!(matches!(ask(ShardCall::Start(Box::new(start(1, "alice")))), ShardAnswer::Failed { .. }));
     bench.start(1, "alice");

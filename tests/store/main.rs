@@ -3,32 +3,43 @@
 #![allow(clippy::result_large_err, reason = "an answer is as large as it is")]
 
 mod crashes;
+mod ended;
 mod ending;
 mod ending_all;
+mod feed;
+mod fencing;
 mod lifetimes;
 mod limits;
 mod lists;
 mod messages;
 mod migration;
+mod polling;
+mod publishing;
 mod raising;
+mod refreshes;
 mod rotation;
+mod site_kills;
 #[path = "../support/sqlite.rs"]
 mod sqlite;
 mod stored;
+mod surroundings;
 mod sweeping;
+mod telling;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sqlite::Sqlite;
 use warifu::config::MapRow;
-use warifu::session::{Device, Handle, KillId, SALT_BYTES, Salt, Served, Session, SessionId, Subject};
-use warifu::store::Sql;
+use warifu::revocation::{Epoch, Position};
+use warifu::session::{Claims, Device, Handle, KillId, SALT_BYTES, Salt, Served, Session, SessionId, Subject};
+use warifu::store::feed::{Append, Appended, NewEntry};
 use warifu::store::message::{
-    EndCall, EndOthersCall, Found, Home, Key, Limit, ListCall, Mark, Message, RenewCall, RotateCall, Rotated,
-    ShardAnswer, ShardCall, StartCall, UpdateCall, Which,
+    EndAllCall, EndCall, EndOthersCall, Found, Home, Key, Lead, Limit, ListCall, Mark, Message, RenewCall, RotateCall,
+    Rotated, ShardAnswer, ShardCall, StartCall, UpdateCall, Which,
 };
 use warifu::store::session_shard::SessionShard;
+use warifu::store::{Sql, SqlError};
 use warifu::time::UnixMillis;
 use warifu::token::{Locator, Secret};
 
@@ -43,12 +54,22 @@ const GRACE_MAX: Duration = Duration::from_mins(5);
 const DAY: Duration = Duration::from_hours(24);
 const MS: Duration = Duration::from_millis(1);
 
-/// A shard and its clock. Sessions, secrets and kills go by numbers; a
-/// session has the number of its first secret.
+/// Of the feed that the tests play, and the bound that its edges go by.
+const EPOCH: Epoch = Epoch([7; 8]);
+const BOUND_MS: u64 = 5_000;
+/// Later than all that a test ends.
+const AFTER_ALL: Position = Position { epoch: EPOCH, seq: 1 << 40 };
+
+/// A shard, its clock and the feed. Sessions, secrets and kills go by numbers;
+/// a session has the number of its first secret.
 struct Bench {
     shard: SessionShard<Sqlite>,
     now: Cell<UnixMillis>,
     kills: Cell<u16>,
+    /// Whether the feed takes all that waits after each call.
+    has_feed: Cell<bool>,
+    /// What the feed has taken; the first is number 1.
+    feed: RefCell<Vec<NewEntry>>,
 }
 
 fn handle(number: u16) -> Handle {
@@ -94,8 +115,28 @@ fn start(number: u16, name: &str) -> StartCall {
         presented: None,
         end_others: false,
         limit: None,
-        kill: handle(10_000 + number),
+        lead: lead(handle(10_000 + number), 0),
+        since: Some(AFTER_ALL),
     }
+}
+
+/// What leads a kill in the only row of the map.
+fn lead(kill: KillId, at_least: u64) -> Lead {
+    Lead { kill, at_least, rows: vec![MapRow::DEFAULT] }
+}
+
+/// The end of all that a subject has, in the shard that leads it.
+fn end_all(name: &str, kill: KillId) -> ShardCall {
+    ShardCall::EndAll(EndAllCall { subject: subject(name), kill, lead: Some(lead(kill, 0)) })
+}
+
+/// The same, in another shard.
+fn end_all_here(name: &str, kill: KillId) -> ShardCall {
+    ShardCall::EndAll(EndAllCall { subject: subject(name), kill, lead: None })
+}
+
+fn update_call(of: Which, claims: Option<Claims>, level: Option<u8>) -> UpdateCall {
+    UpdateCall { of, claims, level, refresh: handle(30_000) }
 }
 
 fn limit(max: u32, end_oldest: bool) -> Limit {
@@ -104,7 +145,8 @@ fn limit(max: u32, end_oldest: bool) -> Limit {
 
 fn rotate_call(presented: u16, successor: u16) -> RotateCall {
     let salt = Some(salt(u8::try_from(successor % 256).expect("a byte")));
-    RotateCall { presented: key(presented), successor: key(successor), salt, level: None, grace_ms: millis(GRACE) }
+    let (presented, refresh) = (key(presented), handle(30_000 + successor));
+    RotateCall { presented, successor: key(successor), salt, level: None, grace_ms: millis(GRACE), refresh }
 }
 
 impl Bench {
@@ -113,7 +155,8 @@ impl Bench {
     }
 
     fn over(sql: Sqlite) -> Self {
-        Self { shard: SessionShard::new(sql), now: Cell::new(NOW), kills: Cell::new(20_000) }
+        let (has_feed, feed) = (Cell::new(true), RefCell::default());
+        Self { shard: SessionShard::new(sql), now: Cell::new(NOW), kills: Cell::new(20_000), has_feed, feed }
     }
 
     fn pass(&self, time: Duration) {
@@ -125,8 +168,44 @@ impl Bench {
         self.now.set(NOW.plus(after));
     }
 
+    /// The shard's answer, after which the feed has all that there is to say.
     fn ask(&self, call: ShardCall) -> ShardAnswer {
-        self.shard.answer(&Message { home: Some(HOME), call }, self.now.get())
+        let answer = self.ask_alone(call);
+        if self.has_feed.get() && !matches!(answer, ShardAnswer::Failed { .. }) {
+            self.publish();
+        }
+        answer
+    }
+
+    /// The shard's answer, and nobody publishes.
+    fn ask_alone(&self, call: ShardCall) -> ShardAnswer {
+        self.shard.answer(&Message { home: Some(HOME), is_fenced: false, call }, self.now.get())
+    }
+
+    /// The feed takes all that waits, however close together it comes.
+    fn publish(&self) {
+        let later = self.now.get().plus(Duration::from_secs(1));
+        while let Some(append) = self.shard.waiting(later).expect("read") {
+            self.take(append).expect("noted");
+        }
+    }
+
+    /// What waits and is due.
+    fn waiting(&self) -> Vec<NewEntry> {
+        self.shard.waiting(self.now.get()).expect("read").map(|append| append.entries).unwrap_or_default()
+    }
+
+    /// The feed takes these, and the shard hears of it.
+    fn take(&self, append: Append) -> Result<(), SqlError> {
+        let now = self.now.get();
+        let mut feed = self.feed.borrow_mut();
+        let numbers = feed.len() as u64 + 1..;
+        let taken = append.entries.iter().zip(numbers);
+        let taken: Vec<_> =
+            taken.map(|(entry, seq)| Appended { id: entry.id, seq, accepted: now, is_whole: true }).collect();
+        self.shard.note_published(EPOCH, BOUND_MS, &append, &taken, now)?;
+        feed.extend(append.entries);
+        Ok(())
     }
 
     fn kill(&self) -> KillId {
@@ -151,7 +230,7 @@ impl Bench {
     /// What a secret opens, the session whose replay it is, whether that ended.
     fn check_with(&self, number: u16, end_on_replay: Option<KillId>) -> (Option<Found>, Option<SessionId>, bool) {
         match self.ask(ShardCall::Check { key: key(number), end_on_replay }) {
-            ShardAnswer::Checked { found, replayed, ended } => (found, replayed, ended),
+            ShardAnswer::Checked { found, replayed, ended, .. } => (found, replayed, ended),
             other => panic!("{other:?}"),
         }
     }
@@ -217,7 +296,7 @@ impl Bench {
 
     fn renew_for(&self, number: u16, idle_ms: u64) {
         let call = RenewCall { key: key(number), idle_ms, prefix: None };
-        assert!(matches!(self.ask(ShardCall::Renew(call)), ShardAnswer::Renewed));
+        assert!(matches!(self.ask(ShardCall::Renew(call)), ShardAnswer::Renewed { .. }));
     }
 
     /// The session that was ended.
@@ -230,18 +309,17 @@ impl Bench {
 
     fn end_others(&self, presented: u16, successor: u16) -> (Option<Session>, u32) {
         let (presented, successor) = (key(presented), key(successor));
-        let call = EndOthersCall { presented, successor, kill: self.kill(), at_least: 0, grace_ms: millis(GRACE) };
+        let call = EndOthersCall { presented, successor, lead: lead(self.kill(), 0), grace_ms: millis(GRACE) };
         match self.ask(ShardCall::EndOthers(call)) {
-            ShardAnswer::EndedOthers { session, others } => (session, others),
+            ShardAnswer::EndedOthers { session, others, .. } => (session, others),
             other => panic!("{other:?}"),
         }
     }
 
     /// How many lived, and the generation that ended them.
     fn end_all(&self, name: &str) -> (u32, u64) {
-        let call = ShardCall::EndAll { subject: subject(name), kill: Some(self.kill()), at_least: 0 };
-        match self.ask(call) {
-            ShardAnswer::EndedAll { live, generation } => (live, generation),
+        match self.ask(end_all(name, self.kill())) {
+            ShardAnswer::EndedAll { live, generation, .. } => (live, generation),
             other => panic!("{other:?}"),
         }
     }

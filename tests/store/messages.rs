@@ -2,11 +2,12 @@
 //! the other end must not be misunderstood.
 
 use serde_json::{Value, from_value, json, to_value};
-use warifu::store::message::{
-    EndCall, EndOthersCall, ListCall, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
-};
+use warifu::store::message::{EndCall, EndOthersCall, ListCall, Message, RenewCall, ShardAnswer, ShardCall, Which};
 
-use crate::{Bench, HOME, NOW, handle, id, key, limit, rotate_call, start, subject};
+use crate::{
+    AFTER_ALL, Bench, HOME, NOW, end_all, end_all_here, handle, id, key, lead, limit, rotate_call, start, subject,
+    update_call,
+};
 
 /// One of each call.
 fn calls() -> Vec<ShardCall> {
@@ -18,17 +19,19 @@ fn calls() -> Vec<ShardCall> {
         ShardCall::Check { key: key(1), end_on_replay: Some(handle(1)) },
         ShardCall::Start(Box::new(full)),
         ShardCall::Rotate(Box::new(rotate_call(1, 2))),
-        ShardCall::Update(Box::new(UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(1) })),
+        ShardCall::Update(Box::new(update_call(Which::Id(id(1)), None, Some(1)))),
         ShardCall::Renew(RenewCall { key: key(1), idle_ms: 1, prefix: None }),
         ShardCall::End(EndCall { of: Which::Key(key(1)), only: Some(subject("alice")), kill: handle(1) }),
         ShardCall::EndOthers(EndOthersCall {
             presented: key(1),
             successor: key(2),
-            kill: handle(1),
-            at_least: 0,
+            lead: lead(handle(1), 0),
             grace_ms: 1,
         }),
-        ShardCall::EndAll { subject: subject("alice"), kill: None, at_least: 0 },
+        end_all_here("alice", handle(1)),
+        end_all("alice", handle(1)),
+        ShardCall::EndSite { kill: handle(2) },
+        ShardCall::Stands { kill: handle(2), position: AFTER_ALL },
         ShardCall::List(ListCall { subject: subject("alice"), after: None, limit: 1 }),
         ShardCall::Show { id: id(1) },
         ShardCall::Leave { subject: subject("alice"), keep: None, kill: handle(1) },
@@ -37,7 +40,7 @@ fn calls() -> Vec<ShardCall> {
 }
 
 fn is_read(call: &Value) -> bool {
-    from_value::<Message>(json!({ "home": HOME, "call": call })).is_ok()
+    from_value::<Message>(json!({ "home": HOME, "is_fenced": false, "call": call })).is_ok()
 }
 
 /// The name of a call and its members, if it has any.
@@ -58,7 +61,7 @@ fn every_call_is_read_back_and_none_with_a_member_more_or_less() {
             assert!(!is_read(&without), "{name} without {member}");
         }
         let mut with = call.clone();
-        with[&name]["position"] = 1.into();
+        with[&name]["unheard_of"] = 1.into();
         assert!(!is_read(&with), "{name} with a member that nobody knows");
     }
 }
@@ -67,14 +70,20 @@ fn every_call_is_read_back_and_none_with_a_member_more_or_less() {
 fn a_message_is_a_place_and_a_call() {
     let call = to_value(ShardCall::Show { id: id(1) }).expect("JSON");
     let home = to_value(HOME).expect("JSON");
-    assert!(from_value::<Message>(json!({ "home": home, "call": call })).is_ok());
-    assert!(from_value::<Message>(json!({ "call": call })).is_err(), "no place");
-    assert!(from_value::<Message>(json!({ "home": home, "call": call, "trace": 1 })).is_err());
-    assert!(from_value::<Message>(json!({ "home": home, "call": "burn" })).is_err());
+    let read = |message: Value| from_value::<Message>(message);
+    for is_fenced in [false, true] {
+        let message = read(json!({ "home": home, "is_fenced": is_fenced, "call": call })).expect("a message");
+        assert_eq!((message.home, message.is_fenced), (Some(HOME), is_fenced));
+    }
+    assert!(read(json!({ "is_fenced": false, "call": call })).is_err(), "no place");
+    assert!(read(json!({ "home": home, "call": call })).is_err(), "nobody knows whether it is to be fenced");
+    assert!(read(json!({ "home": home, "is_fenced": 0, "call": call })).is_err());
+    assert!(read(json!({ "home": home, "is_fenced": false, "call": call, "trace": 1 })).is_err());
+    assert!(read(json!({ "home": home, "is_fenced": false, "call": "burn" })).is_err());
     for (member, bad) in [("shard", json!(65_536)), ("shard", json!(-1)), ("row", json!({})), ("site", json!(1))] {
         let mut other = home.clone();
         other[member] = bad;
-        assert!(from_value::<Message>(json!({ "home": other, "call": call })).is_err(), "{member}");
+        assert!(read(json!({ "home": other, "is_fenced": false, "call": call })).is_err(), "{member}");
     }
 }
 
@@ -100,7 +109,7 @@ fn a_key_or_handle_of_another_form_is_refused() {
         let Some((name, members)) = members(&call) else { continue };
         for member in members {
             let inner = &call[&name][&member];
-            let within = ["/key", "/id"].into_iter().find(|within| inner.pointer(within).is_some());
+            let within = ["/key", "/id", "/kill"].into_iter().find(|within| inner.pointer(within).is_some());
             let place = format!("/{name}/{member}{}", within.unwrap_or_default());
             let text = call.pointer(&place).and_then(Value::as_str);
             if !text.is_some_and(|text| [22, 43].contains(&text.len())) {
@@ -114,7 +123,7 @@ fn a_key_or_handle_of_another_form_is_refused() {
             }
         }
     }
-    assert_eq!(places, 19, "each of them was tried");
+    assert_eq!(places, 26, "each of them was tried");
 }
 
 #[test]
@@ -134,6 +143,11 @@ fn what_no_session_can_have_is_refused() {
         ("limit", json!({ "max": 1, "end_oldest": true })),
         ("limit", json!({ "max": 1, "end_oldest": true, "elsewhere": 0, "newest": 1 })),
         ("device", json!("Firefox")),
+        ("since", json!(1)),
+        ("since", json!({ "epoch": "0707070707070707" })),
+        ("since", json!({ "epoch": "07", "seq": 1 })),
+        ("since", json!({ "epoch": "0707070707070707", "seq": -1 })),
+        ("lead", json!(null)),
     ];
     for (member, value) in bad {
         let mut changed = start.clone();

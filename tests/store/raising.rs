@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use warifu::session::Served;
-use warifu::store::message::{RotateCall, StartCall, UpdateCall, Which};
+use warifu::store::message::{RotateCall, StartCall, Which};
 
-use crate::{Bench, GRACE, GRACE_MAX, MS, NOW, id, key, rotate_call, salt, start};
+use crate::{Bench, GRACE, GRACE_MAX, MS, NOW, id, key, rotate_call, salt, start, update_call};
 
 const LATER: Duration = Duration::from_mins(1);
 
@@ -102,7 +102,7 @@ fn an_old_secret_never_gets_stronger_again() {
     bench.start_as(StartCall { level: 3, ..start(1, "alice") }).expect("started");
     bench.raise(1, 2, 5).expect("raised");
     assert_eq!(bench.strength(1), Some((3, NOW)));
-    let lower = UpdateCall { of: Which::Id(id(1)), claims: None, level: Some(1) };
+    let lower = update_call(Which::Id(id(1)), None, Some(1));
     bench.update(lower).expect("lowered").expect("alive");
     assert_eq!((bench.strength(1), bench.strength(2)), (Some((1, NOW)), Some((1, NOW))));
     bench.raise(2, 3, 5).expect("raised");
@@ -114,10 +114,10 @@ fn an_old_secret_cannot_update_what_it_may_not_have() {
     let bench = Bench::new();
     bench.start(1, "alice");
     bench.raise(1, 2, 5).expect("raised");
-    let up = UpdateCall { of: Which::Key(key(1)), claims: None, level: Some(2) };
+    let up = update_call(Which::Key(key(1)), None, Some(2));
     assert!(bench.update(up).is_err(), "two is more than it is served at");
     assert_eq!(bench.strength(2), Some((5, NOW)));
-    let claims = UpdateCall { of: Which::Key(key(1)), claims: warifu::session::Claims::parse("{}"), level: None };
+    let claims = update_call(Which::Key(key(1)), warifu::session::Claims::parse("{}"), None);
     let told = bench.update(claims).expect("updated").expect("served");
     assert_eq!(told.level, 1, "and is told no more");
     assert_eq!(bench.strength(2), Some((5, NOW)), "which does not take anything from the newest");

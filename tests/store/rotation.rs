@@ -6,7 +6,7 @@ use warifu::session::{OLD_SECRETS_MAX, Served};
 use warifu::store::message::{RotateCall, ShardAnswer, ShardCall, StartCall, Which};
 use warifu::token::Secret;
 
-use crate::{Bench, GRACE, GRACE_MAX, IDLE_EXPIRY, MS, NOW, handle, id, key, rotate_call, salt, start};
+use crate::{Bench, GRACE, GRACE_MAX, IDLE_EXPIRY, MS, NOW, handle, id, key, rotate_call, salt, start, update_call};
 
 #[test]
 fn a_rotation_gives_a_new_secret_and_leaves_the_rest_as_it_was() {
@@ -181,11 +181,7 @@ fn an_old_secret_renews_and_updates_within_the_grace_only() {
     bench.renew(1);
     assert_eq!(bench.show(1).expect("alive").last_seen, NOW.plus(Duration::from_mins(4)));
     let claims = warifu::session::Claims::parse("{}");
-    let call = |number| warifu::store::message::UpdateCall {
-        of: Which::Key(key(number)),
-        claims: claims.clone(),
-        level: None,
-    };
+    let call = |number| update_call(Which::Key(key(number)), claims.clone(), None);
     assert!(matches!(bench.update(call(1)), Ok(None)));
     assert!(matches!(bench.update(call(2)), Ok(Some(_))));
 }

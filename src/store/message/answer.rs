@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::revocation::Epoch;
 use crate::session::{KillId, Salt, Served, Session, SessionId, Subject};
 use crate::time::UnixMillis;
 
@@ -19,6 +20,9 @@ pub enum ShardAnswer {
         replayed: Option<SessionId>,
         /// Whether the session was ended for it.
         ended: bool,
+        /// Whether there is nothing more to be learnt of a secret that opens
+        /// nothing: it is dead and known to be, or a replay that was told of.
+        is_final: bool,
     },
     /// The live session of this id, or none.
     Shown {
@@ -43,6 +47,11 @@ pub enum ShardAnswer {
     },
     /// A later row of the map has taken the subject over.
     Moved,
+    /// The feed may not know this row of the map yet, so a kill may miss what
+    /// starts here.
+    Unannounced,
+    /// The subject or the site was ended while the log-in was on its way.
+    KilledMeanwhile,
     /// `None`: the presented secret opens no session.
     Rotated {
         #[serde(deserialize_with = "Option::deserialize")]
@@ -55,7 +64,14 @@ pub enum ShardAnswer {
     },
     /// A level is not raised without a new secret.
     NeedsRotation,
-    Renewed,
+    /// What the secret opens after it.
+    Renewed {
+        #[serde(deserialize_with = "Option::deserialize")]
+        found: Option<Found>,
+        /// Whether it was written, which is not for each that asks.
+        is_written: bool,
+    },
+    Noted,
     Ended {
         #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Placed>,
@@ -65,16 +81,24 @@ pub enum ShardAnswer {
         #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Session>,
         others: u32,
+        #[serde(deserialize_with = "Option::deserialize")]
+        kill: Option<Kill>,
     },
     EndedAll {
         /// How many lived.
         live: u32,
         generation: u64,
+        /// Where this shard keeps the receipt.
+        #[serde(deserialize_with = "Option::deserialize")]
+        kill: Option<Kill>,
     },
     Sessions {
         sessions: Vec<Session>,
         /// Whether there are more after these.
         more: bool,
+    },
+    EndedSite {
+        generation: u64,
     },
     Left {
         live: u32,
@@ -94,6 +118,15 @@ pub enum ShardAnswer {
 }
 
 impl ShardAnswer {
+    /// The kill that it tells of.
+    pub(in crate::store) fn kill_mut(&mut self) -> Option<&mut Kill> {
+        match self {
+            Self::Ended { session } => session.as_mut().map(|placed| &mut placed.kill),
+            Self::EndedOthers { kill, .. } | Self::EndedAll { kill, .. } => kill.as_mut(),
+            _ => None,
+        }
+    }
+
     /// Its name, for the log; the rest holds what is people's own.
     pub fn kind(&self) -> String {
         match serde_json::to_value(self) {
@@ -130,6 +163,7 @@ pub struct Placed {
     /// `None` where the row could not be read.
     #[serde(deserialize_with = "Option::deserialize")]
     pub subject: Option<Subject>,
+    pub kill: Kill,
 }
 
 /// What was killed.
@@ -141,10 +175,54 @@ pub enum KillScope {
     Site,
 }
 
+impl KillScope {
+    /// As the store keeps it.
+    pub(in crate::store) fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Site => "site",
+        }
+    }
+
+    pub(in crate::store) fn parse(text: &str) -> Option<Self> {
+        [Self::Session, Self::Subject, Self::Site].into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
 /// A kill as its shard committed it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Kill {
     pub id: KillId,
     pub scope: KillScope,
     pub committed: UnixMillis,
+    /// `None`: the feed does not have it yet.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub published: Option<Published>,
+    /// The feed knows a row of the map under which this was not committed: the
+    /// subject may live on there.
+    pub is_partial: bool,
+    /// Only of a kill of the site.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub progress: Option<Progress>,
+}
+
+/// How many shards have committed a kill of the site.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Progress {
+    pub done: u32,
+    pub total: u32,
+}
+
+/// Where a kill stands in the feed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Published {
+    pub epoch: Epoch,
+    pub seq: u64,
+    /// The feed's commit.
+    pub accepted: UnixMillis,
+    /// The largest bound of any live version of the Worker.
+    pub bound_ms: u64,
+    /// From this answer on, until no edge can still accept.
+    pub quiesced_in_ms: u64,
 }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::MapRow;
-use crate::session::{Claims, Device, KillId, Salt, SessionId, Subject};
+use crate::revocation::Position;
+use crate::session::{Claims, Device, Handle, KillId, Salt, SessionId, Subject};
 use crate::store::message::Key;
 use crate::time::UnixMillis;
+use crate::token::Locator;
 
 /// A call, and where the caller believes to be.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -14,6 +16,10 @@ pub struct Message {
     /// `None` only for [`ShardCall::Probe`], which is no shard's.
     #[serde(deserialize_with = "Option::deserialize")]
     pub home: Option<Home>,
+    /// Whether the answer is held until a write that was issued after the
+    /// question is confirmed: an object that has been replaced and does not
+    /// know it can then not answer.
+    pub is_fenced: bool,
     pub call: ShardCall,
 }
 
@@ -23,6 +29,13 @@ pub struct Message {
 pub struct Home {
     pub row: MapRow,
     pub shard: u16,
+}
+
+impl Home {
+    /// The shard as tokens and handles name it.
+    pub fn locator(self) -> Locator {
+        Locator { generation: self.row.generation, region: self.row.region, shard: self.shard }
+    }
 }
 
 /// A question to a shard, or an order.
@@ -44,14 +57,10 @@ pub enum ShardCall {
     Renew(RenewCall),
     End(EndCall),
     EndOthers(EndOthersCall),
-    /// End all sessions of the subject.
-    EndAll {
-        subject: Subject,
-        /// Keep a receipt under this handle: only the lead of the shards does.
-        #[serde(deserialize_with = "Option::deserialize")]
-        kill: Option<KillId>,
-        /// The largest generation that the other shards raised.
-        at_least: u64,
+    EndAll(EndAllCall),
+    /// End everything in this shard: the feed asks each for it, and publishes.
+    EndSite {
+        kill: KillId,
     },
     List(ListCall),
     Show {
@@ -67,6 +76,13 @@ pub enum ShardCall {
     },
     Receipt {
         kill: KillId,
+    },
+    /// Where a kill that was committed here and published elsewhere stands in
+    /// the feed. Starts that were on their way before it are refused, and this
+    /// tells which those are.
+    Stands {
+        kill: KillId,
+        position: Position,
     },
 }
 
@@ -101,7 +117,33 @@ pub struct StartCall {
     #[serde(deserialize_with = "Option::deserialize")]
     pub limit: Option<Limit>,
     /// For what the start ends.
-    pub kill: KillId,
+    pub lead: Lead,
+    /// How far the edge knew the feed when it let the log-in through.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub since: Option<Position>,
+}
+
+impl ShardCall {
+    /// The first kill that it may commit, so that there is something to publish.
+    pub fn kill(&self) -> Option<KillId> {
+        match self {
+            Self::Start(start) => Some(start.lead.kill),
+            Self::End(end) => Some(end.kill),
+            Self::EndOthers(others) => Some(others.lead.kill),
+            Self::EndAll(all) => all.lead.as_ref().map(|lead| lead.kill),
+            Self::Leave { kill, .. } => Some(*kill),
+            Self::Check { end_on_replay, .. } => *end_on_replay,
+            Self::Probe
+            | Self::Rotate(_)
+            | Self::Update(_)
+            | Self::Renew(_)
+            | Self::List(_)
+            | Self::Show { .. }
+            | Self::EndSite { .. }
+            | Self::Stands { .. }
+            | Self::Receipt { .. } => None,
+        }
+    }
 }
 
 /// How many sessions a subject may have.
@@ -130,6 +172,8 @@ pub struct RotateCall {
     pub level: Option<u8>,
     /// From the successor's first use to the end of the old secret.
     pub grace_ms: u64,
+    /// Of the entry that tells the edges of it.
+    pub refresh: Handle,
 }
 
 /// What is to change; `None`: stays.
@@ -142,6 +186,8 @@ pub struct UpdateCall {
     /// May only fall.
     #[serde(deserialize_with = "Option::deserialize")]
     pub level: Option<u8>,
+    /// Of the entry that tells the edges of it.
+    pub refresh: Handle,
 }
 
 /// A use of the session.
@@ -173,12 +219,34 @@ pub struct EndCall {
 pub struct EndOthersCall {
     pub presented: Key,
     pub successor: Key,
-    pub kill: KillId,
-    /// The largest generation that the other shards raised.
-    pub at_least: u64,
+    pub lead: Lead,
     /// Requests with the old secret are refused, but for so long no replay:
     /// honest ones may be on their way.
     pub grace_ms: u64,
+}
+
+/// End all sessions of the subject.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndAllCall {
+    pub subject: Subject,
+    /// The same in all shards.
+    pub kill: KillId,
+    /// Only for the lead of the shards, which keeps the receipt and publishes:
+    /// the others have committed before it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub lead: Option<Lead>,
+}
+
+/// What the lead shard of a kill has to know of the others.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lead {
+    pub kill: KillId,
+    /// The largest generation that the others raised.
+    pub at_least: u64,
+    /// The rows of the map in which it has been committed, this one included.
+    pub rows: Vec<MapRow>,
 }
 
 /// Live sessions of a subject, newest first.

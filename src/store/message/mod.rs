@@ -11,10 +11,10 @@ mod call;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-pub use self::answer::{Found, Kill, KillScope, Placed, Rotated, ShardAnswer};
+pub use self::answer::{Found, Kill, KillScope, Placed, Progress, Published, Rotated, ShardAnswer};
 pub use self::call::{
-    EndCall, EndOthersCall, Home, Limit, ListCall, Mark, Message, RenewCall, RotateCall, ShardCall, StartCall,
-    UpdateCall, Which,
+    EndAllCall, EndCall, EndOthersCall, Home, Lead, Limit, ListCall, Mark, Message, RenewCall, RotateCall, ShardCall,
+    StartCall, UpdateCall, Which,
 };
 use crate::token::SessionKey;
 

@@ -4,11 +4,18 @@ use super::operation::AtMost;
 use super::random::mixed;
 use super::warifu;
 use warifu::config::MapRow;
-use warifu::session::{Handle, SALT_BYTES, Salt, Subject};
-use warifu::store::message::{Home, Key, Limit};
+use warifu::revocation::{Epoch, Position};
+use warifu::session::{Handle, KillId, SALT_BYTES, Salt, Subject};
+use warifu::store::message::{Home, Key, Lead, Limit};
 use warifu::token::{Locator, SessionKey};
 
 pub const HOME: Home = Home { row: MapRow::DEFAULT, shard: 7 };
+
+/// Of the feed that the driver plays.
+pub const EPOCH: Epoch = Epoch([7; 8]);
+
+/// Later than all that a sequence ends.
+pub const AFTER_ALL: Position = Position { epoch: EPOCH, seq: 1 << 40 };
 
 pub fn subject(number: u8) -> Subject {
     let name = ["alice", "bob", "\u{5272}\u{7b26}"][usize::from(number)];
@@ -17,6 +24,11 @@ pub fn subject(number: u8) -> Subject {
 
 pub fn limit(of: AtMost) -> Limit {
     Limit { max: of.max, end_oldest: of.end_oldest, elsewhere: of.elsewhere }
+}
+
+/// What leads a kill in the only row of the map.
+pub fn lead(kill: KillId) -> Lead {
+    Lead { kill, at_least: 0, rows: vec![MapRow::DEFAULT] }
 }
 
 /// In no order: a later one is as likely to be the lower.

@@ -1,17 +1,19 @@
 //! Asks the shard and the model the same, and plays the platform (the clock,
-//! the alarm) and the browsers (who hold the secrets).
+//! the alarm), the feed, and the browsers (who hold the secrets).
 
 use super::browsers::{Browsers, back};
-use super::calls::{HOME, Secret, handle, limit, subject};
-use super::model::Model;
+use super::calls::{AFTER_ALL, EPOCH, HOME, Secret, handle, lead, limit, subject};
+use super::model::{Model, PUBLISHED};
 use super::operation::{IDLE_MS, Operation, Which as Meant};
 use super::warifu;
 use super::watch::Watch;
+use warifu::revocation::Position;
 use warifu::session::{Claims, Device, KillId, Salt, Served, SessionId};
 use warifu::store::Sql;
+use warifu::store::feed::Appended;
 use warifu::store::message::{
-    EndCall, EndOthersCall, ListCall, Mark, Message, RenewCall, RotateCall, ShardAnswer, ShardCall, StartCall,
-    UpdateCall, Which,
+    EndAllCall, EndCall, EndOthersCall, Kill, ListCall, Mark, Message, RenewCall, RotateCall, ShardAnswer, ShardCall,
+    StartCall, UpdateCall, Which,
 };
 use warifu::store::session_shard::SessionShard;
 use warifu::time::UnixMillis;
@@ -26,6 +28,10 @@ pub struct Driver<S> {
     browsers: Browsers,
     sessions: Vec<SessionId>,
     kills: Vec<KillId>,
+    site_kill: Option<KillId>,
+    /// Whether the feed can be reached, and how many entries it has.
+    has_feed: bool,
+    entries: u64,
     /// Numbers of handles, secrets and salts.
     made: u32,
 }
@@ -41,6 +47,9 @@ impl<S: Sql> Driver<S> {
             browsers: Browsers::new(),
             sessions: vec![handle(0)],
             kills: vec![handle(0)],
+            site_kill: None,
+            has_feed: true,
+            entries: 0,
             made: 0,
         }
     }
@@ -49,7 +58,7 @@ impl<S: Sql> Driver<S> {
     /// The shard did not do what the model does.
     pub fn go(&mut self, operation: Operation) -> Result<(), String> {
         match operation {
-            Operation::Start { subject, level, presented, end_others, limit: at_most, lifetime_ms } => {
+            Operation::Start { subject, level, presented, end_others, limit: at_most, lifetime_ms, knows_feed } => {
                 let secret = Secret::fresh(self.number());
                 let call = StartCall {
                     id: handle(self.number()),
@@ -63,7 +72,8 @@ impl<S: Sql> Driver<S> {
                     presented: presented.and_then(|back| self.browsers.presented(back)).map(Secret::key),
                     end_others,
                     limit: at_most.map(limit),
-                    kill: self.kill(),
+                    lead: lead(self.kill()),
+                    since: knows_feed.then_some(AFTER_ALL),
                 };
                 self.start(call, secret)
             }
@@ -94,7 +104,8 @@ impl<S: Sql> Driver<S> {
             Operation::Update { of, claims, level } => {
                 let Some(of) = self.which(of) else { return Ok(()) };
                 let claims = Claims::parse(&format!(r#"{{"n":{}}}"#, self.number())).filter(|_| claims);
-                self.ask(ShardCall::Update(Box::new(UpdateCall { of, claims, level }))).map(|_| ())
+                let refresh = handle(self.number());
+                self.ask(ShardCall::Update(Box::new(UpdateCall { of, claims, level, refresh }))).map(|_| ())
             }
             Operation::Renew { secret, idle_ms, moves } => {
                 let Some(secret) = self.browsers.presented(secret) else { return Ok(()) };
@@ -111,9 +122,11 @@ impl<S: Sql> Driver<S> {
                 self.end_others(secret)
             }
             Operation::EndAll { subject } => {
-                let call = ShardCall::EndAll { subject: self::subject(subject), kill: Some(self.kill()), at_least: 0 };
-                self.ask(call).map(|_| ())
+                let (kill, subject) = (self.kill(), self::subject(subject));
+                self.ask(ShardCall::EndAll(EndAllCall { subject, kill, lead: Some(lead(kill)) })).map(|_| ())
             }
+            Operation::EndSite => self.end_site(),
+            Operation::TellSite => self.tell_site(),
             Operation::Leave { subject, keep } => {
                 let call = ShardCall::Leave { subject: self::subject(subject), keep, kill: self.kill() };
                 self.ask(call).map(|_| ())
@@ -124,6 +137,11 @@ impl<S: Sql> Driver<S> {
                 self.ask(ShardCall::Receipt { kill: *kill }).map(|_| ())
             }
             Operation::Pass { ms } => self.pass(ms),
+            Operation::LoseFeed => {
+                self.has_feed = false;
+                Ok(())
+            }
+            Operation::FindFeed => self.find_feed(),
             Operation::PassUnheard { ms } => {
                 self.ring()?;
                 self.now = UnixMillis(self.now.0 + ms);
@@ -146,6 +164,14 @@ impl<S: Sql> Driver<S> {
     /// # Errors
     /// As for [`Driver::go`].
     pub fn audit(&mut self) -> Result<(), String> {
+        self.look()?;
+        self.find_feed()?;
+        self.look()?;
+        self.wake()?;
+        self.pass(10_000)
+    }
+
+    fn look(&mut self) -> Result<(), String> {
         for id in self.sessions.clone() {
             self.ask(ShardCall::Show { id })?;
         }
@@ -158,8 +184,7 @@ impl<S: Sql> Driver<S> {
         for subject in 0..3 {
             self.list(subject, 2)?;
         }
-        self.wake()?;
-        self.pass(10_000)
+        Ok(())
     }
 
     fn start(&mut self, call: StartCall, secret: Secret) -> Result<(), String> {
@@ -197,8 +222,18 @@ impl<S: Sql> Driver<S> {
     fn rotate(&mut self, secret: Secret, grace_ms: u64) -> Result<Option<Salt>, String> {
         let salt = Secret::salt(self.number());
         let (presented, successor) = (secret.key(), secret.successor(salt).key());
-        let call = RotateCall { presented, successor, salt: Some(salt), level: None, grace_ms };
-        match self.ask(ShardCall::Rotate(Box::new(call)))? {
+        let refresh = handle(self.number());
+        let call = RotateCall { presented, successor, salt: Some(salt), level: None, grace_ms, refresh };
+        let call = ShardCall::Rotate(Box::new(call));
+        let mut answer = self.ask(call.clone())?;
+        // The object answers only once the feed has it, with what the shard says then.
+        if matches!(&answer, ShardAnswer::Rotated { rotated: Some(rotated) } if rotated.is_new) {
+            if !self.has_feed {
+                return Ok(None);
+            }
+            answer = self.ask(call)?;
+        }
+        match answer {
             ShardAnswer::Rotated { rotated } => self.offered(secret, rotated.and_then(|rotated| rotated.salt)),
             _ => Err("no rotation".to_owned()),
         }
@@ -231,10 +266,12 @@ impl<S: Sql> Driver<S> {
     fn raise(&mut self, secret: Secret, level: u8) -> Result<(), String> {
         let successor = Secret::fresh(self.number());
         let (presented, key) = (secret.key(), successor.key());
-        let call = RotateCall { presented, successor: key, salt: None, level: Some(level), grace_ms: 15_000 };
+        let (level, refresh) = (Some(level), handle(self.number()));
+        let call = RotateCall { presented, successor: key, salt: None, level, grace_ms: 15_000, refresh };
         match self.ask(ShardCall::Rotate(Box::new(call)))? {
-            ShardAnswer::Rotated { rotated: Some(_) } => self.browsers.keep(successor),
-            ShardAnswer::Rotated { rotated: None } => {}
+            ShardAnswer::Rotated { rotated: Some(_) } if self.has_feed => self.browsers.keep(successor),
+            // If the feed was lost on the way, the answer is: nobody gets it.
+            ShardAnswer::Rotated { .. } => {}
             _ => return Err("no rotation".to_owned()),
         }
         Ok(())
@@ -244,11 +281,24 @@ impl<S: Sql> Driver<S> {
         let successor = Secret::fresh(self.number());
         let (presented, key) = (secret.key(), successor.key());
         let kill = self.kill();
-        let call = EndOthersCall { presented, successor: key, kill, at_least: 0, grace_ms: 15_000 };
+        let call = EndOthersCall { presented, successor: key, lead: lead(kill), grace_ms: 15_000 };
         if let ShardAnswer::EndedOthers { session: Some(_), .. } = self.ask(ShardCall::EndOthers(call))? {
             self.browsers.keep(successor);
         }
         Ok(())
+    }
+
+    fn end_site(&mut self) -> Result<(), String> {
+        let kill = handle(self.number());
+        self.site_kill = Some(kill);
+        self.ask(ShardCall::EndSite { kill }).map(|_| ())
+    }
+
+    fn tell_site(&mut self) -> Result<(), String> {
+        let Some(kill) = self.site_kill else { return Ok(()) };
+        self.entries += 1;
+        let position = Position { epoch: EPOCH, seq: self.entries };
+        self.ask(ShardCall::Stands { kill, position }).map(|_| ())
     }
 
     /// All pages.
@@ -262,11 +312,34 @@ impl<S: Sql> Driver<S> {
         }
     }
 
+    fn find_feed(&mut self) -> Result<(), String> {
+        self.has_feed = true;
+        self.publish()
+    }
+
+    /// The feed takes all that waits, however close together it comes.
+    fn publish(&mut self) -> Result<(), String> {
+        let later = UnixMillis(self.now.0 + 1_000);
+        while let Some(append) = self.shard.waiting(later).map_err(|error| error.0)? {
+            let mut taken = Vec::new();
+            for entry in &append.entries {
+                self.entries += 1;
+                taken.push(Appended { id: entry.id, seq: self.entries, accepted: self.now, is_whole: true });
+            }
+            self.shard.note_published(EPOCH, 5_000, &append, &taken, self.now).map_err(|error| error.0)?;
+        }
+        self.model.publish(self.now);
+        Ok(())
+    }
+
     fn pass(&mut self, ms: u64) -> Result<(), String> {
         self.ring()?;
         let until = UnixMillis(self.now.0 + ms);
+        // Without the feed the alarm rings every other second, or late: there
+        // is no end to it.
+        let step = if self.has_feed { 0 } else { ms / 8 };
         while let Some(at) = self.alarm.filter(|at| *at <= until) {
-            self.now = at;
+            self.now = UnixMillis(self.now.0 + step).min(until).max(at);
             self.ring()?;
         }
         self.now = until;
@@ -297,17 +370,20 @@ impl<S: Sql> Driver<S> {
     /// The shard's answer, which is the model's too.
     fn ask(&mut self, call: ShardCall) -> Result<ShardAnswer, String> {
         let expected = self.model.answer(&call, self.now);
-        let message = Message { home: Some(HOME), call };
+        let message = Message { home: Some(HOME), is_fenced: false, call };
         let found = self.shard.answer(&message, self.now);
         if let Some(at) = self.shard.take_alarm() {
             self.alarm = Some(at);
         }
-        match expected.map(|expected| format!("{expected:?}")) {
-            Some(expected) if expected != format!("{found:?}") => {
-                Err(format!("asked {:?}\n  it is not {expected}\n  but       {found:?}", message.call))
-            }
-            _ => Ok(found),
+        if let Some(expected) = expected.map(|expected| format!("{expected:?}"))
+            && expected != format!("{:?}", placed_anywhere(found.clone()))
+        {
+            return Err(format!("asked {:?}\n  it is not {expected}\n  but       {found:?}", message.call));
         }
+        if self.has_feed {
+            self.publish()?;
+        }
+        Ok(found)
     }
 
     fn which(&self, which: Meant) -> Option<Which> {
@@ -327,4 +403,21 @@ impl<S: Sql> Driver<S> {
         self.kills.push(kill);
         kill
     }
+}
+
+/// The same answer, whatever the place of its kill in the feed.
+fn placed_anywhere(mut answer: ShardAnswer) -> ShardAnswer {
+    let anywhere = |kill: &mut Kill| {
+        if let Some(published) = &mut kill.published {
+            *published = PUBLISHED;
+        }
+    };
+    match &mut answer {
+        ShardAnswer::Ended { session: Some(placed) } => anywhere(&mut placed.kill),
+        ShardAnswer::EndedOthers { kill: Some(kill), .. }
+        | ShardAnswer::EndedAll { kill: Some(kill), .. }
+        | ShardAnswer::Receipt { kill: Some(kill) } => anywhere(kill),
+        _ => {}
+    }
+    answer
 }

@@ -79,7 +79,8 @@ fn report(sql: &impl Sql, seed: u64, mut operations: Vec<Operation>, mut reason:
 }
 
 fn clear(sql: &impl Sql) -> Result<(), String> {
-    let tables = ["meta WHERE name <> 'schema'", "sessions", "secrets", "subjects", "kills"];
+    let tables =
+        ["meta WHERE name NOT IN ('schema', 'tick')", "sessions", "secrets", "subjects", "kills", "refreshes", "ended"];
     tables.iter().try_for_each(|table| sql.run(&format!("DELETE FROM {table}"), &[]).map(|_| ())).map_err(|e| e.0)
 }
 

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::calls::EPOCH;
 use super::lineage::{How, Lineage};
 use super::warifu;
 use warifu::session::{KillId, Salt, Served, Session, SessionId, Subject};
 use warifu::store::message::{
-    EndCall, EndOthersCall, Found, Key, Kill, KillScope, ListCall, Placed, RenewCall, RotateCall, Rotated, ShardAnswer,
-    ShardCall, StartCall, UpdateCall, Which,
+    EndCall, EndOthersCall, Found, Key, Kill, KillScope, ListCall, Placed, Published, RenewCall, RotateCall, Rotated,
+    ShardAnswer, ShardCall, StartCall, UpdateCall, Which,
 };
 use warifu::time::UnixMillis;
 
@@ -18,8 +19,16 @@ use warifu::time::UnixMillis;
 pub struct Model {
     sessions: Vec<Lineage>,
     moved: BTreeSet<Subject>,
+    /// Ended with the site, and not swept: such sessions leave as they expire.
+    buried: Vec<Lineage>,
     kills: BTreeMap<KillId, (KillScope, UnixMillis)>,
+    /// Kills of which the feed stands.
+    published: BTreeSet<KillId>,
+    /// The last end of all of a subject, or of the site.
+    ended: BTreeMap<Option<Subject>, (KillId, UnixMillis)>,
     generation: u64,
+    /// Whether a start has come whose edge had asked the feed.
+    is_announced: bool,
 }
 
 /// What a secret is, and where.
@@ -45,13 +54,20 @@ impl Model {
             ShardCall::Renew(renew) => self.renew(renew, now),
             ShardCall::End(end) => self.end(end, now),
             ShardCall::EndOthers(others) => self.end_others(others, now),
-            ShardCall::EndAll { subject, kill, .. } => {
-                let live = self.remove(|session| session.subject == *subject);
+            ShardCall::EndAll(all) => {
+                let live = self.end_all_of(&all.subject, all.kill, now);
+                let kill = all.lead.is_some().then(|| self.note(all.kill, KillScope::Subject, now));
+                ShardAnswer::EndedAll { live, generation: self.generation, kill }
+            }
+            ShardCall::EndSite { kill } => {
                 self.generation += 1;
-                if let Some(kill) = kill {
-                    self.note(*kill, KillScope::Subject, now);
-                }
-                ShardAnswer::EndedAll { live, generation: self.generation }
+                self.buried.append(&mut self.sessions);
+                self.ended.insert(None, (*kill, now));
+                ShardAnswer::EndedSite { generation: self.generation }
+            }
+            ShardCall::Stands { kill, .. } => {
+                self.published.insert(*kill);
+                ShardAnswer::Noted
             }
             ShardCall::List(list) => self.list(list),
             ShardCall::Show { id } => {
@@ -67,10 +83,7 @@ impl Model {
             }
             ShardCall::Receipt { kill } => match self.kills.get(kill) {
                 Some((_, committed)) if now.since(*committed) >= RECEIPTS_KEPT => return None,
-                found => {
-                    let kill = found.map(|(scope, committed)| Kill { id: *kill, scope: *scope, committed: *committed });
-                    ShardAnswer::Receipt { kill }
-                }
+                found => ShardAnswer::Receipt { kill: found.map(|_| self.receipt(*kill)) },
             },
         })
     }
@@ -99,8 +112,8 @@ impl Model {
     }
 
     fn check(&mut self, key: &Key, end_on_replay: Option<KillId>, now: UnixMillis) -> ShardAnswer {
-        let none = ShardAnswer::Checked { found: None, replayed: None, ended: false };
-        let Some(place) = self.place(key, now) else { return none };
+        let none = |is_final| ShardAnswer::Checked { found: None, replayed: None, ended: false, is_final };
+        let Some(place) = self.place(key, now) else { return none(true) };
         let is_newest = self.is_newest(&place);
         let lineage = &mut self.sessions[place.lineage];
         let id = lineage.session.id;
@@ -108,10 +121,15 @@ impl Model {
             if let Some(kill) = end_on_replay {
                 self.end_each(&[id], kill, now);
             }
-            return ShardAnswer::Checked { found: None, replayed: Some(id), ended: end_on_replay.is_some() };
+            return ShardAnswer::Checked {
+                found: None,
+                replayed: Some(id),
+                ended: end_on_replay.is_some(),
+                is_final: true,
+            };
         }
         if !place.is_served {
-            return none;
+            return none(false);
         }
         let served = if is_newest {
             lineage.use_newest(now);
@@ -120,12 +138,19 @@ impl Model {
             Served::InGrace { salt: place.salt }
         };
         let session = lineage.seen_with(place.secret);
-        ShardAnswer::Checked { found: Some(Found { session, served }), replayed: None, ended: false }
+        ShardAnswer::Checked { found: Some(Found { session, served }), replayed: None, ended: false, is_final: false }
     }
 
     fn start(&mut self, start: &StartCall, now: UnixMillis) -> ShardAnswer {
         if self.moved.contains(&start.subject) {
             return ShardAnswer::Moved;
+        }
+        self.is_announced |= start.since.is_some();
+        if !self.is_announced {
+            return ShardAnswer::Unannounced;
+        }
+        if self.ended_since(start, now) {
+            return ShardAnswer::KilledMeanwhile;
         }
         let mut staying = self.oldest_of(&start.subject);
         let (mut replaced, mut ended_others) = (None, 0);
@@ -149,12 +174,11 @@ impl Model {
             }
         }
         if start.end_others {
-            self.remove(|session| session.subject == start.subject);
-            self.generation += 1;
-            self.note(start.kill, KillScope::Subject, now);
+            self.end_all_of(&start.subject, start.lead.kill, now);
+            self.note(start.lead.kill, KillScope::Subject, now);
         }
         let gone: Vec<SessionId> = replaced.iter().chain(&evicted).copied().collect();
-        self.end_each(&gone, start.kill, now);
+        self.end_each(&gone, start.lead.kill, now);
         let absolute_expires = now.plus(Duration::from_millis(start.lifetime_ms));
         let session = Session {
             id: start.id,
@@ -182,13 +206,13 @@ impl Model {
         Some(match (call.level, call.salt) {
             (Some(level), _) => {
                 let before = How::Raised(lineage.session.level, lineage.session.auth_time);
-                lineage.append(call.successor, grace, now, before);
+                lineage.append(call.successor, grace, before);
                 (session.level, session.auth_time) = (level, now);
                 lineage.session = session.clone();
                 Rotated { session, is_new: true, salt: None }
             }
             (None, Some(salt)) if is_newest => {
-                lineage.append(call.successor, grace, now, How::Derived(salt));
+                lineage.append(call.successor, grace, How::Derived(salt));
                 Rotated { session, is_new: true, salt: Some(salt) }
             }
             (None, _) => Rotated { session, is_new: false, salt: place.salt },
@@ -210,16 +234,21 @@ impl Model {
     }
 
     fn renew(&mut self, call: &RenewCall, now: UnixMillis) -> ShardAnswer {
-        if let Some(place) = self.served(&call.key, now) {
-            let session = &mut self.sessions[place.lineage].session;
-            if now.0 - session.last_seen.0 >= call.idle_ms / 10 {
-                let expires = UnixMillis(now.0 + call.idle_ms * 11 / 10).min(session.absolute_expires);
-                session.idle_expires = session.idle_expires.max(expires);
-                session.last_seen = now;
-                session.device.last_prefix = call.prefix.clone().or_else(|| session.device.last_prefix.clone());
-            }
+        let Some(place) = self.served(&call.key, now) else {
+            return ShardAnswer::Renewed { found: None, is_written: false };
+        };
+        let is_newest = self.is_newest(&place);
+        let lineage = &mut self.sessions[place.lineage];
+        let session = &mut lineage.session;
+        let is_written = now.0 - session.last_seen.0 >= call.idle_ms / 10;
+        if is_written {
+            let expires = UnixMillis(now.0 + call.idle_ms * 11 / 10).min(session.absolute_expires);
+            session.idle_expires = session.idle_expires.max(expires);
+            session.last_seen = now;
+            session.device.last_prefix = call.prefix.clone().or_else(|| session.device.last_prefix.clone());
         }
-        ShardAnswer::Renewed
+        let served = if is_newest { Served::Current } else { Served::InGrace { salt: place.salt } };
+        ShardAnswer::Renewed { found: Some(Found { session: lineage.seen_with(place.secret), served }), is_written }
     }
 
     fn end(&mut self, call: &EndCall, now: UnixMillis) -> ShardAnswer {
@@ -227,22 +256,22 @@ impl Model {
         let found = found.filter(|session| call.only.as_ref().is_none_or(|only| *only == session.subject));
         let Some(session) = found.cloned() else { return ShardAnswer::Ended { session: None } };
         self.end_each(&[session.id], call.kill, now);
-        ShardAnswer::Ended { session: Some(Placed { id: session.id, subject: Some(session.subject) }) }
+        let kill = self.receipt(call.kill);
+        ShardAnswer::Ended { session: Some(Placed { id: session.id, subject: Some(session.subject), kill }) }
     }
 
     fn end_others(&mut self, call: &EndOthersCall, now: UnixMillis) -> ShardAnswer {
         let Some(place) = self.served(&call.presented, now) else {
-            return ShardAnswer::EndedOthers { session: None, others: 0 };
+            return ShardAnswer::EndedOthers { session: None, others: 0, kill: None };
         };
-        self.generation += 1;
-        let lineage = &mut self.sessions[place.lineage];
-        let session = Session { generation: self.generation, ..lineage.seen_with(place.secret) };
-        lineage.session = session.clone();
-        let how = How::Cut(Duration::from_millis(call.grace_ms));
-        lineage.append(call.successor, None, now, how);
-        let others = self.remove(|other| other.subject == session.subject && other.id != session.id);
-        self.note(call.kill, KillScope::Subject, now);
-        ShardAnswer::EndedOthers { session: Some(session), others }
+        let mut kept = self.sessions.remove(place.lineage);
+        let others = self.end_all_of(&kept.session.subject, call.lead.kill, now);
+        let session = Session { generation: self.generation, ..kept.seen_with(place.secret) };
+        kept.session = session.clone();
+        kept.append(call.successor, None, How::Cut(now, now.plus(Duration::from_millis(call.grace_ms))));
+        self.sessions.push(kept);
+        let kill = Some(self.note(call.lead.kill, KillScope::Subject, now));
+        ShardAnswer::EndedOthers { session: Some(session), others, kill }
     }
 
     fn list(&self, call: &ListCall) -> ShardAnswer {
@@ -286,18 +315,67 @@ impl Model {
         }
     }
 
-    fn note(&mut self, kill: KillId, scope: KillScope, now: UnixMillis) {
+    /// How many there were.
+    fn end_all_of(&mut self, subject: &Subject, kill: KillId, now: UnixMillis) -> u32 {
+        self.generation += 1;
+        self.ended.insert(Some(subject.clone()), (kill, now));
+        self.buried.retain(|lineage| lineage.session.subject != *subject);
+        self.remove(|session| session.subject == *subject)
+    }
+
+    fn note(&mut self, kill: KillId, scope: KillScope, now: UnixMillis) -> Kill {
         self.kills.entry(kill).or_insert((scope, now));
+        self.receipt(kill)
+    }
+
+    fn receipt(&self, id: KillId) -> Kill {
+        let (scope, committed) = self.kills[&id];
+        Kill {
+            id,
+            scope,
+            committed,
+            published: self.published.contains(&id).then_some(PUBLISHED),
+            is_partial: false,
+            progress: None,
+        }
+    }
+
+    /// Whether the start may have been on its way when all of its subject, or
+    /// of the site, was ended. Its edge knows all that the feed has, or nothing.
+    fn ended_since(&self, start: &StartCall, now: UnixMillis) -> bool {
+        [Some(start.subject.clone()), None].iter().any(|of| {
+            let Some((kill, at)) = self.ended.get(of) else { return false };
+            let is_late = now.since(*at) < REMEMBERED;
+            match (self.published.contains(kill), start.since) {
+                (true, Some(_)) => false,
+                (false, _) if of.is_none() => true,
+                _ => is_late,
+            }
+        })
+    }
+
+    /// The feed has taken all that was to be said.
+    pub fn publish(&mut self, now: UnixMillis) {
+        self.published.extend(self.kills.keys());
+        self.sessions.iter_mut().chain(&mut self.buried).for_each(|lineage| lineage.tell(now));
     }
 
     /// How many sessions, secrets and salts there have to be in the store once
     /// it is swept.
     pub fn rows(&mut self, now: UnixMillis) -> [u64; 3] {
         self.sessions.retain(|lineage| lineage.session.is_live(now));
-        let keys: Vec<Key> = self.sessions.iter().flat_map(|one| one.secrets.iter().map(|one| one.key)).collect();
-        let salts = keys.iter().filter(|key| self.place(key, now).is_some_and(|place| place.salt.is_some()));
-        [self.sessions.len(), keys.len(), salts.count()].map(|count| count as u64)
+        self.buried.retain(|lineage| lineage.session.is_live(now));
+        let kept = || self.sessions.iter().chain(&self.buried);
+        let secrets = kept().map(|lineage| lineage.secrets.len()).sum();
+        let salts = kept().map(|lineage| lineage.salts(now)).sum();
+        [kept().count(), secrets, salts].map(|count| count as u64)
     }
 }
 
+/// Where a kill stands in the feed is not the model's to know.
+pub const PUBLISHED: Published =
+    Published { epoch: EPOCH, seq: 0, accepted: UnixMillis(0), bound_ms: 0, quiesced_in_ms: 0 };
+
 const RECEIPTS_KEPT: Duration = Duration::from_hours(24);
+/// How long an end of all is held against starts that may be older.
+const REMEMBERED: Duration = Duration::from_mins(2);

@@ -13,6 +13,8 @@ pub enum Operation {
         end_others: bool,
         limit: Option<AtMost>,
         lifetime_ms: u64,
+        /// Whether its edge knows where the feed stands.
+        knows_feed: bool,
     },
     Use {
         secret: u32,
@@ -56,6 +58,9 @@ pub enum Operation {
     EndAll {
         subject: u8,
     },
+    EndSite,
+    /// The shard hears where the last kill of the site stands.
+    TellSite,
     Leave {
         subject: u8,
         keep: Option<u32>,
@@ -77,6 +82,9 @@ pub enum Operation {
     },
     /// An alarm that nothing called for.
     Wake,
+    /// The feed is out of reach from now on.
+    LoseFeed,
+    FindFeed,
     /// A newer key signs from now on.
     NewKey,
     /// Tokens under older keys are no tokens any more.
@@ -99,11 +107,18 @@ pub struct AtMost {
 
 impl Operation {
     /// What every sequence begins with.
-    pub const FIRST: Self =
-        Self::Start { subject: 0, level: 1, presented: None, end_others: false, limit: None, lifetime_ms: LIFETIME_MS };
+    pub const FIRST: Self = Self::Start {
+        subject: 0,
+        level: 1,
+        presented: None,
+        end_others: false,
+        limit: None,
+        lifetime_ms: LIFETIME_MS,
+        knows_feed: true,
+    };
 
     pub fn any(random: &mut Random) -> Self {
-        let operation = random.below(200);
+        let operation = random.below(210);
         let secret = secret(random);
         let subject = subject(random);
         let level = u8::try_from(random.below(4)).expect("small");
@@ -132,7 +147,11 @@ impl Operation {
             192..194 => Self::PassUnheard { ms: span(random).min(1_200_000) },
             194..198 => Self::Wake,
             198 => Self::NewKey,
-            _ => Self::DropKeys,
+            199 => Self::DropKeys,
+            200..204 => Self::LoseFeed,
+            204..208 => Self::FindFeed,
+            208 => Self::EndSite,
+            _ => Self::TellSite,
         }
     }
 
@@ -144,7 +163,15 @@ impl Operation {
             elsewhere: if random.is_one_in(4) { random.below(3) } else { 0 },
         });
         let lifetime_ms = random.of(&[LIFETIME_MS, LIFETIME_MS, LIFETIME_MS, 2_400_000, 60_000, 1]);
-        Self::Start { subject, level, presented, end_others: random.is_one_in(12), limit, lifetime_ms }
+        Self::Start {
+            subject,
+            level,
+            presented,
+            end_others: random.is_one_in(12),
+            limit,
+            lifetime_ms,
+            knows_feed: !random.is_one_in(10),
+        }
     }
 }
 

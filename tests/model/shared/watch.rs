@@ -41,7 +41,7 @@ impl Watch {
     }
 
     pub fn no_salt_is_overdue(sql: &impl Sql, now: UnixMillis) -> Result<(), String> {
-        let query = "SELECT count(*) FROM secrets WHERE salt IS NOT NULL AND serves_until <= ?";
+        let query = "SELECT count(*) FROM secrets WHERE salt IS NOT NULL AND waits = 0 AND serves_until <= ?";
         match sql.run(query, &[now.into()]).and_then(|rows| rows[0].integer::<u32>(0)) {
             Ok(0) => Ok(()),
             other => Err(format!("salts that have outlived their grace: {other:?}")),
@@ -68,6 +68,9 @@ impl Watch {
             return Err("a secret without a session".to_owned());
         }
         if !is_planned && rows[0] + count("kills")? + count("subjects WHERE moved = 0")? > 0 {
+            return Err("nothing is planned, and the shard is not empty".to_owned());
+        }
+        if !is_planned && count("refreshes")? + count("ended")? > 0 {
             return Err("nothing is planned, and the shard is not empty".to_owned());
         }
         Ok(())

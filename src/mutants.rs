@@ -1,0 +1,109 @@
+//! Mistakes that the simulation makes on purpose, to show that it would find
+//! them. Without the feature `mutants` nothing of this is left in the build.
+
+#[cfg(all(feature = "mutants", target_arch = "wasm32"))]
+compile_error!("mutants are for the simulation, and nothing that is deployed may have them");
+
+/// A mistake in the protocol; see `tests/simulation/mutants.rs`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mutant {
+    /// A kill is said to be published before the feed has it.
+    AcknowledgedEarly,
+    /// The feed has a kill before all shards have committed it.
+    PublishedBeforeCommit,
+    /// A kill of a subject is committed in the newest row of the map only.
+    OneShardOnly,
+    /// Each shard publishes a kill of a subject, not only the last.
+    TwoRows,
+    /// The number of a kill is that of one shard, not the largest.
+    NumberOfOneShard,
+    /// The feed takes a kill for whole that lacks a row of the map.
+    RowMissing,
+    /// A kill is said to be quiet before the bound is over.
+    QuietTooSoon,
+    /// A poll is answered without a confirmed write.
+    PollUnfenced,
+    /// A session object answers without a confirmed write.
+    ShardUnfenced,
+    /// A question goes by a write that was issued before it came.
+    TickShared,
+    /// An answer that is given again goes without a confirmed write.
+    RepeatedUnfenced,
+    /// The feed keeps its epoch over a restart and a restore.
+    EpochKept,
+    /// Positions of different epochs are compared.
+    EpochIgnored,
+    /// The numbers of the feed have gaps.
+    NumberSkipped,
+    /// The window is as fresh as the receipt of an answer.
+    StampedOnReceipt,
+    /// The age of an answer is not taken off.
+    AgeIgnored,
+    /// A window goes on over what the feed has forgotten.
+    GapIgnored,
+    /// Answers are applied in the order in which they come.
+    OutOfOrder,
+    /// A window counts however old it is.
+    WindowNeverOld,
+    /// An edge polls once and never again.
+    PollsStop,
+    /// What was under way when the clock stepped back counts.
+    StepUnnoticed,
+    /// The position of a verdict is that of its receipt.
+    PositionNotedLate,
+    /// A verdict counts however long it took.
+    NoAgeLimit,
+    /// A yes for an old secret is kept.
+    OldSecretCached,
+    /// A no is kept without an end.
+    DeadForever,
+    /// Strict routes are served from memory.
+    StrictFromMemory,
+    /// Every route goes on while the store is out of reach.
+    OutageEverywhere,
+    /// A failure of the store is taken for a no.
+    ErrorAsAbsence,
+    /// The edges are not told of a rotation.
+    SilentRotation,
+    /// The edges are not told of new claims.
+    SilentUpdate,
+    /// An old secret leads to the one that was raised.
+    SuccessorAfterRaise,
+    /// Idle sessions expire without the slack of a renewal.
+    IdleWithoutSlack,
+    /// Uses of a session are not written down.
+    NoRenewals,
+    /// A renewal can make a session expire earlier.
+    ExpiryMovesBack,
+    /// A start is not compared with kills.
+    StartWithoutPosition,
+    /// A start counts however late it comes.
+    LateStart,
+    /// A shard that a subject has left takes starts.
+    OldRowStart,
+    /// A start makes no room.
+    LimitIgnored,
+}
+
+#[cfg(feature = "mutants")]
+thread_local! {
+    static ACTIVE: core::cell::Cell<Option<Mutant>> = const { core::cell::Cell::new(None) };
+}
+
+/// Makes this mistake from now on, in this thread.
+#[cfg(feature = "mutants")]
+pub fn activate(mutant: Option<Mutant>) {
+    ACTIVE.set(mutant);
+}
+
+/// Whether this mistake is to be made.
+#[cfg(feature = "mutants")]
+pub fn is(mutant: Mutant) -> bool {
+    ACTIVE.get() == Some(mutant)
+}
+
+/// None is made.
+#[cfg(not(feature = "mutants"))]
+pub const fn is(_: Mutant) -> bool {
+    false
+}

@@ -1,0 +1,97 @@
+//! What ended of late: a log-in that was on its way when all of its subject's
+//! sessions, or the site's, were ended must not outlive that.
+//!
+//! A start brings how far its edge knew the feed when it let the log-in
+//! through. That is compared with where the kill stands in the feed; while one
+//! of the two is unknown, a start that comes too soon after the kill is refused.
+
+use core::time::Duration;
+
+use crate::mutants::{self, Mutant};
+use crate::revocation::{Epoch, Position};
+use crate::session::{KillId, Subject};
+use crate::store::{Row, Sql, SqlError, rows};
+use crate::time::UnixMillis;
+
+/// Notes an end of all that a subject has, or the site. Where it stands in the
+/// feed is not known yet.
+pub(super) fn note(sql: &impl Sql, subject: Option<&Subject>, kill: KillId, now: UnixMillis) -> Result<(), SqlError> {
+    sql.run(
+        "INSERT INTO ended (subject, kill, learnt) VALUES (?, ?, ?)
+         ON CONFLICT (subject) DO UPDATE SET kill = excluded.kill, learnt = excluded.learnt, epoch = NULL, seq = NULL",
+        &[subject.map_or(SITE, Subject::as_str).into(), rows::blob(kill), now.into()],
+    )
+    .map(|_| ())
+}
+
+/// Notes where a kill stands, whoever has published it, if nothing has ended
+/// since.
+pub(super) fn stands(sql: &impl Sql, kill: KillId, position: Position) -> Result<(), SqlError> {
+    sql.run(
+        "UPDATE ended SET epoch = ?2, seq = ?3 WHERE kill = ?1",
+        &[rows::blob(kill), position.epoch.to_text().as_str().into(), position.seq.into()],
+    )
+    .map(|_| ())
+}
+
+/// Whether the subject or the site was ended after the feed stood at `since`.
+pub(super) fn is_after(
+    sql: &impl Sql,
+    subject: &Subject,
+    since: Option<Position>,
+    now: UnixMillis,
+) -> Result<bool, SqlError> {
+    let rows = sql.run(
+        "SELECT subject, learnt, epoch, seq FROM ended WHERE subject IN (?, ?)",
+        &[subject.as_str().into(), SITE.into()],
+    )?;
+    for row in &rows {
+        if !mutants::is(Mutant::StartWithoutPosition) && is_later(row, since, now)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_later(row: &Row, since: Option<Position>, now: UnixMillis) -> Result<bool, SqlError> {
+    let stands = match (row.optional_text(2)?, row.optional_integer(3)?) {
+        (Some(epoch), Some(seq)) => {
+            let epoch = Epoch::parse(epoch).ok_or_else(|| SqlError("an epoch is malformed".to_owned()))?;
+            Some(Position { epoch, seq })
+        }
+        _ => None,
+    };
+    Ok(match (stands, since) {
+        (Some(stands), Some(since)) if stands.epoch == since.epoch => stands.seq > since.seq,
+        // A kill of the site takes long to reach all shards, and is in the feed
+        // only then.
+        (None, _) if row.text(0)? == SITE => true,
+        _ => now.since(UnixMillis(row.integer(1)?)) < REMEMBERED,
+    })
+}
+
+/// Forgets what no start can be older than; whether there is more.
+pub(super) fn forget(sql: &impl Sql, now: UnixMillis, at_once: u32) -> Result<bool, SqlError> {
+    let oldest = now.0.saturating_sub(crate::time::millis(REMEMBERED));
+    let removed = sql.run(
+        "DELETE FROM ended WHERE subject IN
+             (SELECT subject FROM ended WHERE learnt <= ? AND (subject <> ? OR seq IS NOT NULL) ORDER BY learnt LIMIT ?)
+         RETURNING 1",
+        &[oldest.into(), SITE.into(), at_once.into()],
+    )?;
+    Ok(removed.len() >= at_once as usize)
+}
+
+/// When the next one can be forgotten.
+pub(super) fn next(sql: &impl Sql) -> Result<Option<UnixMillis>, SqlError> {
+    let rows = sql.run("SELECT learnt FROM ended ORDER BY learnt LIMIT 1", &[])?;
+    rows.first().map(|row| row.integer(0).map(|learnt| UnixMillis(learnt).plus(REMEMBERED))).transpose()
+}
+
+/// No subject's name: they have at least one byte.
+const SITE: &str = "";
+
+/// A start is given up by its edge after [`crate::revocation::START_MAX`], and
+/// a kill is in the feed soon after its first shard; this is longer than both
+/// and the way of a message together.
+const REMEMBERED: Duration = Duration::from_mins(2);

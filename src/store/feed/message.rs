@@ -1,0 +1,113 @@
+//! What edges and shards say to the feed: JSON, as to the shards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::MapRow;
+use crate::revocation::{EntryKey, Epoch, FeedAnswer, Position};
+use crate::session::{Handle, KillId};
+use crate::store::message::Kill;
+use crate::time::UnixMillis;
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FeedCall {
+    Poll(Poll),
+    Append(Append),
+    /// End everything of the site, in all shards of these rows of the map.
+    EndSite(EndSite),
+    /// How far the kill of the site has come.
+    Receipt {
+        kill: KillId,
+    },
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndSite {
+    pub kill: KillId,
+    pub rows: Vec<MapRow>,
+}
+
+/// An edge asks for what came after a position.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub since: Option<Position>,
+    /// The bound that the edge goes by, for the receipts.
+    pub bound_ms: u64,
+    /// Its largest `continue_for` in use.
+    pub continue_ms: u64,
+    /// The rows of the map that the edge knows: from now on a kill that lacks
+    /// one of them is not the whole kill, and starts may use them.
+    pub rows: Vec<MapRow>,
+    /// Whoever begins anew gets the entries of so long: records of KV are as old.
+    pub back_ms: u64,
+}
+
+/// A shard publishes what it has committed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Append {
+    pub entries: Vec<NewEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEntry {
+    /// Of the kill or refresh: an entry is added once.
+    pub id: Handle,
+    pub key: EntryKey,
+    /// Sessions of a lower generation are dead.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub min_generation: Option<u64>,
+    /// The rows of the map under which it has been committed; all that the
+    /// feed knows, for a kill that reaches beyond one shard.
+    pub rows: Vec<MapRow>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedReply {
+    Polled(FeedAnswer),
+    Appended {
+        epoch: Epoch,
+        /// The largest bound of any live version of the Worker.
+        bound_ms: u64,
+        entries: Vec<Appended>,
+    },
+    /// `None`: the feed knows no such kill.
+    Receipt {
+        #[serde(deserialize_with = "Option::deserialize")]
+        kill: Option<Kill>,
+    },
+    /// A defect of our own.
+    Panicked,
+    Failed {
+        reason: String,
+    },
+}
+
+impl FeedReply {
+    /// Its name, for the log; the rest holds what is people's own.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Polled(_) => "polled",
+            Self::Appended { .. } => "appended",
+            Self::Receipt { .. } => "receipt",
+            Self::Panicked => "panicked",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// An entry in the feed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Appended {
+    pub id: Handle,
+    pub seq: u64,
+    pub accepted: UnixMillis,
+    /// Whether the kill was committed under every row of the map that the feed
+    /// knows; else the subject may live on under another.
+    pub is_whole: bool,
+}

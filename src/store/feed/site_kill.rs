@@ -1,0 +1,157 @@
+//! A kill of everything of a site: each shard commits it first, then it is one
+//! entry of the feed. The feed's alarm goes from shard to shard, and remembers
+//! how far it has come, so that it survives whatever happens in between.
+
+use super::message::{EndSite, NewEntry};
+use super::{Feed, schema};
+use crate::config::MapRow;
+use crate::revocation::{EntryKey, Epoch, Position};
+use crate::session::KillId;
+use crate::store::message::{Home, Kill, KillScope, Progress, Published};
+use crate::store::sweep::RECEIPTS_KEPT;
+use crate::store::{Row, Sql, SqlError, rows, time_to_quiet};
+use crate::time::{UnixMillis, millis};
+
+/// The next shards that have to commit a kill, or to be told of it.
+pub struct Round {
+    pub kill: KillId,
+    pub homes: Vec<Home>,
+    /// Where it stands; `None`: not all have committed it.
+    pub position: Option<Position>,
+    /// How many were asked before these.
+    done: u32,
+    total: u32,
+}
+
+impl<S: Sql> Feed<S> {
+    /// Notes the kill; once, however often it is asked for. It goes to the rows
+    /// of the map that the feed knows too: an older version of the Worker does
+    /// not know them all.
+    pub(super) fn end_site(&self, call: &EndSite, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
+        let mut all = call.rows.clone();
+        let is_new = |row: &MapRow| call.rows.iter().all(|other| other.generation != row.generation);
+        all.extend(schema::rows(&self.sql)?.into_iter().filter(is_new));
+        let oldest = now.0.saturating_sub(millis(RECEIPTS_KEPT));
+        self.sql.run("DELETE FROM site_kills WHERE told = total AND asked <= ?", &[oldest.into()])?;
+        let map = serde_json::to_string(&all).map_err(|error| SqlError(error.to_string()))?;
+        let total: u32 = all.iter().map(|row| row.shards).sum();
+        self.sql.run(
+            "INSERT INTO site_kills (id, map, done, total, told, min_generation, asked) VALUES (?, ?, 0, ?, 0, 0, ?)
+             ON CONFLICT (id) DO NOTHING",
+            &[rows::blob(call.kill), map.as_str().into(), total.into(), now.into()],
+        )?;
+        self.site_kill(call.kill, now)
+    }
+
+    /// The shards that are to be asked next; `None`: nothing is left to do.
+    pub fn next_round(&self) -> Result<Option<Round>, SqlError> {
+        self.open()?;
+        let found = self.sql.run(
+            "SELECT id, map, done, total, told, epoch, seq FROM site_kills WHERE seq IS NULL OR told < total
+             ORDER BY seq IS NOT NULL, asked, id LIMIT 1",
+            &[],
+        )?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let position = position_of(row, 5)?;
+        let map: Vec<MapRow> =
+            serde_json::from_str(row.text(1)?).map_err(|_| SqlError("a kill is malformed".to_owned()))?;
+        let done: u32 = row.integer(if position.is_some() { 4 } else { 2 })?;
+        let homes = map
+            .iter()
+            .flat_map(|row| {
+                (0..row.shards).map(|shard| Home { row: *row, shard: u16::try_from(shard).unwrap_or(u16::MAX) })
+            })
+            .skip(done as usize)
+            .take(ROUND_SHARDS)
+            .collect();
+        Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, done, total: row.integer(3)? }))
+    }
+
+    /// Notes that the shards of a round know where the kill stands.
+    pub fn told_round(&self, round: &Round) -> Result<(), SqlError> {
+        self.sql
+            .run("UPDATE site_kills SET told = ?2 WHERE id = ?1", &[rows::blob(round.kill), round.end().into()])
+            .map(|_| ())
+    }
+
+    /// Notes that the shards of a round have committed, the largest generation
+    /// that they raised given; publishes after the last.
+    pub fn end_round(&self, round: &Round, generation: u64, now: UnixMillis) -> Result<(), SqlError> {
+        let done = round.end();
+        self.sql.atomically(|| {
+            let noted = self.sql.run(
+                "UPDATE site_kills SET done = ?2, min_generation = max(min_generation, ?3) WHERE id = ?1
+                 RETURNING min_generation",
+                &[rows::blob(round.kill), done.into(), generation.into()],
+            )?;
+            if done < round.total {
+                return Ok(());
+            }
+            let min_generation = noted.first().map(|row| row.integer(0)).transpose()?;
+            let entry = NewEntry { id: round.kill, key: EntryKey::Site, min_generation, rows: Vec::new() };
+            let added = self.add(&entry, now)?;
+            let bound_ms = self.largest_bound(now)?;
+            self.sql
+                .run(
+                    "UPDATE site_kills SET epoch = ?2, seq = ?3, accepted = ?4, bound_ms = ?5 WHERE id = ?1",
+                    &[
+                        rows::blob(round.kill),
+                        self.epoch.to_text().as_str().into(),
+                        added.seq.into(),
+                        added.accepted.into(),
+                        bound_ms.into(),
+                    ],
+                )
+                .map(|_| ())
+        })
+    }
+
+    pub(super) fn site_kill(&self, kill: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
+        let found = self.sql.run(
+            "SELECT asked, done, total, epoch, seq, accepted, bound_ms FROM site_kills WHERE id = ?",
+            &[rows::blob(kill)],
+        )?;
+        found.first().map(|row| kill_of(kill, row, now)).transpose()
+    }
+}
+
+impl Round {
+    fn end(&self) -> u32 {
+        self.done.saturating_add(u32::try_from(self.homes.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// The two columns of a position, which begin at `at`.
+fn position_of(row: &Row, at: usize) -> Result<Option<Position>, SqlError> {
+    match (row.optional_text(at)?, row.optional_integer(at + 1)?) {
+        (Some(epoch), Some(seq)) => {
+            let epoch = Epoch::parse(epoch).ok_or_else(|| SqlError("an epoch is malformed".to_owned()))?;
+            Ok(Some(Position { epoch, seq }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn kill_of(id: KillId, row: &Row, now: UnixMillis) -> Result<Kill, SqlError> {
+    let published = match position_of(row, 3)? {
+        Some(Position { epoch, seq }) => {
+            let (accepted, bound_ms) = (UnixMillis(row.integer(5)?), row.integer(6)?);
+            let quiet = accepted.plus(time_to_quiet(core::time::Duration::from_millis(bound_ms)));
+            Some(Published { epoch, seq, accepted, bound_ms, quiesced_in_ms: millis(quiet.since(now)) })
+        }
+        None => None,
+    };
+    let progress = Some(Progress { done: row.integer(1)?, total: row.integer(2)? });
+    Ok(Kill {
+        id,
+        scope: KillScope::Site,
+        committed: UnixMillis(row.integer(0)?),
+        published,
+        is_partial: false,
+        progress,
+    })
+}
+
+/// Shards that are asked in one turn of the alarm: the platform allows 50
+/// subrequests an invocation on its free plan.
+const ROUND_SHARDS: usize = 40;

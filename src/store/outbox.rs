@@ -1,0 +1,136 @@
+//! What a shard has committed and the feed does not have yet.
+//!
+//! A kill is acknowledged only once the feed has it. Its receipt is written in
+//! the transaction of the kill itself, so whatever happens in between, it is
+//! published later: the object's alarm goes on until nothing is left.
+
+use core::time::Duration;
+
+use crate::config::MapRow;
+use crate::mutants::{self, Mutant};
+use crate::revocation::{CLOCK_STILL_MAX, EntryKey, Epoch, Position, stretched};
+use crate::session::{Handle, KillId, SessionId, Subject};
+use crate::store::feed::{Append, Appended, NewEntry};
+use crate::store::message::{Kill, KillScope, Published};
+use crate::store::{Row, Sql, SqlError, ended, refresh, rows};
+use crate::time::UnixMillis;
+
+/// What waits, as one call to the feed, kills before refreshes; `None`: nothing
+/// does, or nothing that is due.
+pub(super) fn waiting(sql: &impl Sql, now: UnixMillis) -> Result<Option<Append>, SqlError> {
+    let found = sql.run(
+        "SELECT id, scope, target, min_generation, map FROM kills WHERE seq IS NULL AND partial = 0 ORDER BY committed, id LIMIT ?",
+        &[AT_ONCE_MAX.into()],
+    )?;
+    let mut entries = found.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?;
+    let left = AT_ONCE_MAX.saturating_sub(u32::try_from(entries.len()).unwrap_or(AT_ONCE_MAX));
+    entries.extend(refresh::waiting(sql, now, left)?);
+    Ok((!entries.is_empty()).then_some(Append { entries }))
+}
+
+/// Whether a kill of one call waits: their handles differ at the end only, see
+/// [`Handle::nth`].
+pub(super) fn has_waiting(sql: &impl Sql, call: KillId) -> Result<bool, SqlError> {
+    let found = sql.run(
+        "SELECT 1 FROM kills WHERE seq IS NULL AND partial = 0 AND substr(id, 1, 12) = substr(?, 1, 12) LIMIT 1",
+        &[rows::blob(call)],
+    )?;
+    Ok(!found.is_empty())
+}
+
+/// Notes that the feed has them, in the order in which they were sent.
+pub(super) fn published(
+    sql: &impl Sql,
+    epoch: Epoch,
+    bound_ms: u64,
+    sent: &Append,
+    entries: &[Appended],
+    now: UnixMillis,
+) -> Result<(), SqlError> {
+    sql.atomically(|| {
+        for (sent, entry) in sent.entries.iter().zip(entries) {
+            if let EntryKey::Refresh(session) = sent.key {
+                refresh::published(sql, session, sent.id, now)?;
+                continue;
+            }
+            ended::stands(sql, entry.id, Position { epoch, seq: entry.seq })?;
+            if !entry.is_whole {
+                // The edges go by what was done; but it is not acknowledged.
+                sql.run("UPDATE kills SET partial = 1 WHERE id = ?", &[rows::blob(entry.id)])?;
+                continue;
+            }
+            sql.run(
+                "UPDATE kills SET epoch = ?2, seq = ?3, accepted = ?4, bound_ms = ?5, published = ?6
+                 WHERE id = ?1 AND seq IS NULL",
+                &[
+                    rows::blob(entry.id),
+                    epoch.to_text().as_str().into(),
+                    entry.seq.into(),
+                    entry.accepted.into(),
+                    bound_ms.into(),
+                    now.into(),
+                ],
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// The kill of this handle, as long as its receipt is kept.
+pub(super) fn kill(sql: &impl Sql, id: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
+    let found = sql.run(
+        "SELECT scope, committed, epoch, seq, accepted, bound_ms, published, partial FROM kills WHERE id = ?",
+        &[rows::blob(id)],
+    )?;
+    found.first().map(|row| kill_of(id, row, now)).transpose()
+}
+
+fn kill_of(id: KillId, row: &Row, now: UnixMillis) -> Result<Kill, SqlError> {
+    let scope = KillScope::parse(row.text(0)?).ok_or_else(|| SqlError("a kill is malformed".to_owned()))?;
+    let published = match (row.optional_text(2)?, row.optional_integer(3)?) {
+        (Some(epoch), Some(seq)) => {
+            let epoch = Epoch::parse(epoch).ok_or_else(|| SqlError("an epoch is malformed".to_owned()))?;
+            let bound_ms = row.integer(5)?;
+            // By this shard's own clock, from after the feed had committed it.
+            let quiet = UnixMillis(row.integer(6)?).plus(time_to_quiet(Duration::from_millis(bound_ms)));
+            let quiesced_in_ms = crate::time::millis(quiet.since(now));
+            Some(Published { epoch, seq, accepted: UnixMillis(row.integer(4)?), bound_ms, quiesced_in_ms })
+        }
+        _ if mutants::is(Mutant::AcknowledgedEarly) => {
+            Some(Published { epoch: Epoch([0; 8]), seq: 0, accepted: now, bound_ms: 0, quiesced_in_ms: 0 })
+        }
+        _ => None,
+    };
+    Ok(Kill {
+        id,
+        scope,
+        committed: UnixMillis(row.integer(1)?),
+        published,
+        is_partial: row.integer::<u8>(7)? == 1,
+        progress: None,
+    })
+}
+
+/// From the feed's commit until no edge can still accept.
+pub fn time_to_quiet(bound: Duration) -> Duration {
+    if mutants::is(Mutant::QuietTooSoon) {
+        return Duration::ZERO;
+    }
+    stretched(bound) + CLOCK_STILL_MAX
+}
+
+fn entry_of(row: &Row) -> Result<NewEntry, SqlError> {
+    let target = row.text(2)?;
+    let malformed = || SqlError("a kill is malformed".to_owned());
+    let key = match row.text(1)? {
+        "session" => EntryKey::Session(SessionId::parse(target).ok_or_else(malformed)?),
+        "subject" => EntryKey::Subject(Subject::parse(target).ok_or_else(malformed)?),
+        "site" => EntryKey::Site,
+        _ => return Err(malformed()),
+    };
+    let map: Vec<MapRow> = serde_json::from_str(row.text(4)?).map_err(|_| malformed())?;
+    Ok(NewEntry { id: Handle::from_bytes(row.bytes(0)?), key, min_generation: row.optional_integer(3)?, rows: map })
+}
+
+/// Kills and refreshes of one call to the feed.
+const AT_ONCE_MAX: u32 = 200;

@@ -1,0 +1,242 @@
+//! A session object: its shard, and what a shard alone cannot do, since it
+//! waits for others: for the feed, and for its own writes to be confirmed.
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use crate::mutants::{self, Mutant};
+use crate::session::{KillId, SessionId};
+use crate::store::feed::{Append, FeedReply};
+use crate::store::fence::{Confirm, Fence};
+use crate::store::flight::Flight;
+use crate::store::message::{Message, ShardAnswer, ShardCall};
+use crate::store::session_shard::SessionShard;
+use crate::store::{Sql, SqlError, refresh};
+use crate::time::UnixMillis;
+
+/// What a session object needs of its surroundings.
+// The futures never leave the object's one thread, so they need not be Send.
+#[allow(async_fn_in_trait)]
+pub trait ObjectPorts: Confirm {
+    fn now(&self) -> UnixMillis;
+    /// Wakes the object then; issued in the turn in which it is called.
+    fn set_alarm(&self, at: UnixMillis);
+    /// Resolves after so long.
+    async fn sleep(&self, span: Duration);
+    /// Sends a call to the site's feed and waits for its answer.
+    async fn append(&self, append: &Append) -> Result<FeedReply, String>;
+}
+
+/// What an alarm could not do, and why; it is tried again.
+#[derive(Debug)]
+pub enum NotDone {
+    Sweeping(String),
+    Publishing(String),
+}
+
+/// One shard as an object.
+pub struct SessionObject<S> {
+    shard: SessionShard<S>,
+    /// Appends to the feed go one at a time, so that they arrive in order.
+    publishing: Flight,
+    /// When the feed was last found out of reach.
+    failed: Cell<Option<UnixMillis>>,
+    fence: Fence,
+}
+
+impl<S: Sql> SessionObject<S> {
+    pub fn new(sql: S) -> Self {
+        Self {
+            shard: SessionShard::new(sql),
+            publishing: Flight::default(),
+            failed: Cell::new(None),
+            fence: Fence::default(),
+        }
+    }
+
+    pub fn shard(&self) -> &SessionShard<S> {
+        &self.shard
+    }
+
+    /// Answers a call.
+    ///
+    /// A kill is answered once the feed has it, or, where the feed cannot be
+    /// reached, as committed only: the alarm goes on with it. A rotation is
+    /// answered only once the feed has it: the new secret's first use ends the
+    /// old one's grace, and no edge may then still hold the old one for the
+    /// newest.
+    pub async fn answer(&self, message: &Message, ports: &impl ObjectPorts) -> ShardAnswer {
+        let answered = match &message.call {
+            ShardCall::Rotate(call) => self.rotate(message, call.level.is_some(), ports).await,
+            ShardCall::Update(_) => self.update(message, ports).await,
+            call => match call.kill() {
+                Some(kill) => Ok(self.kill(message, kill, ports).await),
+                None => Ok(self.ask(message, ports)),
+            },
+        };
+        let answer = answered.unwrap_or_else(|reason| ShardAnswer::Failed { reason });
+        let is_repeated = matches!(&answer, ShardAnswer::Rotated { rotated: Some(rotated) } if !rotated.is_new);
+        if message.is_fenced
+            && !mutants::is(Mutant::ShardUnfenced)
+            && !(is_repeated && mutants::is(Mutant::RepeatedUnfenced))
+            && let Err(SqlError(reason)) = self.fence.pass(|| self.shard.tick(), ports).await
+        {
+            return ShardAnswer::Failed { reason };
+        }
+        answer
+    }
+
+    /// What the object's alarm does. Plans the next time also where something
+    /// fails; the errors are for the log.
+    pub async fn wake(&self, ports: &impl ObjectPorts) -> Result<(), NotDone> {
+        let swept = self.shard.wake(ports.now()).map_err(|error| NotDone::Sweeping(error.0));
+        self.plan(ports);
+        self.publish_all(ports).await.map_err(NotDone::Publishing)?;
+        swept
+    }
+
+    /// Asks the shard. What it wants of the alarm is set before anything is
+    /// awaited, so that it is committed with what the shard has just written.
+    fn ask(&self, message: &Message, ports: &impl ObjectPorts) -> ShardAnswer {
+        let answer = self.shard.answer(message, ports.now());
+        self.plan(ports);
+        answer
+    }
+
+    async fn kill(&self, message: &Message, id: KillId, ports: &impl ObjectPorts) -> ShardAnswer {
+        let mut answer = self.ask(message, ports);
+        while let Ok(Some(kill)) = self.shard.kill(id, ports.now()) {
+            // A call may end more than goes in one batch.
+            let is_done =
+                (kill.published.is_some() || kill.is_partial) && matches!(self.shard.has_waiting(id), Ok(false));
+            if let Some(told) = answer.kill_mut() {
+                *told = kill;
+            }
+            // Where the feed is out of reach, the alarm goes on.
+            if is_done || self.publish(ports).await.is_err() {
+                break;
+            }
+        }
+        answer
+    }
+
+    /// With a level, the new secret is for this answer only: it is not made
+    /// where the feed is out of reach, since it would be lost. Without one, it
+    /// can be asked for again, and is given once the feed has it.
+    async fn rotate(&self, message: &Message, raises: bool, ports: &impl ObjectPorts) -> Result<ShardAnswer, String> {
+        if raises {
+            self.reach(ports).await?;
+        }
+        let first = self.ask(message, ports);
+        let ShardAnswer::Rotated { rotated: Some(rotated) } = &first else { return Ok(first) };
+        let was_waiting = self.tell_edges(rotated.session.id, ports).await?;
+        if raises || !was_waiting {
+            return Ok(first);
+        }
+        // Now that the edges can know, the shard gives the salt; to all that race.
+        match self.ask(message, ports) {
+            ShardAnswer::Rotated { rotated: Some(again) } => {
+                let rotated = crate::store::message::Rotated { is_new: rotated.is_new, ..again };
+                Ok(ShardAnswer::Rotated { rotated: Some(rotated) })
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Where the feed is out of reach, the change is answered all the same: no
+    /// edge that cannot reach it serves from memory for longer than the bound,
+    /// and the alarm goes on.
+    async fn update(&self, message: &Message, ports: &impl ObjectPorts) -> Result<ShardAnswer, String> {
+        let answer = self.ask(message, ports);
+        if let ShardAnswer::Updated { session: Some(session) } = &answer {
+            self.tell_edges(session.id, ports).await.ok();
+        }
+        Ok(answer)
+    }
+
+    /// Resolves once the feed has the session's changes; whether it had not.
+    async fn tell_edges(&self, session: SessionId, ports: &impl ObjectPorts) -> Result<bool, String> {
+        let mut has_waited = false;
+        while let Some(due) = self.shard.refresh_due(session).map_err(text)? {
+            has_waited = true;
+            let left = refresh::time_to(due, ports.now());
+            if left.is_zero() {
+                self.publish(ports).await?;
+            } else {
+                ports.sleep(left).await;
+            }
+        }
+        Ok(has_waited)
+    }
+
+    async fn publish_all(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        while self.shard.waiting(ports.now()).map_err(text)?.is_some() {
+            self.publish(ports).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes a batch, or waits for the one that is being published.
+    async fn publish(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        let Some(_in_flight) = self.publishing.begin() else {
+            self.publishing.ended().await;
+            // Of what failed for another, this one need not find out anew.
+            return self.reachable(ports);
+        };
+        // Where it fails, the alarm that was planned with what waits goes on.
+        self.publish_batch(ports).await
+    }
+
+    /// Finds out whether the feed can be reached; another's append tells it too.
+    async fn reach(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        let Some(_in_flight) = self.publishing.begin() else {
+            self.publishing.ended().await;
+            return self.reachable(ports);
+        };
+        self.append(&Append { entries: Vec::new() }, ports).await.map(|_| ())
+    }
+
+    fn plan(&self, ports: &impl ObjectPorts) {
+        if let Some(at) = self.shard.take_alarm() {
+            ports.set_alarm(at);
+        }
+    }
+
+    async fn publish_batch(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        let Some(append) = self.shard.waiting(ports.now()).map_err(text)? else { return Ok(()) };
+        match self.append(&append, ports).await? {
+            FeedReply::Appended { epoch, bound_ms, entries }
+                if entries.iter().map(|entry| entry.id).eq(append.entries.iter().map(|entry| entry.id)) =>
+            {
+                self.shard.note_published(epoch, bound_ms, &append, &entries, ports.now()).map_err(text)
+            }
+            other => Err(format!("an answer of another kind from the feed: {}", other.kind())),
+        }
+    }
+
+    /// Asks the feed, unless it was out of reach a moment ago: many who wait for
+    /// it would else each wait in turn.
+    async fn append(&self, append: &Append, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
+        self.reachable(ports)?;
+        let reply = match ports.append(append).await {
+            Ok(FeedReply::Failed { reason }) => Err(reason),
+            answered => answered,
+        };
+        self.failed.set(reply.is_err().then(|| ports.now()));
+        reply
+    }
+
+    fn reachable(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        match self.failed.get() {
+            Some(at) if ports.now().since(at) < PAUSE => Err("the feed was out of reach a moment ago".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn text(error: SqlError) -> String {
+    error.0
+}
+
+/// The feed is left alone for so long after it failed.
+const PAUSE: Duration = Duration::from_secs(1);

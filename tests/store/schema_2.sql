@@ -1,0 +1,80 @@
+-- A database as version 2 of the schema left it: its statements, and rows as
+-- it wrote them. Never changed: such databases are out there.
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (
+        id BLOB PRIMARY KEY,
+        subject TEXT NOT NULL,
+        level INTEGER NOT NULL,
+        auth_time INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        idle_expires INTEGER NOT NULL,
+        absolute_expires INTEGER NOT NULL,
+        claims TEXT
+    , generation INTEGER NOT NULL DEFAULT 0, user_agent TEXT, country TEXT, city TEXT, first_prefix TEXT, last_prefix TEXT) WITHOUT ROWID;
+CREATE INDEX sessions_by_subject ON sessions (subject, created);
+CREATE INDEX sessions_by_expiry ON sessions (idle_expires);
+CREATE TABLE secrets (key BLOB PRIMARY KEY, session BLOB NOT NULL, rank INTEGER NOT NULL DEFAULT 0, serves_until INTEGER, replay_from INTEGER, salt BLOB, cap_level INTEGER, cap_auth_time INTEGER, grace_ms INTEGER) WITHOUT ROWID;
+CREATE INDEX secrets_by_session ON secrets (session);
+CREATE INDEX secrets_with_salt ON secrets (serves_until) WHERE salt IS NOT NULL;
+CREATE TABLE subjects (
+        subject TEXT PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        unswept INTEGER NOT NULL,
+        moved INTEGER NOT NULL
+    ) WITHOUT ROWID;
+CREATE INDEX subjects_unswept ON subjects (unswept) WHERE unswept = 1;
+CREATE TABLE kills (
+        id BLOB PRIMARY KEY,
+        scope TEXT NOT NULL,
+        target TEXT NOT NULL,
+        min_generation INTEGER,
+        committed INTEGER NOT NULL
+    ) WITHOUT ROWID;
+CREATE INDEX kills_by_time ON kills (committed);
+
+-- What golden_shard_2.txt has.
+INSERT INTO meta VALUES
+    ('generation', 1),
+    ('map_generation', 1),
+    ('map_region', 0),
+    ('map_shard', 7),
+    ('map_shards', 64),
+    ('schema', 2),
+    ('sweep_at', 1750000004000);
+INSERT INTO sessions VALUES
+    (x'01000007010101010101010101010101', 'alice', 1, 1750000000000, 1750000000000, 1750000000000, 1750001980000,
+     1750043200000, '{"plan":"gold"}', 0, NULL, NULL, NULL, NULL, NULL),
+    (x'01000007020202020202020202020202', '0f8fad5b-d9cb-469f-a165-70867728950e', 3, 1750000001000, 1750000001000,
+     1750000001000, 1750001981000, 1750043201000, NULL, 0,
+     'Mozilla/5.0 (Linux; Android 14; Pixel 8 Pro) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.6778.135 Mobile Safari/537.36 abc',
+     'JP', 'Kyoto', '203.0.113.0/24', '2001:db8:1::/48'),
+    (x'01000007040404040404040404040404', 'carol', 1, 1750000002000, 1750000002000, 1750000002000, 1750001982000,
+     1750043202000, NULL, 1, NULL, NULL, NULL, NULL, NULL),
+    (x'01000007050505050505050505050505', 'carol', 1, 1750000002000, 1750000002000, 1750000002000, 1750001982000,
+     1750043202000, NULL, 0, NULL, NULL, NULL, NULL, NULL),
+    (x'01000007060606060606060606060606', 'dave', 1, 1750000002000, 1750000002000, 1750000002000, 1750001982000,
+     1750043202000, NULL, 1, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO secrets VALUES
+    (x'0c94b78134a5b76d7777a62a9b264489dfe62ce38676c5f49f2bfea8dd79a0f1', x'01000007040404040404040404040404', 1,
+     NULL, NULL, NULL, NULL, NULL, NULL),
+    (x'6f5ecb8fc873d204b6d63341061da5235d987850a6515827487607e4b3be2857', x'01000007020202020202020202020202', 2,
+     NULL, NULL, NULL, NULL, NULL, NULL),
+    (x'72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793', x'01000007010101010101010101010101', 0,
+     NULL, NULL, NULL, NULL, NULL, NULL),
+    (x'75877bb41d393b5fb8455ce60ecd8dda001d06316496b14dfa7f895656eeca4a', x'01000007020202020202020202020202', 0,
+     1750000017000, 1750000017000, NULL, 1, 1750000001000, NULL),
+    (x'9f4fb68f3e1dac82202f9aa581ce0bbf1f765df0e9ac3c8c57e20f685abab8ed', x'01000007040404040404040404040404', 0,
+     1750000002000, 1750000017000, NULL, NULL, NULL, NULL),
+    (x'c948faa4d3613332d53bac5bbbc52558685a4d3cc16ff48b14cb2f1f85a7c94b', x'01000007020202020202020202020202', 1,
+     1750000017000, 1750000017000, x'16161616161616161616161616161616', NULL, NULL, 15000),
+    (x'e802086ad6a1e16b78352ad7296d2aabd835b1b16dbe951e1135b97c68e29d81', x'01000007060606060606060606060606', 0,
+     NULL, NULL, NULL, NULL, NULL, NULL),
+    (x'f849d67325facf04177bc663b2dc544051831c589ef581d412f2eba44834e77c', x'01000007050505050505050505050505', 0,
+     NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO subjects VALUES
+    ('carol', 1, 1, 0),
+    ('dave', 0, 0, 1);
+INSERT INTO kills VALUES
+    (x'0100000736e8e8e8e8e8e8e8e8e8e8e8', 'subject', 'carol', 1, 1750000002000),
+    (x'01000007d28484848484848484848484', 'session', 'AQAABwMDAwMDAwMDAwMDAw', NULL, 1750000002000);
