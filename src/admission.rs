@@ -1,17 +1,19 @@
 //! Who is let through: the policy's demand, the session, and the verdict.
 
+use std::rc::Rc;
+
 use crate::audit::Event;
 use crate::config::Access;
 use crate::cookie::{self, Presented};
 use crate::error::Failure;
+use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
 use crate::ports::{Clock, Ports};
 use crate::request::Request;
 use crate::session::{Served, Session};
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, Verdict};
 use crate::site::Site;
-use crate::store::message::Found;
 use crate::token::Token;
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
@@ -27,7 +29,7 @@ pub struct Admitted {
 /// Somebody with a live session.
 #[derive(Debug)]
 pub struct Caller {
-    pub session: Session,
+    pub session: Rc<Session>,
     served: Served,
     /// Whether this request is written down as a use of the session.
     is_renewed: bool,
@@ -45,7 +47,7 @@ impl Admitted {
 
     /// The live session, where there is one.
     pub fn session(&self) -> Option<&Session> {
-        self.caller.as_ref().map(|caller| &caller.session)
+        self.caller.as_ref().map(|caller| &*caller.session)
     }
 
     /// The live session with the token that opens it.
@@ -117,12 +119,15 @@ pub async fn identify<P: Ports>(
     demand: Demand,
 ) -> Result<Caller, Failure> {
     let [token] = presented else { return Err(Failure::NoSession) };
-    let sessions = Sessions::new(site, ports);
-    let Some(Found { session, served }) = sessions.check(token).await? else { return Err(Failure::NoSession) };
+    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand).await? else {
+        return Err(Failure::NoSession);
+    };
     let now = ports.clock().now();
-    let is_renewed = demand.activity && session.wants_renewal(now, site.config.idle_timeout);
+    let is_renewed = demand.activity
+        && session.wants_renewal(now, site.config.idle_timeout)
+        && ports.memory().may_renew(&token.session_key(), now);
     if is_renewed {
-        sessions.renew_later(token, request);
+        Sessions::new(site, ports).renew_later(token, session.id, request);
     }
     demand.is_met_by(&session, now)?;
     Ok(Caller { session, served, is_renewed })

@@ -3,6 +3,8 @@
 //! A login is never half done: the cookie is set only after the store has
 //! committed, and what cannot be carried out turns the answer into an error.
 
+use core::time::Duration;
+
 use crate::admission::Admitted;
 use crate::audit::Event;
 use crate::command::{self, Command, Start};
@@ -14,9 +16,37 @@ use crate::policy;
 use crate::ports::{Clock, Ports};
 use crate::request::Request;
 use crate::session::Session;
-use crate::sessions::{NewSession, One, Sessions, device};
+use crate::sessions::{NewSession, One, Sessions, Since, device};
 use crate::site::Site;
 use crate::token::{Minted, Token};
+
+/// Where a start may come in the origin's answer: how far the feed is, before
+/// the request is let through, lest a log-in in flight outlives a kill. Asked
+/// before the verdict on the session, which must not wait for it.
+pub async fn before<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Option<Since> {
+    let demand = policy::demand(&site.config, path, &request.method);
+    if !demand.commands {
+        return None;
+    }
+    Some(Since::now(site, ports, site.config.bound).await)
+}
+
+/// What a start in the origin's answer goes by. A form that is sent without a
+/// session is most likely a log-in, perhaps one right after the person has
+/// ended all sessions: for it the feed is asked at this very time.
+pub async fn since<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    admitted: &Admitted,
+    known: Option<Since>,
+) -> Option<Since> {
+    let known = known?;
+    if known.is_of_now || admitted.session().is_some() || request.is_safe() {
+        return Some(known);
+    }
+    Some(Since::now(site, ports, Duration::ZERO).await)
+}
 
 /// Obeys the answer's command, if it has one that counts, and returns the
 /// changes to its headers.
@@ -30,6 +60,7 @@ pub async fn obey<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     admitted: &Admitted,
+    since: Option<Since>,
     headers: &HeaderBlock,
 ) -> Result<HeaderEdits, Failure> {
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
@@ -46,10 +77,10 @@ pub async fn obey<P: Ports>(
         return Ok(edits);
     };
     let path_text = || path.as_str().to_owned();
-    if !admitted.demand().commands {
+    let Some(since) = since else {
         ports.tell(Event::CommandIgnored { path: path_text(), reason: "the route has no commands = true" });
         return Ok(edits);
-    }
+    };
     let command = command::parse(header).map_err(|refusal| {
         ports.tell(Event::CommandRefused { path: path_text(), reason: refusal.explain() });
         Failure::BadCommand(refusal.explain())
@@ -58,7 +89,7 @@ pub async fn obey<P: Ports>(
         ports.tell(Event::CommandIgnored { path: path_text(), reason: "another site caused the request" });
         return Ok(edits);
     }
-    if let Some(set_cookie) = carry_out(site, ports, request, admitted, command).await? {
+    if let Some(set_cookie) = carry_out(site, ports, request, admitted, since, command).await? {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
     }
     never_stored(headers, &mut edits);
@@ -71,6 +102,7 @@ async fn carry_out<P: Ports>(
     ports: &P,
     request: &Request,
     admitted: &Admitted,
+    since: Since,
     command: Command,
 ) -> Result<Option<String>, Failure> {
     let sessions = Sessions::new(site, ports);
@@ -94,6 +126,7 @@ async fn carry_out<P: Ports>(
                     presented,
                     end_others,
                     actor: ORIGIN,
+                    since,
                 })
                 .await?;
             let lifetime = begun.session.absolute_expires.since(begun.session.created);

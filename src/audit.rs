@@ -30,7 +30,8 @@ pub enum Event {
         session: String,
         actor: String,
     },
-    /// A start that was not to be; `reason` is the key of the configuration.
+    /// A start that was not to be; `reason` is the key of the configuration, or
+    /// `killed_meanwhile`.
     StartRefused {
         subject: String,
         reason: &'static str,
@@ -39,6 +40,11 @@ pub enum Event {
     /// A start in a browser that presented a live session of the same subject.
     SessionReplaced {
         session: String,
+    },
+    /// Everything of the site is being ended.
+    SiteEnded {
+        kill: String,
+        actor: String,
     },
     /// Sessions of one subject; `kept` is the one that stays, if one does.
     SessionsEnded {
@@ -99,6 +105,19 @@ pub enum Event {
     },
     /// Expired sessions could not be removed; it is tried again.
     SweepFailed {
+        reason: String,
+    },
+    /// The feed gave no answer that counts, or a kill of the site could not go
+    /// on; it is tried again.
+    FeedFailed {
+        reason: String,
+    },
+    /// KV could not be written; nothing depends on it.
+    ReplicaFailed {
+        reason: String,
+    },
+    /// An alarm could not be set: what it was for waits for the next one.
+    AlarmFailed {
         reason: String,
     },
     /// A defect of our own; the panic itself stands in the log before it.

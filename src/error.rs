@@ -38,6 +38,8 @@ pub enum Failure {
     NeedsRotation,
     /// The subject has as many sessions as it may have.
     SessionLimit,
+    /// The subject or the site was killed while the log-in was on its way.
+    KilledMeanwhile,
     /// A command that changes a session, and none is there.
     NoLiveSession,
     /// Something that a later version brings.
@@ -47,6 +49,8 @@ pub enum Failure {
     /// A session object cannot be reached: one cannot know.
     StoreUnavailable,
     OriginUnreachable,
+    /// The origin did not begin to answer in time.
+    OriginTimeout,
     /// The origin's command cannot be read or obeyed; the text says why.
     BadCommand(String),
     /// The configuration is invalid; the log says how.
@@ -94,6 +98,9 @@ impl Failure {
             Self::BodyTimeout => (408, "body_timeout", "The body did not end in time", Client),
             Self::NeedsRotation => (409, "needs_rotation", "A level rises only with a new secret", Client),
             Self::SessionLimit => (409, "session_limit", "There are as many sessions as there may be", Client),
+            Self::KilledMeanwhile => {
+                (409, "killed_meanwhile", "The sessions were ended while this log-in was on its way", Client)
+            }
             Self::NoLiveSession => (409, "no_live_session", "There is no live session to change", Client),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
             Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
@@ -102,6 +109,7 @@ impl Failure {
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
             Self::NotYet(_) => (501, "not_yet", "This is not built yet", Ourselves),
             Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),
+            Self::OriginTimeout => (504, "origin_unreachable", "The application did not answer in time", Origin),
             Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
             Self::StoreUnavailable => (503, "store_unavailable", "Sessions cannot be checked at the moment", Store),
         };
@@ -116,6 +124,7 @@ impl Failure {
             Self::MissingScope(scope) => Some(scope),
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
+            Self::KilledMeanwhile => Some("log in once more"),
             Self::HeadersTooLarge => Some("at most 16384 bytes are accepted"),
             _ => None,
         }
@@ -151,6 +160,8 @@ impl From<StoreError> for Failure {
 pub enum OriginError {
     /// The text is for the log only.
     Unreachable(String),
+    /// Its answer did not begin in time.
+    TimedOut,
     /// The platform cannot send a GET or HEAD request with a body.
     BodyNotCarried,
 }

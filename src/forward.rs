@@ -8,28 +8,82 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::admission::Admitted;
 use crate::config::Config;
 use crate::cookie;
+use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
-use crate::ports::Outgoing;
+use crate::ports::{Clock, Outgoing, Ports};
 use crate::request::Request;
 use crate::session::Session;
+use crate::signature;
 use crate::site::Site;
 
 /// Composes the request to the origin.
-pub fn compose(site: &Site, request: &Request, path: &CanonicalPath, admitted: &Admitted) -> Outgoing {
+///
+/// # Errors
+/// It is to be signed, and there is no randomness to be had.
+pub fn compose<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    admitted: &Admitted,
+) -> Result<Outgoing, Failure> {
     let config = &site.config;
     let mut edits = HeaderEdits { remove: unwanted(config, request), ..HeaderEdits::default() };
     forwarding(request, &mut edits);
     session_cookie_out(config, request, &mut edits);
-    if admitted.with_identity() {
-        edits.set.extend(identity(config, admitted.session()));
-    }
-    let base = match &config.origin {
-        Some(origin) => origin.as_str().to_owned(),
-        None => format!("{}://{}", request.scheme, request.host),
+    let (base, authority) = match &config.origin {
+        Some(origin) => (origin.as_str().to_owned(), origin.host()),
+        None => (format!("{}://{}", request.scheme, request.host), request.host.as_str()),
     };
     let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
-    Outgoing { url: format!("{base}{}{query}", path.as_str()), edits, shared_cache: !admitted.with_identity() }
+    let mut ours = None;
+    if admitted.with_identity() {
+        let identity = identity(config, admitted.session());
+        if let Some(signer) = &site.signer {
+            // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
+            let query = if query.is_empty() { "?" } else { &query };
+            let derived =
+                [("@method", &*request.method), ("@authority", authority), ("@path", path.as_str()), ("@query", query)];
+            let headers = identity.iter().map(|(name, value)| (&**name, &**value));
+            let components: Vec<_> = derived.into_iter().chain(headers).collect();
+            let signed = signer.sign(&components, ports.clock().now(), ports.random()).ok_or(Failure::Internal)?;
+            ours = Some((signed.signature_input, signed.signature));
+        }
+        edits.set.extend(identity);
+    }
+    let (input, signature) = ours.unzip();
+    signature_header(request, "signature-input", input, &mut edits);
+    signature_header(request, "signature", signature, &mut edits);
+    Ok(Outgoing {
+        url: format!("{base}{}{query}", path.as_str()),
+        edits,
+        shared_cache: !admitted.with_identity(),
+        timeout: has_small_body(request).then_some(config.origin_timeout),
+    })
+}
+
+/// Whether the whole request reaches the origin at once, so that the time to
+/// its answer is its own. How long a large upload takes is up to the client.
+fn has_small_body(request: &Request) -> bool {
+    if request.headers.get("transfer-encoding").is_some() {
+        return false;
+    }
+    let length = request.headers.get("content-length").map_or(Some(0), |length| length.parse::<u64>().ok());
+    length.is_some_and(|length| length <= SMALL_BODY_BYTES_MAX)
+}
+
+/// The client's own members stay, on every route without those that could pass
+/// for ours; ours comes last.
+fn signature_header(request: &Request, name: &str, ours: Option<String>, edits: &mut HeaderEdits) {
+    let theirs = request.headers.get(name);
+    let kept = theirs.and_then(signature::without_ours);
+    match (theirs, kept, ours) {
+        (Some(theirs), Some(kept), None) if theirs == kept => {}
+        (None, _, None) => {}
+        (Some(_), None, None) => edits.remove.push(name.to_owned()),
+        (_, kept, ours) => edits.set(name, kept.into_iter().chain(ours).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Names of the client's headers that must not reach the origin. Origins fold
@@ -104,6 +158,8 @@ pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(String, Stri
     headers.push(("warifu-subject".to_owned(), subject));
     headers
 }
+
+const SMALL_BODY_BYTES_MAX: u64 = 1 << 20;
 
 /// Folded names of headers that some origins take for the request's method or
 /// URL, and of those that are rebuilt.

@@ -55,16 +55,22 @@ async fn pass<P: Ports>(
     if is_admin_host(site, request) {
         return Err(Failure::AdminHost);
     }
+    let known = answer::before(site, ports, request, &path).await;
     let admitted = admission::admit(site, ports, request, &path).await?;
-    let outgoing = forward::compose(site, request, &path, &admitted);
+    let since = answer::since(site, ports, request, &admitted, known).await;
+    let outgoing = forward::compose(site, ports, request, &path, &admitted)?;
     let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
         OriginError::Unreachable(reason) => {
             ports.tell(Event::OriginUnreachable { reason });
             Failure::OriginUnreachable
         }
+        OriginError::TimedOut => {
+            ports.tell(Event::OriginUnreachable { reason: "no answer in time (origin_timeout)".to_owned() });
+            Failure::OriginTimeout
+        }
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
-    let edits = answer::obey(site, ports, request, &path, &admitted, answer.headers()).await?;
+    let edits = answer::obey(site, ports, request, &path, &admitted, since, answer.headers()).await?;
     Ok(Reply::Forwarded { answer, edits })
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{Access, Config, CrossOrigin, Route};
+use crate::config::{Access, Config, CrossOrigin, OnOutage, Route};
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::request::Request;
@@ -21,12 +21,20 @@ pub struct Demand {
     pub commands: bool,
     /// Whether the request counts as use of the session.
     pub activity: bool,
+    /// Whether it is served on the last proof while no store answers.
+    pub continues: bool,
 }
 
 impl Demand {
     /// Protected by default: what no rule names wants a session.
-    pub const UNMATCHED: Self =
-        Self { access: Access::Required, level: 0, max_auth_age: None, commands: false, activity: true };
+    pub const UNMATCHED: Self = Self {
+        access: Access::Required,
+        level: 0,
+        max_auth_age: None,
+        commands: false,
+        activity: true,
+        continues: false,
+    };
 
     /// The stricter of two readings of one path, in every respect.
     fn and(self, other: Self) -> Self {
@@ -36,6 +44,7 @@ impl Demand {
             max_auth_age: self.max_auth_age.into_iter().chain(other.max_auth_age).min(),
             commands: self.commands && other.commands,
             activity: self.activity && other.activity,
+            continues: self.continues && other.continues && self.access.max(other.access) < Access::Strict,
         }
     }
 
@@ -73,6 +82,7 @@ fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
         max_auth_age: route.max_auth_age,
         commands: route.commands,
         activity: route.activity,
+        continues: route.on_outage == OnOutage::Continue,
     })
 }
 

@@ -4,9 +4,14 @@
 // The futures never leave the isolate's one thread, so they need not be Send.
 #![allow(async_fn_in_trait)]
 
+use core::time::Duration;
+use std::rc::Rc;
+
 use crate::audit::Event;
 use crate::error::{OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::revocation::Memory;
+use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
 use crate::time::UnixMillis;
 use crate::token::Locator;
@@ -19,11 +24,60 @@ pub trait Shards {
     /// Asks the shard at this place and waits for its answer.
     async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError>;
 
-    /// Asks it after the answer to the client. What comes of it goes to the log.
-    fn ask_later(&self, at: Locator, message: Message);
+    /// Asks it after the answer to the client. `then` is told what came of it,
+    /// and the time, and says what is left to do.
+    fn ask_later(
+        &self,
+        at: Locator,
+        message: Message,
+        then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
+    );
 
     /// Whether a session object answers at all.
     async fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// The feed of the site: the order of all kills.
+pub trait Feed {
+    /// Asks it and waits for its answer.
+    async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError>;
+
+    /// Asks it after the answer to the client. `then` is told what came of it,
+    /// and the time; what it returns goes to the log.
+    fn ask_later(
+        &self,
+        call: FeedCall,
+        then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
+    );
+}
+
+/// The copy of session records in KV.
+pub trait Replica {
+    /// The record under a name; `Ok(None)`: there is none, as far as KV knows.
+    async fn read(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Writes a record after the answer to the client.
+    fn write_later(&self, put: Put);
+
+    /// Removes one after the answer to the client.
+    fn delete_later(&self, name: String);
+}
+
+/// A record for KV.
+#[derive(Debug)]
+pub struct Put {
+    pub name: String,
+    pub record: String,
+    /// How long KV keeps it.
+    pub keep: Duration,
+}
+
+/// What is left to do after something that was asked later.
+#[derive(Debug, Default)]
+pub struct After {
+    /// For the log.
+    pub tell: Option<Event>,
+    pub put: Option<Put>,
 }
 
 /// Where a request comes from, as far as the platform knows.
@@ -32,6 +86,8 @@ pub struct Place {
     /// ISO 3166-1 alpha-2.
     pub country: Option<String>,
     pub city: Option<String>,
+    /// Where the request has entered: two letters, as in `cf.continent`.
+    pub continent: Option<String>,
 }
 
 /// What goes to the origin: the client's request at `url`, with its headers
@@ -42,6 +98,8 @@ pub struct Outgoing {
     pub edits: HeaderEdits,
     /// Whether a cache shared by users may answer.
     pub shared_cache: bool,
+    /// From now to the first byte of the answer; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
 }
 
 /// The application behind the gateway.
@@ -89,12 +147,21 @@ pub trait Random {
 /// All of the above, for one request.
 pub trait Ports {
     type Shards: Shards;
+    type Feed: Feed;
+    type Replica: Replica;
     type Origin: Origin;
 
     fn shards(&self) -> &Self::Shards;
+    fn feed(&self) -> &Self::Feed;
+    /// `None`: there is no KV bound.
+    fn replica(&self) -> Option<&Self::Replica>;
     fn origin(&self) -> &Self::Origin;
     fn clock(&self) -> &impl Clock;
     fn random(&self) -> &impl Random;
+    /// What this isolate remembers of the site.
+    fn memory(&self) -> &Rc<Memory>;
+    /// Resolves after so long.
+    async fn sleep(&self, span: Duration);
     /// Where this request comes from.
     fn place(&self) -> Place;
     /// Writes an event to the log.

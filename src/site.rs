@@ -4,13 +4,17 @@ use serde_json::Value;
 
 use crate::admin_keys::AdminKeys;
 use crate::config::{Config, Mistake};
-use crate::token::{KEYS_FORM, KeyRing};
+use crate::keys::KEYS_FORM;
+use crate::signature::Signer;
+use crate::token::KeyRing;
 
 /// What a request is served with; prepared once per isolate.
 #[derive(Debug)]
 pub struct Site {
     pub config: Config,
     pub ring: KeyRing,
+    /// Signs what is forwarded; `None`: the configuration does not want it.
+    pub signer: Option<Signer>,
     pub admins: AdminKeys,
 }
 
@@ -43,10 +47,15 @@ impl Site {
             Some(text) => KeyRing::read(text, &config.site),
         };
         let admins = secrets.admin_keys.map_or_else(|| Ok(AdminKeys::default()), AdminKeys::read);
-        match (ring, admins) {
-            (Ok(ring), Ok(admins)) if mistakes.is_empty() => Ok(Self { config, ring, admins }),
-            (ring, admins) => {
-                mistakes.extend(ring.err().into_iter().chain(admins.err()).flatten());
+        // Checked also where they are not used yet.
+        let signer = secrets.origin_keys.map(Signer::read).transpose();
+        match (ring, admins, signer) {
+            (Ok(ring), Ok(admins), Ok(signer)) if mistakes.is_empty() => {
+                let signer = signer.filter(|_| config.sign);
+                Ok(Self { config, ring, signer, admins })
+            }
+            (ring, admins, signer) => {
+                mistakes.extend(ring.err().into_iter().chain(admins.err()).chain(signer.err()).flatten());
                 Err(mistakes)
             }
         }

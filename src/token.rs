@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Mistake;
+use crate::keys::{self, KEY_BYTES};
 use crate::session::Salt;
 
 /// Where a session lives: a shard of one generation of the map.
@@ -162,51 +163,8 @@ impl KeyRing {
     /// # Errors
     /// Every mistake, with its key; never a key's bytes.
     pub fn read(text: &str, site: &str) -> Result<Self, Vec<Mistake>> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Entry {
-            kid: u8,
-            key: Zeroizing<String>,
-        }
-        let mistake = |key: String, says: &str| Mistake { key, says: says.to_owned() };
-        // The parser's own message could quote a part of a key.
-        let entries: Vec<Entry> =
-            serde_json::from_str(text).map_err(|_| vec![mistake("WARIFU_KEYS".to_owned(), KEYS_FORM)])?;
-        if entries.is_empty() {
-            return Err(vec![mistake("WARIFU_KEYS".to_owned(), &format!("found an empty list; {KEYS_FORM}"))]);
-        }
-        let mut mistakes = Vec::new();
-        let mut keys: Vec<MacKey> = Vec::with_capacity(entries.len());
-        let mut seen: Vec<Zeroizing<[u8; KEY_BYTES]>> = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            let at = format!("WARIFU_KEYS[{index}]");
-            if keys.iter().any(|key| key.kid == entry.kid) {
-                mistakes.push(mistake(
-                    format!("{at}.kid"),
-                    &format!("found {} twice; each kid must be there once", entry.kid),
-                ));
-            }
-            let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-            if Base64UrlUnpadded::decode(&*entry.key, &mut *bytes).map(<[u8]>::len) != Ok(KEY_BYTES) {
-                mistakes.push(mistake(
-                    format!("{at}.key"),
-                    "it must be base64url, without padding, of exactly 32 bytes (43 characters)",
-                ));
-                continue;
-            }
-            if is_weak(&bytes) {
-                mistakes.push(mistake(
-                    format!("{at}.key"),
-                    "it is weak: its bytes are not random; make one with `openssl rand -base64 32 | tr '+/' '-_' | tr -d =`",
-                ));
-            }
-            if seen.iter().any(|earlier| **earlier == *bytes) {
-                mistakes.push(mistake(format!("{at}.key"), "it is the same as an earlier key; each must be its own"));
-            }
-            keys.push(MacKey { kid: entry.kid, mac: keyed(&bytes, site) });
-            seen.push(bytes);
-        }
-        if mistakes.is_empty() { Ok(Self(keys)) } else { Err(mistakes) }
+        let keys = keys::read(text, "WARIFU_KEYS")?;
+        Ok(Self(keys.iter().map(|key| MacKey { kid: key.kid, mac: keyed(&key.bytes, site) }).collect()))
     }
 
     /// The token that this text is, if one of the keys signed it. MACs are
@@ -259,24 +217,9 @@ fn keyed(key: &[u8; KEY_BYTES], site: &str) -> Hmac<Sha256> {
         .chain_update([0])
 }
 
-/// Not an estimate of entropy: it catches keys that were typed or left empty.
-/// 32 random bytes have fewer than 16 different ones with probability < 2⁻⁴⁰.
-fn is_weak(key: &[u8; KEY_BYTES]) -> bool {
-    let mut bytes = *key;
-    bytes.sort_unstable();
-    let different = 1 + bytes.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    bytes.zeroize();
-    different < 16
-}
-
-/// What `WARIFU_KEYS` has to look like.
-pub const KEYS_FORM: &str = "it must be a JSON list, newest first: \
-     [{\"kid\":1,\"key\":\"<base64url of 32 random bytes>\"}]";
-
 const MAC_LABEL: &[u8] = b"warifu/1 token";
 const SUCCESSOR_LABEL: &[u8] = b"warifu/1 successor";
 const VERSION: u8 = 1;
-const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 16;
 
 /// Length of a token's secret.

@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
-pub use self::routes::{Access, Route};
+pub use self::routes::{Access, OnOutage, Route};
 pub use self::values::{
     CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name,
 };
-use crate::time::{millis, show_span};
+use crate::time::show_span;
 
 /// One site's configuration, valid as a whole.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Where requests go, without a trailing slash; `None`: the URL they came to.
     pub origin: Option<WebOrigin>,
+    /// From a request to the first byte of the origin's answer, where the
+    /// request has no large body.
+    pub origin_timeout: Duration,
     /// Path of the login page.
     pub login: String,
     /// Host that is the operators' own; the application is never served there.
@@ -53,8 +56,39 @@ pub struct Config {
     pub case_insensitive: bool,
     /// An extra header name for the subject.
     pub user_header: Option<String>,
-    /// The bound B on how long a killed session can be honoured.
+    /// Whether forwarded requests are signed.
+    pub sign: bool,
+    /// The bound B on how long a killed session can be honoured; zero: every
+    /// route is strict.
     pub bound: Duration,
+    /// What proves that a session object is current.
+    pub fence: Fence,
+    /// When session records are read from KV.
+    pub replica: Replica,
+    /// How old the feed's proof of a record in KV may be.
+    pub replica_horizon: Duration,
+    /// For how long routes with `on_outage = "continue"` serve on the last
+    /// proof.
+    pub continue_for: Duration,
+}
+
+/// What stands behind a session object's yes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fence {
+    /// A write that was confirmed after the question had arrived.
+    Write,
+    /// A read of its storage: cheaper, and as good as the platform's word that
+    /// an object which has been replaced finds out at its next access.
+    Read,
+}
+
+/// When the copy of session records in KV is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Replica {
+    Off,
+    /// Where the request enters far from the session's region.
+    Away,
+    Always,
 }
 
 /// What happens to a log-in that would be one too many.
@@ -102,6 +136,16 @@ impl Config {
         (config, mistakes.into_vec())
     }
 
+    /// For how long an answer without the store may be given anywhere: zero
+    /// where no route asks for it.
+    pub fn continue_in_use(&self) -> Duration {
+        if self.routes.iter().any(|route| route.on_outage == OnOutage::Continue) {
+            self.continue_for
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// The row of the shard map that takes new sessions.
     pub fn current_row(&self) -> MapRow {
         self.map.last().copied().unwrap_or(MapRow::DEFAULT)
@@ -125,12 +169,15 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
             ),
         );
     }
-    let bound = root.span("bound", Duration::from_secs(2));
-    root.not_built("bound", millis(bound) != 2_000, " or keep its default, \"2s\"");
+    let bound = values::bound(&root);
+    let continue_for = values::span_within(&root, "continue_for", Duration::from_mins(1), CONTINUE_FOR);
+    let replica_horizon = values::span_within(&root, "replica_horizon", Duration::from_mins(10), REPLICA_HORIZON);
+    let (user_header, sign) = values::identity(&root, has_origin_keys);
     let config = Config {
         site,
         hosts: values::hosts(&root, "hosts"),
         origin: values::optional_origin(&root, "origin"),
+        origin_timeout: values::span_within(&root, "origin_timeout", Duration::from_mins(1), ORIGIN_TIMEOUT),
         login: values::login(&root),
         admin_host: values::admin_host(&root),
         idle_timeout,
@@ -157,8 +204,17 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
             CrossOrigin::Standard,
         ),
         case_insensitive: root.flag("case_insensitive", false),
-        user_header: values::identity(&root, has_origin_keys),
+        user_header,
+        sign,
         bound,
+        fence: root.choice("fence", &[("write", Fence::Write), ("read", Fence::Read)], Fence::Write),
+        replica: root.choice(
+            "replica",
+            &[("off", Replica::Off), ("away", Replica::Away), ("always", Replica::Always)],
+            Replica::Away,
+        ),
+        replica_horizon,
+        continue_for,
     };
     if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
         root.wrong_value("admin_host", "another host than those of the application in hosts");
@@ -168,14 +224,13 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     config
 }
 
+/// Longer than any answer takes, shorter than the feed remembers.
+const CONTINUE_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
+const ORIGIN_TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(10));
+const REPLICA_HORIZON: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
+
 /// Keys of features that later versions bring.
 fn refuse_not_built(root: &Table<'_>) {
-    let fence = root.choice("fence", &[("write", "write"), ("read", "read")], "write");
-    root.not_built("fence", fence != "write", " or keep its default, \"write\"");
-    let replica = root.choice("replica", &[("off", false), ("away", true), ("always", false)], true);
-    root.not_built("replica", !replica, " or keep its default, \"away\"");
-    root.span_not_built("replica_horizon", Duration::from_mins(10));
-    root.span_not_built("continue_for", Duration::from_mins(1));
     let custody = root.table("custody");
     let cookies = custody.texts("cookies");
     custody.not_built("cookies", !cookies.is_empty(), " or keep its default, []");

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::time::{parse_span, show_span};
+use crate::time::parse_span;
 
 /// One thing that is wrong in the configuration: the key, dotted and indexed
 /// (`routes[1].access`), and a sentence with what was found and what is allowed.
@@ -212,12 +212,6 @@ impl<'a> Table<'a> {
             let found = self.entries.get(key).map_or_else(|| "nothing".to_owned(), show);
             self.wrong(key, format!("found {found}; this is not built yet: leave it out{default}"));
         }
-    }
-
-    /// [`Table::not_built`] for a span.
-    pub fn span_not_built(&self, key: &'static str, default: Duration) {
-        let span = self.span(key, default);
-        self.not_built(key, span != default, &format!(" or keep its default, \"{}\"", show_span(default)));
     }
 
     /// Reports every key that nothing has asked for.

@@ -36,6 +36,16 @@ pub struct Route {
     pub commands: bool,
     /// Whether requests here count as use of the session.
     pub activity: bool,
+    pub on_outage: OnOutage,
+}
+
+/// What happens to requests while no store answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnOutage {
+    /// They are refused.
+    Closed,
+    /// They are served on the last proof, for `continue_for`.
+    Continue,
 }
 
 pub(super) fn routes(root: &Table<'_>) -> Vec<Route> {
@@ -89,7 +99,7 @@ fn route(table: Table<'_>) -> Route {
             "found true on a public route; there the presented session is not read: use access = \"optional\"",
         );
     }
-    refuse_not_built(&table, access);
+    let on_outage = on_outage(&table, access);
     let level = u8::try_from(table.integer("level", 0, 255, 0)).unwrap_or(u8::MAX);
     let max_auth_age = table.optional_span("max_auth_age");
     if access < Access::Required && (level > 0 || max_auth_age.is_some()) {
@@ -108,6 +118,7 @@ fn route(table: Table<'_>) -> Route {
         max_auth_age,
         commands,
         activity: table.flag("activity", true),
+        on_outage,
     };
     table.finish();
     route
@@ -123,13 +134,14 @@ fn commands(table: &Table<'_>) -> bool {
     table.flag("commands", false)
 }
 
-fn refuse_not_built(table: &Table<'_>, access: Access) {
-    let continues = table.choice("on_outage", &[("closed", false), ("continue", true)], false);
-    if continues && access == Access::Strict {
+/// `on_outage`: only where the session is looked at, and not asked for each time.
+fn on_outage(table: &Table<'_>, access: Access) -> OnOutage {
+    let choices = [("closed", OnOutage::Closed), ("continue", OnOutage::Continue)];
+    let on_outage = table.choice("on_outage", &choices, OnOutage::Closed);
+    if on_outage == OnOutage::Continue && access == Access::Strict {
         table.wrong("on_outage", "found \"continue\" on a strict route, which asks the session object each time; only \"closed\" is possible");
-    } else {
-        table.not_built("on_outage", continues, " or keep its default, \"closed\"");
     }
+    on_outage
 }
 
 const ACCESSES: [(&str, Access); 4] = [

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::config::Cookie;
 use crate::config::reader::Table;
+use crate::time::show_span;
 
 /// `scheme://host[:port]`, the port absent where it is the scheme's own.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -169,6 +170,29 @@ pub(super) fn rotation_grace(root: &Table<'_>) -> Duration {
     grace
 }
 
+/// `bound`: nothing, or long enough that edges need not poll all the time.
+pub(super) fn bound(root: &Table<'_>) -> Duration {
+    let bound = root.span("bound", Duration::from_secs(2));
+    if !bound.is_zero() && !(BOUND_MIN..=BOUND_MAX).contains(&bound) {
+        root.wrong_value("bound", "from \"250ms\" to \"1m\", or \"0s\", which makes every route strict");
+    }
+    bound
+}
+
+/// A span from the first to the second, both included.
+pub(super) fn span_within(
+    root: &Table<'_>,
+    key: &'static str,
+    default: Duration,
+    (min, max): (Duration, Duration),
+) -> Duration {
+    let span = root.span(key, default);
+    if !(min..=max).contains(&span) {
+        root.wrong_value(key, &format!("from {:?} to {:?}", show_span(min), show_span(max)));
+    }
+    span
+}
+
 pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
     let Some(tables) = root.tables("map") else { return vec![MapRow::DEFAULT] };
     let mut rows: Vec<MapRow> = Vec::with_capacity(tables.len());
@@ -219,8 +243,8 @@ pub(super) fn cookie(root: &Table<'_>) -> Cookie {
     cookie
 }
 
-/// `identity`; returns `user_header`.
-pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> Option<String> {
+/// `identity`; returns `user_header`, and whether forwarded requests are signed.
+pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> (Option<String>, bool) {
     let table = root.table("identity");
     let header = table.text("user_header");
     if let Some(name) = header {
@@ -235,11 +259,11 @@ pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> Option<String
     // The default is to sign as soon as there are keys to sign with: to have
     // them and not sign would be a promise that is not kept.
     let sign = table.optional_flag("sign").unwrap_or(has_origin_keys);
-    if sign {
-        table.wrong("sign", "signed requests (WARIFU_ORIGIN_KEYS) are not built yet: set it to false");
+    if sign && !has_origin_keys {
+        table.wrong("sign", "found true, and there is nothing to sign with: set the secret WARIFU_ORIGIN_KEYS");
     }
     table.finish();
-    header.map(str::to_owned)
+    (header.map(str::to_owned), sign)
 }
 
 /// Host and optional port: what a Host header can say, lower case.
@@ -308,6 +332,10 @@ const RESERVED_FAMILIES: [&str; 12] = [
 ];
 
 const GRACE_MIN: Duration = Duration::from_secs(1);
+/// The shortest and the longest bound, but for none.
+pub const BOUND_MIN: Duration = Duration::from_millis(250);
+pub const BOUND_MAX: Duration = Duration::from_mins(1);
+
 /// The longest that an old secret is served: its successor may never arrive.
 pub const GRACE_MAX: Duration = Duration::from_mins(5);
 const SITE_CHARS_MAX: usize = 64;

@@ -4,9 +4,9 @@
 
 use super::Call;
 use super::input::Query;
-use super::receipt::Receipt;
+use super::receipt::{self, wants_quiet};
 use super::record::Record;
-use super::sessions::{handle_of, page, refuse_waiting};
+use super::sessions::{handle_of, page};
 use crate::admission::{self, Caller};
 use crate::cookie;
 use crate::error::Failure;
@@ -72,7 +72,7 @@ async fn look_or_end<P: Ports>(
     match call {
         Call::Me => {
             Query::read(request, &[])?;
-            let mut record = Record::from(&caller.session);
+            let mut record = Record::from(&*caller.session);
             record.current = Some(true);
             Ok(OwnResponse::json(200, &record))
         }
@@ -82,7 +82,7 @@ async fn look_or_end<P: Ports>(
             Ok(OwnResponse::json(200, &page))
         }
         _ => {
-            refuse_waiting(&Query::read(request, &["wait"])?)?;
+            let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
             let id = handle_of(handle)?;
             // The handle may be made up, and must not wake any shard but those
             // that this subject has.
@@ -91,7 +91,7 @@ async fn look_or_end<P: Ports>(
                 return Err(Failure::NotFound);
             }
             let ended = sessions.end(One::OfId(id), Some(subject.clone()), "user").await?;
-            Ok(Receipt::new(site, &ended.ok_or(Failure::NotFound)?.kill).answer())
+            Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
         }
     }
 }
@@ -104,7 +104,7 @@ async fn end_others<P: Ports>(
     caller: &Caller,
     token: &Token,
 ) -> Result<OwnResponse, Failure> {
-    refuse_waiting(&Query::read(request, &["wait"])?)?;
+    let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let sessions = Sessions::new(site, ports);
     let ended = sessions.end_others(token, &caller.session.subject, "user").await;
     let (ended, minted, session) = ended.map_err(|failure| match failure {
@@ -112,17 +112,17 @@ async fn end_others<P: Ports>(
         other => other,
     })?;
     let set_cookie = cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.clock().now()));
-    Ok(Receipt::new(site, &ended.kill).answer().with("set-cookie", set_cookie))
+    Ok(receipt::answer(site, ports, ended.kill, waits).await.with("set-cookie", set_cookie))
 }
 
 /// All end, this one too: a thief may hold a copy of it.
 async fn not_me<P: Ports>(site: &Site, ports: &P, request: &Request, caller: &Caller) -> Result<OwnResponse, Failure> {
-    refuse_waiting(&Query::read(request, &["wait"])?)?;
+    let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let ended = Sessions::new(site, ports).end_all(&caller.session.subject, "user").await?;
     let answer = if request.is_navigation() {
         OwnResponse::empty(303).with("location", site.config.login.clone())
     } else {
-        Receipt::new(site, &ended.kill).answer()
+        receipt::answer(site, ports, ended.kill, waits).await
     };
     Ok(answer.with("clear-site-data", "\"cache\""))
 }

@@ -105,7 +105,7 @@ pub async fn answer<P: Ports>(
         Call::Change => sessions::change(site, ports, request, body, handle, &actor).await,
         Call::End => sessions::end(site, ports, request, handle, &actor).await,
         Call::EndAll => sessions::end_all(site, ports, request, body, &actor).await,
-        Call::Receipt => sessions::receipt(site, ports, request, handle).await,
+        Call::Receipt => sessions::show_receipt(site, ports, request, handle).await,
         Call::NotYet(what) => Err(Failure::NotYet(what)),
     }
 }

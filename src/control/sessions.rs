@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::input::{self, Query};
-use super::receipt::Receipt;
+use super::receipt::{self, Receipt, wants_quiet};
 use super::record::{Page, Record};
 use crate::answer::LEVEL_DEFAULT;
 use crate::cookie;
@@ -15,7 +15,7 @@ use crate::ports::{BodyOf, Ports};
 use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::session::{CLAIMS_FORM, Claims, Device, Handle, SUBJECT_FORM, Session, SessionId, Subject};
-use crate::sessions::{NewSession, One, Sessions};
+use crate::sessions::{NewSession, One, Sessions, Since};
 use crate::site::Site;
 use crate::time::SPAN_DAYS_MAX;
 
@@ -83,6 +83,7 @@ pub async fn mint<P: Ports>(
             presented: None,
             end_others: false,
             actor,
+            since: Since::now(site, ports, Duration::ZERO).await,
         })
         .await?;
     let lifetime = begun.session.absolute_expires.since(begun.session.created);
@@ -162,9 +163,9 @@ pub async fn end<P: Ports>(
     handle: &str,
     actor: &str,
 ) -> Result<OwnResponse, Failure> {
-    refuse_waiting(&Query::read(request, &["wait"])?)?;
+    let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let ended = Sessions::new(site, ports).end(One::OfId(handle_of(handle)?), None, actor).await?;
-    Ok(Receipt::new(site, &ended.ok_or(Failure::NotFound)?.kill).answer())
+    Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
 }
 
 /// `DELETE sessions`: of a subject, or, with a confirmation, of the whole site.
@@ -181,23 +182,24 @@ pub async fn end_all<P: Ports>(
         confirm: String,
     }
     let query = Query::read(request, &["subject", "wait"])?;
-    refuse_waiting(&query)?;
+    let waits = wants_quiet(&query)?;
     let Some(subject) = query.subject()? else {
         let Confirmation { confirm } = input::json(body).await?;
         if confirm != site.config.site {
             return Err(Failure::BadInput("confirm must be the name of the site".to_owned()));
         }
-        return Err(Failure::NotYet("ending all sessions of a site"));
+        let kill = Sessions::new(site, ports).end_site(actor).await?;
+        return Ok(receipt::answer(site, ports, kill, waits).await);
     };
     let ended = Sessions::new(site, ports).end_all(&subject, actor).await?;
     // Committed all the same; but there was nothing to end.
     if ended.count == 0 {
         return Err(Failure::NotFound);
     }
-    Ok(Receipt::new(site, &ended.kill).answer())
+    Ok(receipt::answer(site, ports, ended.kill, waits).await)
 }
 
-pub async fn receipt<P: Ports>(
+pub async fn show_receipt<P: Ports>(
     site: &Site,
     ports: &P,
     request: &Request,
@@ -206,15 +208,6 @@ pub async fn receipt<P: Ports>(
     Query::read(request, &[])?;
     let kill = Sessions::new(site, ports).receipt(handle_of(handle)?).await?.ok_or(Failure::NotFound)?;
     Ok(OwnResponse::json(200, &Receipt::new(site, &kill)))
-}
-
-/// `wait`: whether to answer only when no edge can still accept.
-pub fn refuse_waiting(query: &Query) -> Result<(), Failure> {
-    match query.get("wait") {
-        None => Ok(()),
-        Some("quiesced") => Err(Failure::NotYet("wait=quiesced")),
-        Some(_) => Err(Failure::BadInput("wait must be quiesced".to_owned())),
-    }
 }
 
 /// A handle that is none names nothing.

@@ -35,7 +35,7 @@ pub async fn answer<P: Ports>(
         Err(failure) => return Err(failure),
     };
     let mut answer = OwnResponse::empty(204);
-    answer.headers.extend(forward::identity(&site.config, caller.as_ref().map(|caller| &caller.session)));
+    answer.headers.extend(forward::identity(&site.config, caller.as_ref().map(|caller| &*caller.session)));
     let cookie = match (&caller, presented.first()) {
         (Some(caller), Some(token)) => caller.newer_cookie(site, ports, token).await,
         _ => None,

@@ -10,7 +10,7 @@ use web_sys::Response;
 use worker::{Context, Env, event};
 
 use crate::audit::Event;
-use crate::config::Mistake;
+use crate::config::{Mistake, Replica};
 use crate::edge::glue;
 use crate::edge::log::log;
 use crate::edge::ports::{ClientBody, RequestPorts};
@@ -19,11 +19,14 @@ use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
+use crate::revocation::Memory;
 use crate::site::{Secrets, Site};
 
 thread_local! {
     /// Prepared at the isolate's first request; the bindings never change under it.
     static SITE: OnceCell<Rc<Result<Site, Vec<Mistake>>>> = const { OnceCell::new() };
+    /// Lives as long as the configuration: a new version gets new isolates.
+    static MEMORY: Rc<Memory> = Rc::default();
 }
 
 #[event(fetch)]
@@ -53,7 +56,7 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
     let Ok(site) = site.as_ref() else {
         return own(&response::refusal(None, request, &Failure::Misconfigured));
     };
-    let ports = RequestPorts::new(&env, context, &site.config, Clone::clone(&incoming));
+    let ports = RequestPorts::new(&env, context, &site.config, &MEMORY.with(Rc::clone), Clone::clone(&incoming));
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);
@@ -81,7 +84,12 @@ fn read_site(env: &Env) -> Result<Site, Vec<Mistake>> {
     let (keys, admin_keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ADMIN_KEYS"), text("WARIFU_ORIGIN_KEYS"));
     let secrets =
         Secrets { keys: keys.as_deref(), admin_keys: admin_keys.as_deref(), origin_keys: origin_keys.as_deref() };
-    let read = Site::read(&text("WARIFU").unwrap_or_default(), secrets);
+    let mut read = Site::read(&text("WARIFU").unwrap_or_default(), secrets);
+    let has_kv = js_sys::Reflect::has(env, &"REPLICA".into()).unwrap_or(false);
+    if read.as_ref().is_ok_and(|site| site.config.replica == Replica::Always) && !has_kv {
+        let says = "found \"always\", and no KV namespace is bound as REPLICA".to_owned();
+        read = Err(vec![Mistake { key: "replica".to_owned(), says }]);
+    }
     if let Err(mistakes) = &read {
         log(&Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });
     }

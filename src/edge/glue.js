@@ -12,10 +12,10 @@ export function describe(request) {
   return `${request.method}\n${request.url}\n${lines(request.headers)}`;
 }
 
-// Country and city, as far as the platform knows them.
+// Country, city and continent, as far as the platform knows them.
 export function place(request) {
-  const { country, city } = request.cf ?? {};
-  return `${country ?? ""}\n${city ?? ""}`;
+  const { country, city, continent } = request.cf ?? {};
+  return `${country ?? ""}\n${city ?? ""}\n${continent ?? ""}`;
 }
 
 export function headerLines(response) {
@@ -46,18 +46,33 @@ function apply(headers, edits) {
 // The client's request at another URL with edited headers; the body stays a
 // stream. Redirects are the client's to follow. Answers undefined for a body
 // that the platform cannot send.
-export async function forward(request, url, edits, sharedCache) {
+// Answers null where the answer does not begin in time; 0: as long as it takes.
+export async function forward(request, url, edits, sharedCache, msMax) {
   const { method, body } = request;
   if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
   const headers = new Headers(request.headers);
   apply(headers, edits);
   const init = { method, headers, body, redirect: "manual" };
   if (!sharedCache) init.cache = "no-store";
-  const response = await fetch(url, init);
+  const response = msMax === 0 ? await fetch(url, init) : await inTime(url, init, msMax);
+  if (response === null) return null;
   // What could not be passed on must fail before a command in it is obeyed.
   const { status, webSocket } = response;
   if (status < 200 ? !(status === 101 && webSocket) : status > 599) throw new Error(`the origin answered ${status}`);
   return response;
+}
+
+async function inTime(url, init, msMax) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), msMax);
+  try {
+    return await fetch(url, { ...init, signal: late.signal });
+  } catch (thrown) {
+    if (late.signal.aborted) return null;
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 // The origin's answer with edited headers; the body stays a stream.
@@ -122,6 +137,29 @@ export async function ask(namespace, name, locationHint, message, msMax) {
   const signal = AbortSignal.timeout(msMax);
   const response = await object.fetch("http://object/", { method: "POST", body: message, signal });
   return response.text();
+}
+
+// Records of KV are texts; null where there is none.
+export async function kvGet(kv, name) {
+  return kv.get(name);
+}
+
+export async function kvPut(kv, name, record, seconds) {
+  await kv.put(name, record, { expirationTtl: seconds });
+}
+
+export async function kvDelete(kv, name) {
+  await kv.delete(name);
+}
+
+// Issued at once, so that it is committed with what was written in this turn.
+export function setAlarm(storage, at) {
+  storage.setAlarm(at).catch((error) => console.error(JSON.stringify({ event: "alarm_failed", reason: `${error}` })));
+}
+
+// Resolves once everything that has been written is durable.
+export async function confirmed(storage) {
+  await storage.sync();
 }
 
 // Only in builds for tests: the object is stopped, and loses its memory, as soon

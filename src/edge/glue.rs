@@ -19,7 +19,13 @@ extern "C" {
     pub fn header_lines(response: &Response) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn forward(request: &Request, url: &str, edits: &str, shared_cache: bool) -> Result<JsValue, JsValue>;
+    pub async fn forward(
+        request: &Request,
+        url: &str,
+        edits: &str,
+        shared_cache: bool,
+        ms_max: u32,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
@@ -38,6 +44,21 @@ extern "C" {
         message: &str,
         ms_max: u32,
     ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = kvGet)]
+    pub async fn kv_get(kv: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = kvPut)]
+    pub async fn kv_put(kv: &JsValue, name: &str, record: &str, seconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = kvDelete)]
+    pub async fn kv_delete(kv: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = setAlarm)]
+    pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub async fn confirmed(storage: &JsValue) -> Result<JsValue, JsValue>;
 
     #[cfg(feature = "test-panic")]
     #[wasm_bindgen(catch)]

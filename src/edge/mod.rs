@@ -4,9 +4,11 @@
 //! headers, rows and messages cross in bulk, as one text, through the small
 //! functions of `glue.js`.
 
+mod feed_object;
 mod fetch;
 mod glue;
 mod log;
+mod objects;
 mod ports;
 mod session_object;
 mod sessions;

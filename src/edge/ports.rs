@@ -1,5 +1,8 @@
 //! The ports over the Workers runtime, but for the session objects.
 
+use core::time::Duration;
+use std::rc::Rc;
+
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
 use worker::{Context, Env};
@@ -8,31 +11,44 @@ use crate::audit::Event;
 use crate::config::Config;
 use crate::edge::glue;
 use crate::edge::log::log;
-use crate::edge::sessions::SessionObjects;
+use crate::edge::sessions::SiteObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::ports::Outgoing;
 use crate::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Random};
-use crate::time::UnixMillis;
+use crate::revocation::Memory;
+use crate::time::{UnixMillis, millis};
 
 /// The world of one request.
 pub struct RequestPorts {
-    sessions: SessionObjects,
+    objects: SiteObjects,
+    memory: Rc<Memory>,
     incoming: web_sys::Request,
 }
 
 impl RequestPorts {
-    pub fn new(env: &Env, context: Context, config: &Config, incoming: web_sys::Request) -> Self {
-        Self { sessions: SessionObjects::new(env, context, config.site.clone()), incoming }
+    pub fn new(env: &Env, context: Context, config: &Config, memory: &Rc<Memory>, incoming: web_sys::Request) -> Self {
+        let objects = SiteObjects::new(env, context, config.site.clone());
+        Self { objects, memory: Rc::clone(memory), incoming }
     }
 }
 
 impl Ports for RequestPorts {
-    type Shards = SessionObjects;
+    type Shards = SiteObjects;
+    type Feed = SiteObjects;
+    type Replica = SiteObjects;
     type Origin = Network;
 
-    fn shards(&self) -> &SessionObjects {
-        &self.sessions
+    fn shards(&self) -> &SiteObjects {
+        &self.objects
+    }
+
+    fn feed(&self) -> &SiteObjects {
+        &self.objects
+    }
+
+    fn replica(&self) -> Option<&SiteObjects> {
+        self.objects.has_kv().then_some(&self.objects)
     }
 
     fn origin(&self) -> &Network {
@@ -47,10 +63,18 @@ impl Ports for RequestPorts {
         &PlatformRandom
     }
 
+    fn memory(&self) -> &Rc<Memory> {
+        &self.memory
+    }
+
+    async fn sleep(&self, span: Duration) {
+        worker::Delay::from(span).await;
+    }
+
     fn place(&self) -> Place {
         let text = glue::place(&self.incoming).unwrap_or_default();
         let mut parts = text.split('\n').map(|part| (!part.is_empty()).then(|| part.to_owned()));
-        Place { country: parts.next().flatten(), city: parts.next().flatten() }
+        Place { country: parts.next().flatten(), city: parts.next().flatten(), continent: parts.next().flatten() }
     }
 
     fn tell(&self, event: Event) {
@@ -80,8 +104,12 @@ impl Origin for Network {
 
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
         let edits = outgoing.edits.to_lines();
+        let ms_max = outgoing.timeout.map_or(0, |span| u32::try_from(millis(span)).unwrap_or(u32::MAX));
         let response =
-            glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache).await.map_err(unreachable)?;
+            glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache, ms_max).await.map_err(unreachable)?;
+        if response.is_null() {
+            return Err(OriginError::TimedOut);
+        }
         let response = response.dyn_into::<Response>().map_err(|_| OriginError::BodyNotCarried)?;
         let headers = glue::header_lines(&response).map_err(unreachable)?;
         Ok(OriginResponse(response, HeaderBlock::new(headers)))

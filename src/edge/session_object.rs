@@ -1,35 +1,48 @@
 //! The Durable Object class of the session shards: load, answer, save.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::time::Duration;
+use std::panic::AssertUnwindSafe;
 
-use wasm_bindgen::JsValue;
-use worker::{DurableObject, Env, Request, Response, ScheduledTime, State, durable_object};
+use futures_util::FutureExt;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::audit::Event;
 use crate::edge::log::log;
+use crate::edge::objects::{Objects, configuration};
 use crate::edge::ports::PlatformClock;
-use crate::edge::sql::ObjectSql;
+use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::ports::Clock;
+use crate::store::feed::{Append, FeedCall, FeedReply};
+use crate::store::fence::Confirm;
 use crate::store::message::{Message, ShardAnswer};
-use crate::store::session_shard::SessionShard;
+use crate::store::session_object::{NotDone, ObjectPorts, SessionObject as Object};
+use crate::store::{SOON, SqlError};
 use crate::time::UnixMillis;
 
 /// One shard of the sessions.
 #[durable_object(alarm)]
 pub struct SessionObject {
-    state: State,
     // A panic in the middle of an answer leaves nothing half done in memory:
-    // the shard keeps only whether it has opened its database.
-    shard: AssertUnwindSafe<SessionShard<ObjectSql>>,
+    // the shard keeps only what it has read of its database.
+    object: AssertUnwindSafe<Object<ObjectSql>>,
+    surroundings: AssertUnwindSafe<Surroundings>,
     #[cfg(feature = "test-panic")]
     memory: AssertUnwindSafe<crate::edge::test_panic::ObjectMemory>,
 }
 
+struct Surroundings {
+    storage: ObjectStorage,
+    objects: Objects,
+}
+
 impl DurableObject for SessionObject {
-    fn new(state: State, _env: Env) -> Self {
+    fn new(state: State, env: Env) -> Self {
         Self {
-            shard: AssertUnwindSafe(SessionShard::new(ObjectSql::new(&state))),
-            state,
+            object: AssertUnwindSafe(Object::new(ObjectSql::new(&state))),
+            surroundings: AssertUnwindSafe(Surroundings {
+                storage: ObjectStorage::new(&state),
+                objects: Objects::new(&env, configuration(&env).site),
+            }),
             #[cfg(feature = "test-panic")]
             memory: AssertUnwindSafe::default(),
         }
@@ -39,52 +52,63 @@ impl DurableObject for SessionObject {
         let message = request.text().await?;
         // A panic must neither leave the caller without an answer nor cost the
         // object its memory.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(&message))).unwrap_or_else(|_| {
+        let answer = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
             log(&Event::Panicked { place: "session object" });
             ShardAnswer::Panicked
         });
-        self.set_alarm().await;
         Response::ok(serde_json::to_string(&answer)?)
     }
 
     /// Never fails: a failure would make the platform try again six times and
     /// then give up, where a new alarm goes on.
     async fn alarm(&self) -> worker::Result<Response> {
-        let woken = catch_unwind(AssertUnwindSafe(|| self.shard.wake(PlatformClock.now())));
-        match woken {
+        match AssertUnwindSafe(self.object.wake(&*self.surroundings)).catch_unwind().await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => log(&Event::SweepFailed { reason: error.0 }),
-            Err(_) => log(&Event::Panicked { place: "session object" }),
+            Ok(Err(NotDone::Sweeping(reason))) => log(&Event::SweepFailed { reason }),
+            Ok(Err(NotDone::Publishing(reason))) => log(&Event::FeedFailed { reason }),
+            Err(_) => {
+                log(&Event::Panicked { place: "session object" });
+                // The alarm that rang is gone: without a new one nobody comes back.
+                self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
+            }
         }
-        self.set_alarm().await;
         Response::empty()
     }
 }
 
 impl SessionObject {
-    /// The write is issued before anything is awaited, so it commits with what
-    /// the shard has just written.
-    async fn set_alarm(&self) {
-        if let Some(at) = self.shard.take_alarm()
-            && let Err(error) = self.state.storage().set_alarm(scheduled(at)).await
-        {
-            log(&Event::SweepFailed { reason: error.to_string() });
-        }
-    }
-
-    fn answer(&self, message: &str) -> ShardAnswer {
+    async fn answer(&self, message: &str) -> ShardAnswer {
         #[cfg(feature = "test-panic")]
-        if let Some(answer) = self.memory.answer(message, self.shard.sql()) {
+        if let Some(answer) = self.memory.answer(message, self.object.shard().sql()) {
             return answer;
         }
         match serde_json::from_str::<Message>(message) {
-            Ok(message) => self.shard.answer(&message, PlatformClock.now()),
+            Ok(message) => self.object.answer(&message, &*self.surroundings).await,
             Err(error) => ShardAnswer::Failed { reason: format!("a call that cannot be read: {error}") },
         }
     }
 }
 
-fn scheduled(at: UnixMillis) -> ScheduledTime {
-    #[allow(clippy::cast_precision_loss, reason = "a date is far below 2^53")]
-    ScheduledTime::new(js_sys::Date::new(&JsValue::from_f64(at.0 as f64)))
+impl Confirm for Surroundings {
+    async fn confirmed(&self) -> Result<(), SqlError> {
+        self.storage.confirmed().await
+    }
+}
+
+impl ObjectPorts for Surroundings {
+    fn now(&self) -> UnixMillis {
+        PlatformClock.now()
+    }
+
+    fn set_alarm(&self, at: UnixMillis) {
+        self.storage.set_alarm(at);
+    }
+
+    async fn sleep(&self, span: Duration) {
+        worker::Delay::from(span).await;
+    }
+
+    async fn append(&self, append: &Append) -> Result<FeedReply, String> {
+        self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| format!("{error:?}"))
+    }
 }

@@ -1,4 +1,4 @@
-//! The session objects as the gate sees them: messages to Durable Objects.
+//! The objects as the gate sees them.
 
 use std::rc::Rc;
 
@@ -6,110 +6,125 @@ use wasm_bindgen::JsValue;
 use worker::{Context, Env};
 
 use crate::audit::Event;
-use crate::config::region_name;
 use crate::edge::glue;
 use crate::edge::log::log;
+use crate::edge::objects::Objects;
+use crate::edge::ports::PlatformClock;
 use crate::error::StoreError;
-use crate::ports::Shards;
+use crate::ports::{After, Clock, Feed, Put, Replica, Shards};
+use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer, ShardCall};
+use crate::time::UnixMillis;
 use crate::token::Locator;
 
-/// The objects of one site. Shards are named `<site>/<generation>/<region>/<shard>`.
-pub struct SessionObjects(Rc<Inner>);
-
-struct Inner {
-    namespace: Option<JsValue>,
-    site: String,
+/// The session objects and the feed of one site, for one request.
+pub struct SiteObjects {
+    objects: Rc<Objects>,
+    /// The KV namespace, where one is bound.
+    kv: Option<JsValue>,
     context: Context,
 }
 
-impl SessionObjects {
+impl SiteObjects {
     pub fn new(env: &Env, context: Context, site: String) -> Self {
-        let namespace = js_sys::Reflect::get(env, &BINDING.into()).ok().filter(|found| !found.is_undefined());
-        Self(Rc::new(Inner { namespace, site, context }))
+        let kv = js_sys::Reflect::get(env, &REPLICA.into()).ok().filter(|found| !found.is_undefined());
+        Self { objects: Rc::new(Objects::new(env, site)), kv, context }
     }
 
-    /// A message as it is to the object that answers probes.
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
-        self.0.ask(&self.0.probe_name(), None, message).await
+        self.objects.raw_probe(message).await
     }
 }
 
-impl Inner {
-    /// No shard's name, so that many probes load no shard.
-    fn probe_name(&self) -> String {
-        format!("{}/health", self.site)
-    }
-
-    async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
-        let name = format!("{}/{}/{}/{}", self.site, at.generation, at.region, at.shard);
-        let hint = region_name(at.region).filter(|_| at.region != 0);
-        self.converse(&name, hint, message).await
-    }
-
-    async fn converse(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
-        let message = serde_json::to_string(message).map_err(|error| StoreError::Unreachable(error.to_string()))?;
-        let answer = self.ask(name, hint, &message).await?;
-        match serde_json::from_str(&answer) {
-            Ok(ShardAnswer::WrongRow) => Err(StoreError::WrongRow),
-            Ok(ShardAnswer::Panicked) => Err(StoreError::Defect),
-            Ok(ShardAnswer::Failed { reason }) => Err(StoreError::Unreachable(reason)),
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(StoreError::Unreachable(format!("an answer that cannot be read: {error}"))),
-        }
-    }
-
-    async fn ask(&self, name: &str, hint: Option<&str>, message: &str) -> Result<String, StoreError> {
-        #[cfg(feature = "test-panic")]
-        STORE_CALLS.set(STORE_CALLS.get() + 1);
-        let namespace = self
-            .namespace
-            .as_ref()
-            .ok_or_else(|| StoreError::Unreachable(format!("the binding {BINDING} is missing")))?;
-        let answer = glue::ask(namespace, name, hint, message, ANSWER_MS_MAX)
-            .await
-            .map_err(|thrown| StoreError::Unreachable(glue::reason(&thrown)))?;
-        answer.as_string().ok_or_else(|| StoreError::Unreachable("an answer that is no text".to_owned()))
-    }
-}
-
-impl Shards for SessionObjects {
+impl Shards for SiteObjects {
     async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
-        self.0.ask_shard(at, message).await
+        self.objects.ask_shard(at, message).await
     }
 
-    fn ask_later(&self, at: Locator, message: Message) {
-        let inner = Rc::clone(&self.0);
-        self.0.context.wait_until(async move {
-            match inner.ask_shard(at, &message).await {
-                Ok(_) => {}
-                Err(error) => log(&Event::StoreUnavailable { reason: format!("after the answer: {error:?}") }),
+    fn ask_later(
+        &self,
+        at: Locator,
+        message: Message,
+        then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
+    ) {
+        let (objects, kv) = (Rc::clone(&self.objects), self.kv.clone());
+        self.context.wait_until(async move {
+            let answer = objects.ask_shard(at, &message).await;
+            let After { tell, put } = then(answer, PlatformClock.now());
+            if let Some(event) = tell {
+                log(&event);
+            }
+            if let Some((kv, put)) = kv.zip(put) {
+                write(&kv, &put).await;
             }
         });
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let message = Message { home: None, call: ShardCall::Probe };
-        match self.0.converse(&self.0.probe_name(), None, &message).await? {
+        match self.objects.ask_probe(&Message { home: None, is_fenced: false, call: ShardCall::Probe }).await? {
             ShardAnswer::Alive => Ok(()),
             other => Err(StoreError::Unreachable(format!("an answer of another kind: {}", other.kind()))),
         }
     }
 }
 
-#[cfg(feature = "test-panic")]
-thread_local! {
-    static STORE_CALLS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+impl Feed for SiteObjects {
+    async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        self.objects.ask_feed(call).await
+    }
+
+    fn ask_later(
+        &self,
+        call: FeedCall,
+        then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
+    ) {
+        let objects = Rc::clone(&self.objects);
+        self.context.wait_until(async move {
+            let reply = objects.ask_feed(&call).await;
+            if let Some(event) = then(reply, PlatformClock.now()) {
+                log(&event);
+            }
+        });
+    }
 }
 
-/// How many messages this isolate has sent to objects.
-#[cfg(feature = "test-panic")]
-pub fn store_calls() -> u32 {
-    STORE_CALLS.get()
+impl SiteObjects {
+    pub fn has_kv(&self) -> bool {
+        self.kv.is_some()
+    }
 }
 
-const BINDING: &str = "SESSIONS";
+impl Replica for SiteObjects {
+    async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let unreachable = |reason: String| StoreError::Unreachable(format!("KV: {reason}"));
+        let kv = self.kv.as_ref().ok_or_else(|| unreachable("not bound".to_owned()))?;
+        let found = glue::kv_get(kv, name).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
+        Ok(found.as_string())
+    }
 
-/// An object that has not answered by then is out of reach.
-const ANSWER_MS_MAX: u32 = 10_000;
+    fn write_later(&self, put: Put) {
+        let Some(kv) = self.kv.clone() else { return };
+        self.context.wait_until(async move { write(&kv, &put).await });
+    }
+
+    fn delete_later(&self, name: String) {
+        let Some(kv) = self.kv.clone() else { return };
+        self.context.wait_until(async move {
+            if let Err(thrown) = glue::kv_delete(&kv, &name).await {
+                log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
+            }
+        });
+    }
+}
+
+async fn write(kv: &JsValue, put: &Put) {
+    // The platform keeps nothing for less than a minute.
+    let seconds = u32::try_from(put.keep.as_secs()).unwrap_or(u32::MAX).max(60);
+    if let Err(thrown) = glue::kv_put(kv, &put.name, &put.record, seconds).await {
+        log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
+    }
+}
+
+/// The binding of the KV namespace.
+const REPLICA: &str = "REPLICA";

@@ -6,8 +6,12 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::State;
 
+use crate::audit::Event;
 use crate::edge::glue;
+use crate::edge::log::log;
+use crate::store::fence::Confirm;
 use crate::store::{Row, Sql, SqlError, SqlValue};
+use crate::time::UnixMillis;
 
 /// The object's own database.
 pub struct ObjectSql {
@@ -23,6 +27,30 @@ impl ObjectSql {
             #[cfg(feature = "test-panic")]
             stop: crate::edge::test_panic::Stop::new(state),
         }
+    }
+}
+
+/// An object's storage, to wait for.
+pub struct ObjectStorage(JsValue);
+
+impl ObjectStorage {
+    pub fn new(state: &State) -> Self {
+        Self(state.storage().as_raw().into())
+    }
+
+    /// Issued at once, so that it is committed with what was written in this
+    /// turn.
+    pub fn set_alarm(&self, at: UnixMillis) {
+        #[allow(clippy::cast_precision_loss, reason = "a date is far below 2^53")]
+        if let Err(thrown) = glue::set_alarm(&self.0, at.0 as f64) {
+            log(&Event::AlarmFailed { reason: glue::reason(&thrown) });
+        }
+    }
+}
+
+impl Confirm for ObjectStorage {
+    async fn confirmed(&self) -> Result<(), SqlError> {
+        glue::confirmed(&self.0).await.map(|_| ()).map_err(|thrown| SqlError(glue::reason(&thrown)))
     }
 }
 

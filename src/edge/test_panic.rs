@@ -21,8 +21,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;
 
+use crate::edge::objects::store_calls;
 use crate::edge::ports::RequestPorts;
-use crate::edge::sessions::store_calls;
 use crate::error::{Failure, StoreError};
 use crate::ports::Ports;
 use crate::request::Request;

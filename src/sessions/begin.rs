@@ -4,14 +4,18 @@ use core::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Sessions, locator_of};
+use super::{Sessions, put};
 use crate::audit::Event;
 use crate::config::OnLimit;
 use crate::error::{Failure, StoreError};
-use crate::ports::{Ports, Random};
+use crate::lookup;
+use crate::mutants::{self, Mutant};
+use crate::ports::{Clock, Ports, Random, Replica};
+use crate::revocation::{Position, START_MAX};
 use crate::session::{Claims, Device, Session, Subject};
+use crate::site::Site;
 use crate::store::message::{EndCall, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
-use crate::time::millis;
+use crate::time::{UnixMillis, millis};
 use crate::token::{Minted, SECRET_BYTES, Secret, Token};
 
 /// A session to start.
@@ -29,6 +33,29 @@ pub struct NewSession<'a> {
     pub end_others: bool,
     /// Who starts it, for the log.
     pub actor: &'a str,
+    /// When the log-in was let through, and how far the feed was known then.
+    pub since: Since,
+}
+
+/// From when on a kill of the subject refuses a start that is on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Since {
+    pub at: UnixMillis,
+    /// `None`: the feed could not be reached.
+    pub position: Option<Position>,
+    /// Whether the feed was asked then; else it is known of a moment before.
+    pub is_of_now: bool,
+}
+
+impl Since {
+    /// Asks the feed, unless it was asked less than `fresh` ago.
+    pub async fn now<P: Ports>(site: &Site, ports: &P, fresh: Duration) -> Self {
+        let at = ports.clock().now();
+        match lookup::known_position(ports, fresh) {
+            Some(position) => Self { at, position: Some(position), is_of_now: false },
+            None => Self { at, position: lookup::ask_position(site, ports).await, is_of_now: true },
+        }
+    }
 }
 
 /// A committed session, and the only copy of its token.
@@ -46,8 +73,8 @@ impl<P: Ports> Sessions<'_, P> {
         let mut homes = self.homes(&new.subject);
         let home = homes.pop().expect("a map has a row");
         let secret = self.fresh_secret()?;
-        let at = locator_of(home);
-        let start = StartCall {
+        let at = home.locator();
+        let mut start = StartCall {
             id: self.handle(at)?,
             key: Key(secret.session_key()),
             subject: new.subject,
@@ -59,16 +86,29 @@ impl<P: Ports> Sessions<'_, P> {
             presented: new.presented.map(|token| Key(token.session_key())),
             end_others: new.end_others,
             limit: None,
-            kill: self.handle(at)?,
+            lead: self.lead(at, 0)?,
+            since: new.since.position,
         };
+        self.is_in_time(&start.subject, new.since, new.actor)?;
         if new.end_others {
-            for older in &homes {
-                self.end_all_at(*older, &start.subject, None, 0).await?;
-            }
+            start.lead.at_least = self.end_all_at_each(&homes, &start.subject, start.lead.kill).await?.1;
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
             self.end_presented(token, &start.subject).await?;
         }
+        let question = self.ports.memory().question(self.ports.clock().now());
         let (session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
+        // What has become of it on the way back nobody knows: without a
+        // position, the shard has gone by the time that it took.
+        self.is_in_time(&session.subject, new.since, new.actor)?;
+        if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
+            self.ports.memory().changed_subject(&session.subject);
+        }
+        let name = self.record_name(at, &secret.session_key());
+        if let (Some(name), Some(replica)) = (name, self.ports.replica())
+            && let Some(put) = put(self.ports.memory(), &question, name, &session, config.replica_horizon)
+        {
+            replica.write_later(put);
+        }
         self.ports.tell(Event::SessionStarted {
             session: session.id.to_text(),
             subject: session.subject.as_str().to_owned(),
@@ -84,6 +124,20 @@ impl<P: Ports> Sessions<'_, P> {
             });
         }
         Ok(Begun { session, token: self.site.ring.mint(at, &secret) })
+    }
+
+    /// A shard remembers late kills only for so long.
+    fn is_in_time(&self, subject: &Subject, since: Since, actor: &str) -> Result<(), Failure> {
+        if self.ports.clock().now().since(since.at) <= START_MAX || mutants::is(Mutant::LateStart) {
+            return Ok(());
+        }
+        Err(self.killed_meanwhile(subject, actor))
+    }
+
+    fn killed_meanwhile(&self, subject: &Subject, actor: &str) -> Failure {
+        let (subject, actor) = (subject.as_str().to_owned(), actor.to_owned());
+        self.ports.tell(Event::StartRefused { subject, reason: "killed_meanwhile", actor });
+        Failure::KilledMeanwhile
     }
 
     /// Asks until there is room, or it is clear that there will be none.
@@ -116,10 +170,15 @@ impl<P: Ports> Sessions<'_, P> {
                     let keep = elsewhere.saturating_sub(excess);
                     elsewhere = self.leave(older, &start.subject, Some(keep)).await?;
                 }
+                ShardAnswer::KilledMeanwhile => return Err(self.killed_meanwhile(&start.subject, actor)),
                 ShardAnswer::LimitReached => {
                     let subject = start.subject.as_str().to_owned();
                     self.ports.tell(Event::StartRefused { subject, reason: "max_sessions", actor: actor.to_owned() });
                     return Err(Failure::SessionLimit);
+                }
+                ShardAnswer::Unannounced => {
+                    let reason = "the feed is out of reach, and does not know this row of the map yet".to_owned();
+                    return Err(self.failure(StoreError::Unreachable(reason)));
                 }
                 // A later version of the Worker has a row that this one does
                 // not know.
@@ -141,7 +200,7 @@ impl<P: Ports> Sessions<'_, P> {
             let call = ShardCall::Leave {
                 subject: subject.clone(),
                 keep: keep.map(|keep| keep.saturating_sub(live)),
-                kill: self.handle(locator_of(*home))?,
+                kill: self.handle(home.locator())?,
             };
             match self.ask(*home, call).await? {
                 ShardAnswer::Left { live: here } => live += here,

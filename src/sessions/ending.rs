@@ -1,14 +1,17 @@
 //! Ends. Each is a kill: it names a lineage or a generation, never a token, so
 //! that a copy which a thief has already renewed dies too.
 
-use super::{One, Sessions, locator_of};
+use super::{FEED, One, Sessions};
 use crate::audit::Event;
-use crate::error::Failure;
-use crate::ports::Ports;
+use crate::error::{Failure, StoreError};
+use crate::mutants::{self, Mutant};
+use crate::ports::{After, Ports, Replica, Shards};
+use crate::revocation::{EntryKey, Position};
 use crate::session::{KillId, Session, Subject};
-use crate::store::message::{EndCall, EndOthersCall, Home, Key, Kill, KillScope, ShardAnswer, ShardCall};
+use crate::store::feed::{EndSite, FeedCall};
+use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Home, Key, Kill, Lead, ShardAnswer, ShardCall};
 use crate::time::millis;
-use crate::token::{Minted, Token};
+use crate::token::{Locator, Minted, Token};
 
 /// What a kill ended.
 pub struct Ended {
@@ -22,12 +25,16 @@ impl<P: Ports> Sessions<'_, P> {
     /// subject's. `Ok(None)`: there was none.
     pub async fn end(&self, one: One<'_>, only: Option<Subject>, actor: &str) -> Result<Option<Ended>, Failure> {
         let Some((home, of)) = self.which(one)? else { return Ok(None) };
-        let kill = self.handle(locator_of(home))?;
+        let kill = self.handle(home.locator())?;
         match self.ask(home, ShardCall::End(EndCall { of, only, kill })).await? {
             ShardAnswer::Ended { session: Some(session) } => {
                 let actor = actor.to_owned();
+                self.ports.memory().changed_session(session.id);
+                if let One::OfToken(token) = one {
+                    self.remove_record(token);
+                }
                 self.ports.tell(Event::SessionEnded { session: session.id.to_text(), actor });
-                Ok(Some(self.ended(kill, KillScope::Session, 1)))
+                Ok(Some(Ended { kill: session.kill, count: 1 }))
             }
             ShardAnswer::Ended { session: None } => Ok(None),
             other => Err(self.unexpected(&other)),
@@ -39,16 +46,39 @@ impl<P: Ports> Sessions<'_, P> {
     pub async fn end_all(&self, subject: &Subject, actor: &str) -> Result<Ended, Failure> {
         let mut homes = self.homes(subject);
         let lead = homes.pop().expect("a map has a row");
-        let (mut count, at_least) = self.end_all_at_each(&homes, subject).await?;
-        let kill = self.handle(locator_of(lead))?;
-        count += self.end_all_at(lead, subject, Some(kill), at_least).await?.0;
+        let later = if mutants::is(Mutant::PublishedBeforeCommit) { core::mem::take(&mut homes) } else { Vec::new() };
+        if mutants::is(Mutant::OneShardOnly) {
+            homes.clear();
+        }
+        let mut told = self.lead(lead.locator(), 0)?;
+        let (mut count, at_least) = self.end_all_at_each(&homes, subject, told.kill).await?;
+        told.at_least = at_least;
+        let (live, _, kill) = self.end_all_at(lead, subject, told.kill, Some(told)).await?;
+        if let Some(kill) = &kill {
+            self.end_all_at_each(&later, subject, kill.id).await?;
+        }
+        count += live;
+        self.ports.memory().changed_subject(subject);
         self.ports.tell(Event::SessionsEnded {
             subject: subject.as_str().to_owned(),
             count,
             kept: None,
             actor: actor.to_owned(),
         });
-        Ok(self.ended(kill, KillScope::Subject, count))
+        let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
+        self.is_whole(&kill)?;
+        Ok(Ended { kill, count })
+    }
+
+    /// Ends everything of the site. The feed carries it to all shards; the
+    /// receipt tells how far it has come.
+    pub async fn end_site(&self, actor: &str) -> Result<Kill, Failure> {
+        let call = FeedCall::EndSite(EndSite { kill: self.handle(FEED)?, rows: self.site.config.map.clone() });
+        let kill = self.ask_feed(&call).await?;
+        let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
+        self.ports.memory().changed(&EntryKey::Site);
+        self.ports.tell(Event::SiteEnded { kill: kill.id.to_text(), actor: actor.to_owned() });
+        Ok(kill)
     }
 
     /// Ends all other sessions of the subject whose token this is, and gives
@@ -61,58 +91,100 @@ impl<P: Ports> Sessions<'_, P> {
     ) -> Result<(Ended, Minted, Session), Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
         let elsewhere: Vec<Home> = self.homes(subject).into_iter().filter(|other| *other != home).collect();
-        let (count, at_least) = self.end_all_at_each(&elsewhere, subject).await?;
+        let mut lead = self.lead(token.locator(), 0)?;
+        let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill).await?;
+        lead.at_least = at_least;
         let successor = self.fresh_secret()?;
-        let kill = self.handle(token.locator())?;
         let call = EndOthersCall {
             presented: Key(token.session_key()),
             successor: Key(successor.session_key()),
-            kill,
-            at_least,
+            lead,
             grace_ms: millis(self.site.config.rotation_grace),
         };
         match self.ask(home, ShardCall::EndOthers(call)).await? {
-            ShardAnswer::EndedOthers { session: Some(session), others } => {
+            ShardAnswer::EndedOthers { session: Some(session), others, kill: Some(kill) } => {
                 self.ports.tell(Event::SessionsEnded {
                     subject: subject.as_str().to_owned(),
                     count: count + others,
                     kept: Some(session.id.to_text()),
                     actor: actor.to_owned(),
                 });
+                self.ports.memory().changed_subject(subject);
+                self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
-                Ok((self.ended(kill, KillScope::Subject, count + others), minted, session))
+                Ok((Ended { kill, count: count + others }, minted, session))
             }
             ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
             other => Err(self.unexpected(&other)),
         }
     }
 
-    async fn end_all_at_each(&self, homes: &[Home], subject: &Subject) -> Result<(u32, u64), Failure> {
+    /// Another version of the Worker has sessions where this one cannot reach.
+    fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
+        if kill.is_partial {
+            return Err(self.failure(StoreError::NewerRow(self.site.config.current_row().generation.saturating_add(1))));
+        }
+        Ok(())
+    }
+
+    /// What the lead shard of a kill is told: it publishes for all rows.
+    pub(super) fn lead(&self, at: Locator, at_least: u64) -> Result<Lead, Failure> {
+        Ok(Lead { kill: self.handle(at)?, at_least, rows: self.site.config.map.clone() })
+    }
+
+    /// As a courtesy: the record proves nothing any more.
+    fn remove_record(&self, token: &Token) {
+        if let (Some(name), Some(replica)) =
+            (self.record_name(token.locator(), &token.session_key()), self.ports.replica())
+        {
+            replica.delete_later(name);
+        }
+    }
+
+    /// Tells the shard that takes the subject's starts where a kill stands that
+    /// another one has published. If it is not told, it refuses starts for a
+    /// while that need not be refused.
+    fn tell_where_it_stands(&self, elsewhere: &[Home], kill: &Kill) {
+        let Some(published) = &kill.published else { return };
+        let Some(home) = elsewhere.iter().find(|home| home.row == self.site.config.current_row()) else { return };
+        let position = Position { epoch: published.epoch, seq: published.seq };
+        let message = self.message(*home, ShardCall::Stands { kill: kill.id, position });
+        self.ports.shards().ask_later(home.locator(), message, |answer, _| {
+            let reason = answer.err().map(|error| format!("after the answer: {error:?}"));
+            After { tell: reason.map(|reason| Event::StoreUnavailable { reason }), put: None }
+        });
+    }
+
+    pub(super) async fn end_all_at_each(
+        &self,
+        homes: &[Home],
+        subject: &Subject,
+        kill: KillId,
+    ) -> Result<(u32, u64), Failure> {
         let (mut count, mut at_least) = (0, 0);
         for home in homes {
-            let (live, generation) = self.end_all_at(*home, subject, None, 0).await?;
+            let rows = self.site.config.map.clone();
+            let lead = mutants::is(Mutant::TwoRows).then_some(Lead { kill, at_least: 0, rows });
+            let (live, generation, _) = self.end_all_at(*home, subject, kill, lead).await?;
             count += live;
             at_least = at_least.max(generation);
         }
         Ok((count, at_least))
     }
 
-    /// How many lived in this shard, and the generation that ended them.
-    pub(super) async fn end_all_at(
+    /// How many lived in this shard, the generation that ended them, and the
+    /// kill where the shard keeps its receipt.
+    async fn end_all_at(
         &self,
         home: Home,
         subject: &Subject,
-        kill: Option<KillId>,
-        at_least: u64,
-    ) -> Result<(u32, u64), Failure> {
-        let call = ShardCall::EndAll { subject: subject.clone(), kill, at_least };
+        kill: KillId,
+        lead: Option<Lead>,
+    ) -> Result<(u32, u64, Option<Kill>), Failure> {
+        let call = ShardCall::EndAll(EndAllCall { subject: subject.clone(), kill, lead });
         match self.ask(home, call).await? {
-            ShardAnswer::EndedAll { live, generation } => Ok((live, generation)),
+            ShardAnswer::EndedAll { live, generation, kill } => Ok((live, generation, kill)),
             other => Err(self.unexpected(&other)),
         }
-    }
-
-    fn ended(&self, id: KillId, scope: KillScope, count: u32) -> Ended {
-        Ended { kill: Kill { id, scope, committed: self.now() }, count }
     }
 }

@@ -7,20 +7,26 @@ mod begin;
 mod ending;
 mod rotation;
 
+use core::time::Duration;
+use std::rc::Rc;
+
 use crate::audit::Event;
-use crate::config::{MapRow, OnReplay};
+use crate::config::{Fence, MapRow, OnReplay};
 use crate::error::{Failure, StoreError};
-use crate::ports::{Clock, Place, Ports, Random, Shards};
+use crate::ports::{After, Clock, Feed, Place, Ports, Put, Random, Shards};
+use crate::replica;
 use crate::request::Request;
-use crate::session::{Claims, Device, Handle, KillId, Session, SessionId, Subject, prefix};
+use crate::revocation::{Memory, Question};
+use crate::session::{Claims, Device, Handle, KillId, Served, Session, SessionId, Subject, prefix};
 use crate::site::Site;
+use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{
     Found, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
 };
 use crate::time::millis;
-use crate::token::{Locator, Token};
+use crate::token::{Locator, SessionKey, Token};
 
-pub use self::begin::{Begun, NewSession};
+pub use self::begin::{Begun, NewSession, Since};
 pub use self::ending::Ended;
 
 /// The sessions of one site, for one request.
@@ -36,24 +42,42 @@ pub enum One<'a> {
     OfId(SessionId),
 }
 
+/// A live session, and how the presented secret stands to it.
+pub struct Verdict {
+    pub session: Rc<Session>,
+    pub served: Served,
+}
+
+/// What a session object says of a token.
+pub enum Checked {
+    Live(Verdict),
+    /// No live session; `is_final`: and nothing more is to be learnt by asking
+    /// again.
+    Nothing {
+        is_final: bool,
+    },
+}
+
 impl<'a, P: Ports> Sessions<'a, P> {
     pub fn new(site: &'a Site, ports: &'a P) -> Self {
         Self { site, ports }
     }
 
-    /// The live session that a token opens. `Ok(None)`: there is none.
-    pub async fn check(&self, token: &Token) -> Result<Option<Found>, Failure> {
-        let Some(home) = self.home(token.locator())? else { return Ok(None) };
+    /// What a token opens.
+    pub async fn check(&self, token: &Token) -> Result<Checked, Failure> {
+        let Some(home) = self.home(token.locator())? else { return Ok(Checked::Nothing { is_final: true }) };
         let end_on_replay = match self.site.config.on_replay {
             OnReplay::Observe => None,
             OnReplay::End => Some(self.handle(token.locator())?),
         };
         match self.ask(home, ShardCall::Check { key: Key(token.session_key()), end_on_replay }).await? {
-            ShardAnswer::Checked { found, replayed, ended } => {
+            ShardAnswer::Checked { found, replayed, ended, is_final } => {
                 if let Some(session) = replayed {
+                    self.ports.memory().changed_session(session);
                     self.ports.tell(Event::TokenReplayed { session: session.to_text(), ended });
                 }
-                Ok(found)
+                let verdict = |Found { session, served }| Verdict { session: Rc::new(session), served };
+                Ok(found.map(verdict).map_or(Checked::Nothing { is_final }, Checked::Live))
             }
             other => Err(self.unexpected(&other)),
         }
@@ -62,15 +86,40 @@ impl<'a, P: Ports> Sessions<'a, P> {
     /// Writes down, after the answer, that the session is in use. A lost
     /// renewal costs at worst an early idle expiry, and the next request sends
     /// it again.
-    pub fn renew_later(&self, token: &Token, request: &Request) {
+    pub fn renew_later(&self, token: &Token, id: SessionId, request: &Request) {
         let Ok(Some(home)) = self.home(token.locator()) else { return };
         let call = RenewCall {
             key: Key(token.session_key()),
             idle_ms: millis(self.site.config.idle_timeout),
             prefix: address(request).and_then(prefix),
         };
-        let message = Message { home: Some(home), call: ShardCall::Renew(call) };
-        self.ports.shards().ask_later(token.locator(), message);
+        let message = self.message(home, ShardCall::Renew(call));
+        let memory = Rc::clone(self.ports.memory());
+        let name = self.record_name(token.locator(), &token.session_key());
+        let keep = self.site.config.replica_horizon;
+        let (key, question) = (token.session_key(), memory.question(self.ports.clock().now()));
+        self.ports.shards().ask_later(token.locator(), message, move |answer, now| {
+            memory.observe(now);
+            match answer {
+                Ok(ShardAnswer::Renewed { found: Some(Found { session, served }), is_written }) => {
+                    let session = Rc::new(session);
+                    memory.keep(&question, key, &session, served);
+                    let copies = is_written && served == Served::Current;
+                    let put = name.filter(|_| copies).and_then(|name| put(&memory, &question, name, &session, keep));
+                    return After { put, tell: None };
+                }
+                Ok(ShardAnswer::Renewed { found: None, .. }) => {
+                    memory.changed_session(id);
+                    None
+                }
+                Ok(other) => Some(format!("an answer of another kind: {}", other.kind())),
+                Err(error) => Some(format!("{error:?}")),
+            }
+            .map_or_else(After::default, |reason| {
+                let tell = Some(Event::StoreUnavailable { reason: format!("after the answer: {reason}") });
+                After { tell, put: None }
+            })
+        });
     }
 
     /// The live session of this id.
@@ -92,9 +141,11 @@ impl<'a, P: Ports> Sessions<'a, P> {
         actor: &str,
     ) -> Result<Option<Session>, Failure> {
         let Some((home, of)) = self.which(of)? else { return Ok(None) };
-        match self.ask(home, ShardCall::Update(Box::new(UpdateCall { of, claims, level }))).await? {
+        let refresh = self.handle(home.locator())?;
+        match self.ask(home, ShardCall::Update(Box::new(UpdateCall { of, claims, level, refresh }))).await? {
             ShardAnswer::Updated { session } => {
                 if let Some(session) = &session {
+                    self.ports.memory().changed_session(session.id);
                     let actor = actor.to_owned();
                     self.ports.tell(Event::SessionUpdated { session: session.id.to_text(), actor });
                 }
@@ -139,10 +190,21 @@ impl<'a, P: Ports> Sessions<'a, P> {
 
     /// The kill of this handle, while its receipt is kept.
     pub async fn receipt(&self, kill: KillId) -> Result<Option<Kill>, Failure> {
+        if kill.locator() == FEED {
+            return self.ask_feed(&FeedCall::Receipt { kill }).await;
+        }
         let Some(home) = self.home_by_handle(kill) else { return Ok(None) };
         match self.ask(home, ShardCall::Receipt { kill }).await? {
             ShardAnswer::Receipt { kill } => Ok(kill),
             other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Asks the feed about a kill of the site.
+    async fn ask_feed(&self, call: &FeedCall) -> Result<Option<Kill>, Failure> {
+        match self.ports.feed().ask(call).await.map_err(|error| self.failure(error))? {
+            FeedReply::Receipt { kill } => Ok(kill),
+            other => Err(self.failure(StoreError::Unreachable(format!("an answer of another kind: {}", other.kind())))),
         }
     }
 
@@ -166,13 +228,18 @@ impl<'a, P: Ports> Sessions<'a, P> {
 
     /// Whether the subject's sessions live there.
     pub fn is_home_of(&self, subject: &Subject, at: Locator) -> bool {
-        self.homes(subject).into_iter().any(|home| locator_of(home) == at)
+        self.homes(subject).into_iter().any(|home| home.locator() == at)
     }
 
     /// Where the subject's sessions live, one shard for each row of the map;
     /// the last takes new ones.
     fn homes(&self, subject: &Subject) -> Vec<Home> {
         self.site.config.map.iter().map(|row| home_of(*row, subject)).collect()
+    }
+
+    /// Whether a locator names a shard of the map.
+    pub(crate) fn has_home(&self, at: Locator) -> bool {
+        self.row(at.generation).and_then(|row| shard_of(row, at)).is_some()
     }
 
     /// The shard that a locator names. `Ok(None)`: of a row of the map that is
@@ -186,12 +253,23 @@ impl<'a, P: Ports> Sessions<'a, P> {
     }
 
     async fn ask(&self, home: Home, call: ShardCall) -> Result<ShardAnswer, Failure> {
-        let message = Message { home: Some(home), call };
-        self.ports.shards().ask(locator_of(home), &message).await.map_err(|error| self.failure(error))
+        let message = self.message(home, call);
+        self.ports.shards().ask(home.locator(), &message).await.map_err(|error| self.failure(error))
+    }
+
+    /// The name of a secret's record in KV, where records are kept.
+    pub(crate) fn record_name(&self, at: Locator, key: &SessionKey) -> Option<String> {
+        let config = &self.site.config;
+        self.ports.replica()?;
+        replica::is_written(config, at).then(|| replica::name(&config.site, key))
+    }
+
+    fn message(&self, home: Home, call: ShardCall) -> Message {
+        Message { home: Some(home), is_fenced: self.site.config.fence == Fence::Write, call }
     }
 
     /// Writes down why the store gave no answer; the client is not told.
-    fn failure(&self, error: StoreError) -> Failure {
+    pub(crate) fn failure(&self, error: StoreError) -> Failure {
         tell_store_error(self.ports, &error);
         error.into()
     }
@@ -209,10 +287,12 @@ impl<'a, P: Ports> Sessions<'a, P> {
         }
         Ok(Handle::new(at, random))
     }
+}
 
-    fn now(&self) -> crate::time::UnixMillis {
-        self.ports.clock().now()
-    }
+/// The record of what a session object has said, for KV.
+fn put(memory: &Memory, question: &Question, name: String, session: &Session, keep: Duration) -> Option<Put> {
+    let record = memory.record(question, session)?.to_text()?;
+    Some(Put { name, record, keep })
 }
 
 /// Writes down why the store gave no answer; the client is not told.
@@ -251,11 +331,10 @@ fn home_of(row: MapRow, subject: &Subject) -> Home {
     Home { row, shard: subject.home_shard(row.shards) }
 }
 
+/// The locator of kills whose receipts the feed keeps: of no row of any map.
+const FEED: Locator = Locator { generation: 0, region: 0, shard: 0 };
+
 /// The shard that a locator names, if the row has it.
 fn shard_of(row: MapRow, at: Locator) -> Option<Home> {
     (row.region == at.region && u32::from(at.shard) < row.shards).then_some(Home { row, shard: at.shard })
-}
-
-fn locator_of(home: Home) -> Locator {
-    Locator { generation: home.row.generation, region: home.row.region, shard: home.shard }
 }

@@ -1,11 +1,14 @@
 //! New secrets, and the tokens that carry them to the browser.
 
-use super::Sessions;
+use std::rc::Rc;
+
+use super::{Checked, Sessions, Verdict};
 use crate::audit::Event;
 use crate::error::Failure;
+use crate::mutants::{self, Mutant};
 use crate::ports::{Ports, Random};
 use crate::session::{SALT_BYTES, Salt, Served, Session};
-use crate::store::message::{Found, Key, RotateCall, Rotated, ShardAnswer, ShardCall};
+use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer, ShardCall};
 use crate::time::millis;
 use crate::token::{Minted, Secret, Token};
 
@@ -14,7 +17,7 @@ impl<P: Ports> Sessions<'_, P> {
     /// Returns the token that the browser is to have, if it may have one.
     pub async fn rotate(&self, token: &Token, level: Option<u8>) -> Result<Option<(Minted, Session)>, Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
-        let (successor, salt) = if level.is_some() {
+        let (successor, salt) = if level.is_some() && !mutants::is(Mutant::SuccessorAfterRaise) {
             (self.fresh_secret()?, None)
         } else {
             let mut salt = Salt([0; SALT_BYTES]);
@@ -29,6 +32,7 @@ impl<P: Ports> Sessions<'_, P> {
             salt,
             level,
             grace_ms: millis(self.site.config.rotation_grace),
+            refresh: self.handle(home.locator())?,
         };
         let rotated = match self.ask(home, ShardCall::Rotate(Box::new(call))).await? {
             ShardAnswer::Rotated { rotated: Some(rotated) } => rotated,
@@ -36,6 +40,7 @@ impl<P: Ports> Sessions<'_, P> {
             other => return Err(self.unexpected(&other)),
         };
         let Rotated { session, is_new, salt } = rotated;
+        self.ports.memory().changed_session(session.id);
         if is_new {
             self.ports.tell(Event::SessionRotated { session: session.id.to_text(), level });
         }
@@ -51,11 +56,11 @@ impl<P: Ports> Sessions<'_, P> {
     /// the successor within the grace, or the same secret under the newest key.
     /// Asks once more, since the origin may have taken long: a browser that has
     /// logged in anew meanwhile must not get an older session back.
-    pub async fn newer_token(&self, token: &Token, served: &Served) -> Option<(Minted, Session)> {
+    pub async fn newer_token(&self, token: &Token, served: &Served) -> Option<(Minted, Rc<Session>)> {
         if *served == Served::Current && token.is_current() {
             return None;
         }
-        let Found { session, served } = self.check(token).await.ok().flatten()?;
+        let Ok(Checked::Live(Verdict { session, served })) = self.check(token).await else { return None };
         let secret = match served {
             Served::Current => return Some((self.mint(token, token.secret()), session)),
             Served::InGrace { salt } => token.secret().successor(&salt?),

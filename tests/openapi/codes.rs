@@ -24,6 +24,17 @@ pub fn all() -> Vec<Code> {
     all
 }
 
+/// Their names, each once: two statuses can have one.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for code in all() {
+        if !names.contains(&code.name) {
+            names.push(code.name);
+        }
+    }
+    names
+}
+
 /// The codes of each status.
 pub fn by_status() -> BTreeMap<u16, Vec<Code>> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();

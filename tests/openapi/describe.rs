@@ -46,7 +46,8 @@ pub fn description() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas::all(),
-            "responses": problems(&used),
+            "responses": responses(&used),
+            "parameters": parameters(),
             "headers": headers(),
             "links": { "receipt": { "operationId": "getReceipt", "parameters": { "kill_id": "$response.body#/kill_id" } } },
             "securitySchemes": {
@@ -211,21 +212,25 @@ fn operation(call: Call) -> Option<Operation> {
         },
         Call::Me => plain("me", "This session", vec![(200, with_cookie(answer("It", "Session")))]),
         Call::MySessions => Operation {
-            parameters: vec![cursor()],
+            parameters: vec![parameter("cursor")],
             ..plain("listMySessions", "Where I am logged in", vec![(200, with_cookie(answer("A page", "Sessions")))])
         },
         Call::EndMySession => Operation {
-            parameters: vec![path_parameter("id")],
+            parameters: vec![parameter("id"), wait()],
             problems: &[404, 503],
-            ..plain("endMySession", "End one of my sessions", vec![(202, with_cookie(receipt()))])
+            ..plain("endMySession", "End one of my sessions", receipts_with(with_cookie))
         },
         Call::EndMyOthers => Operation {
             description: Some(
                 "This one gets a fresh secret, since a copy may be of it; the old cookie is refused at once.",
             ),
-            ..plain("endMyOtherSessions", "End all my other sessions", vec![(202, with_fresh_cookie(receipt()))])
+            parameters: vec![wait()],
+            ..plain("endMyOtherSessions", "End all my other sessions", receipts_with(with_fresh_cookie))
         },
-        Call::NotMe => plain("notMe", "That was not me: end all my sessions, this one too", vec![(202, receipt())]),
+        Call::NotMe => Operation {
+            parameters: vec![wait()],
+            ..plain("notMe", "That was not me: end all my sessions, this one too", receipts())
+        },
         Call::Mint => Operation {
             body: Some(json_body("NewSession")),
             success: vec![(201, with_links(answer("Started", "Minted")))],
@@ -233,36 +238,41 @@ fn operation(call: Call) -> Option<Operation> {
             ..plain("mintSession", "Start a session", Vec::new())
         },
         Call::List => Operation {
-            parameters: vec![query_required("subject", &schema("Subject")), cursor()],
+            parameters: vec![query_required("subject", &schema("Subject")), parameter("cursor")],
             ..plain("listSessions", "A subject's sessions", vec![(200, answer("A page", "Sessions"))])
         },
         Call::EndAll => Operation {
-            description: Some("404 means that none lived. That is committed too: a log-in on its way is refused."),
-            parameters: vec![query_required("subject", &schema("Subject"))],
-            problems: &[404, 503],
-            ..plain("endSessions", "End all sessions of a subject", vec![(202, receipt())])
+            description: Some(
+                "With `subject`: 404 means that none lived. That is committed too: a log-in on its way is refused. \
+                 Without it, and with the name of the site in the body: every session of the site. That takes a while, \
+                 so it is answered with 202; ask for the receipt to see how far it is.",
+            ),
+            parameters: vec![query("subject", "Whose; left out: everybody's.", &schema("Subject")), wait()],
+            body: Some(json!({ "content": { "application/json": { "schema": schema("Confirmation") } } })),
+            problems: &[404, 408, 413, 503],
+            ..plain("endSessions", "End all sessions of a subject, or of the site", receipts())
         },
         Call::Show => Operation {
-            parameters: vec![path_parameter("id")],
+            parameters: vec![parameter("id")],
             problems: &[404, 503],
             ..plain("getSession", "One session", vec![(200, answer("It", "Session"))])
         },
         Call::Change => Operation {
             description: Some("Seen from the next request on."),
-            parameters: vec![path_parameter("id")],
+            parameters: vec![parameter("id")],
             body: Some(json_body("Change")),
             problems: &[404, 408, 409, 413, 503],
             ..plain("changeSession", "Replace claims, lower the level", vec![(200, answer("As it is now", "Session"))])
         },
         Call::End => Operation {
-            parameters: vec![path_parameter("id")],
+            parameters: vec![parameter("id"), wait()],
             problems: &[404, 503],
-            ..plain("endSession", "End one session", vec![(202, receipt())])
+            ..plain("endSession", "End one session", receipts())
         },
         Call::Receipt => Operation {
-            parameters: vec![path_parameter("kill_id")],
+            parameters: vec![parameter("kill_id")],
             problems: &[404, 503],
-            ..plain("getReceipt", "The receipt of a kill", vec![(200, answer("It", "Receipt"))])
+            ..plain("getReceipt", "The receipt of a kill, as it stands now", vec![(200, answer("It", "Receipt"))])
         },
     })
 }
@@ -277,14 +287,6 @@ fn query_required(name: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "required": true, "schema": schema })
 }
 
-fn cursor() -> Value {
-    query("cursor", "`next` of the page before.", &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{44}$" }))
-}
-
-fn path_parameter(name: &str) -> Value {
-    json!({ "name": name, "in": "path", "required": true, "schema": schema("Id") })
-}
-
 fn json_body(name: &str) -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": schema(name) } } })
 }
@@ -297,11 +299,47 @@ fn answer_of(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-/// 202, since the edges have yet to hear of it.
-fn receipt() -> Value {
-    let mut answer = answer("Committed", "Receipt");
+/// Statuses of a receipt, and their names.
+const RECEIPTS: [(u16, &str); 2] = [(200, "published"), (202, "committed")];
+
+fn receipts() -> Vec<(u16, Value)> {
+    let named = |name| json!({ "$ref": format!("#/components/responses/{name}") });
+    RECEIPTS.map(|(status, name)| (status, named(name))).into()
+}
+
+/// 200 where the feed has it; 202 while it is committed only.
+fn receipts_with(with: impl Fn(Value) -> Value) -> Vec<(u16, Value)> {
+    RECEIPTS.map(|(status, name)| (status, with(receipt(name)))).into()
+}
+
+fn receipt(name: &str) -> Value {
+    let mut answer = answer(if name == "published" { "In the feed" } else { "Not in the feed yet" }, "Receipt");
     answer["links"] = json!({ "receipt": { "$ref": "#/components/links/receipt" } });
     answer
+}
+
+fn wait() -> Value {
+    parameter("wait")
+}
+
+fn parameter(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
+}
+
+/// Those of several calls.
+fn parameters() -> Value {
+    let in_path = |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": schema("Id") });
+    let cursor = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{44}$" });
+    json!({
+        "id": in_path("id"),
+        "kill_id": in_path("kill_id"),
+        "cursor": query("cursor", "`next` of the page before.", &cursor),
+        "wait": query(
+            "wait",
+            "Answer only when no edge can still accept what was ended. What is not in the feed yet does not wait.",
+            &json!({ "const": "quiesced" }),
+        ),
+    })
 }
 
 /// What can be done with a session that was started.
@@ -352,10 +390,11 @@ fn headers() -> Value {
     })
 }
 
-/// The problems of each status that some call can have.
-fn problems(used: &[u16]) -> Value {
+/// The receipts, and the problems of each status that some call can have.
+fn responses(used: &[u16]) -> Value {
     let required = |schema: Value| json!({ "required": true, "schema": schema });
-    let mut responses = Map::new();
+    let mut responses: Map<String, Value> =
+        RECEIPTS.map(|(_, name)| (name.to_owned(), receipt(name))).into_iter().collect();
     for (status, codes) in codes::by_status() {
         if !used.contains(&status) {
             continue;

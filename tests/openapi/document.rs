@@ -15,7 +15,7 @@ const FILE: &str = "src/control/openapi.json";
 
 /// It is compiled into the Worker, which is loaded at a cold start. After gzip
 /// it is a fifth of this.
-const BYTES_MAX: usize = 24_576;
+const BYTES_MAX: usize = 28_672;
 
 pub fn in_file() -> Value {
     serde_json::from_str(&read(FILE)).expect("JSON")
@@ -99,7 +99,7 @@ fn examples_are_as_their_schemas_say() {
 fn problems_name_every_code() {
     let document = in_file();
     let listed = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().expect("codes");
-    let in_code: Vec<Value> = codes::all().into_iter().map(|code| code.name.into()).collect();
+    let in_code: Vec<Value> = codes::names().into_iter().map(Value::from).collect();
     assert_eq!(*listed, in_code);
 }
 

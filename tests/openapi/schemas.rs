@@ -108,7 +108,7 @@ pub fn all() -> Value {
         },
         "Receipt": {
             "type": "object",
-            "description": "Of a kill. Every shard concerned has committed it and refuses what it ended.",
+            "description": "Of a kill. Every shard concerned has committed it and refuses what it ended; of the site's, as many as `progress` says.",
             "required": [
                 "kill_id", "epoch", "seq", "scope", "committed_at", "accepted_at", "bound_ms", "refused_everywhere_by", "state",
             ],
@@ -117,13 +117,36 @@ pub fn all() -> Value {
                 "epoch": { "type": ["string", "null"], "description": "The feed's; null before it is published." },
                 "seq": { "type": ["integer", "null"], "description": "Its place in the feed." },
                 "scope": { "enum": ["session", "subject", "site"] },
-                "committed_at": time("The shards' commit."),
+                "committed_at": time("The shards' commit; of the site's, when it was asked for."),
                 "accepted_at": maybe_time("The feed's commit."),
-                "bound_ms": { "type": "integer", "minimum": 0, "description": "The bound on how long an edge may still accept." },
-                "refused_everywhere_by": maybe_time("accepted_at and the bound."),
-                "state": { "enum": ["committed", "published", "quiesced"], "description": "In this version always committed." },
+                "bound_ms": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "How long an edge may still accept: the largest of any live version.",
+                },
+                "refused_everywhere_by": maybe_time("accepted_at, the bound, a thousandth of it, and 50 ms."),
+                "state": {
+                    "enum": ["committed", "published", "quiesced"],
+                    "description": "Not in the feed yet; in the feed; the bound is over.",
+                },
+                "progress": {
+                    "type": "object",
+                    "description": "Of the site's: shards that have committed it.",
+                    "required": ["done", "total"],
+                    "properties": {
+                        "done": { "type": "integer", "minimum": 0 },
+                        "total": { "type": "integer", "minimum": 0 },
+                    },
+                },
             },
-            "examples": [receipt_example()],
+            "examples": [receipt_example(), site_example()],
+        },
+        "Confirmation": {
+            "type": "object",
+            "required": ["confirm"],
+            "additionalProperties": false,
+            "properties": { "confirm": { "type": "string", "description": "The name of the site." } },
+            "examples": [{ "confirm": "default" }],
         },
         "Health": { "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } } },
         "Problem": {
@@ -133,7 +156,7 @@ pub fn all() -> Value {
             "properties": {
                 "status": { "type": "integer" },
                 "title": { "type": "string" },
-                "code": { "enum": codes::all().into_iter().map(|code| code.name).collect::<Vec<_>>() },
+                "code": { "enum": codes::names() },
                 "detail": { "type": "string" },
                 "level": { "type": "integer", "description": "With step_up_required: the level that is asked for." },
                 "max_auth_age": {
@@ -199,9 +222,17 @@ fn session_example() -> Value {
 
 fn receipt_example() -> Value {
     json!({
-        "kill_id": HANDLE_EXAMPLE, "epoch": null, "seq": null, "scope": "session",
+        "kill_id": HANDLE_EXAMPLE, "epoch": "9f2c41d07be35a18", "seq": 812, "scope": "session",
+        "committed_at": "2026-11-23T08:05:00.000Z", "accepted_at": "2026-11-23T08:05:00.012Z", "bound_ms": 2_000,
+        "refused_everywhere_by": "2026-11-23T08:05:02.064Z", "state": "published",
+    })
+}
+
+fn site_example() -> Value {
+    json!({
+        "kill_id": HANDLE_EXAMPLE, "epoch": null, "seq": null, "scope": "site",
         "committed_at": "2026-11-23T08:05:00.000Z", "accepted_at": null, "bound_ms": 2_000,
-        "refused_everywhere_by": null, "state": "committed",
+        "refused_everywhere_by": null, "state": "committed", "progress": { "done": 40, "total": 64 },
     })
 }
 

@@ -19,6 +19,8 @@ pub const KEYS_ROTATED: &str = r#"[{"kid":2,"key":"IAECAwQFBgcICQoLDA0ODxAREhMUF
     {"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
 pub const KEYS_DROPPED: &str = r#"[{"kid":2,"key":"IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
 
+pub const ORIGIN_KEYS: &str = r#"[{"kid":7,"key":"QAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
+
 /// An administrator with all scopes whose key is `hunter2`, and one who may
 /// only read.
 pub const ADMIN_KEYS: &str = r#"[
@@ -57,6 +59,12 @@ pub fn site_of(config: &str) -> Site {
 pub fn site_with(config: &str, keys: &str) -> Site {
     let secrets = Secrets { keys: Some(keys), admin_keys: Some(ADMIN_KEYS), origin_keys: None };
     Site::read(config, secrets).expect("a valid configuration")
+}
+
+/// [`CONFIG`], and forwarded requests are signed.
+pub fn signing_site() -> Site {
+    let secrets = Secrets { keys: Some(KEYS), admin_keys: Some(ADMIN_KEYS), origin_keys: Some(ORIGIN_KEYS) };
+    Site::read(CONFIG, secrets).expect("a valid configuration")
 }
 
 /// [`CONFIG`] with more keys: members of a JSON object.

@@ -42,7 +42,7 @@ impl Sqlite {
             let found = self.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", &[(**table).into()]);
             !found.expect("the schema").is_empty()
         };
-        for table in ["meta", "sessions", "secrets", "subjects", "kills"].iter().filter(is_there) {
+        for table in TABLES.iter().filter(is_there) {
             for row in self.run(&format!("SELECT * FROM {table}"), &[]).expect("a table") {
                 let columns: Vec<String> = row.0.iter().map(show).collect();
                 writeln!(dump, "{table} | {}", columns.join(" | ")).expect("a String takes all");
@@ -62,6 +62,21 @@ impl Sqlite {
         }
     }
 }
+
+/// Of a shard and of the feed.
+const TABLES: [&str; 11] = [
+    "meta",
+    "sessions",
+    "secrets",
+    "subjects",
+    "kills",
+    "refreshes",
+    "ended",
+    "entries",
+    "bounds",
+    "site_kills",
+    "map",
+];
 
 impl Sql for Sqlite {
     fn run(&self, statement: &str, parameters: &[SqlValue]) -> Result<Vec<Row>, SqlError> {

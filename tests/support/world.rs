@@ -10,11 +10,16 @@ use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::ports::Outgoing;
-use warifu::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Random};
+use warifu::ports::{After, Answer, Body, BodyError, Clock, Feed, Origin, Place, Ports, Put, Random, Replica};
 use warifu::request::Request;
+use warifu::revocation::{Epoch, Memory};
 use warifu::site::Site;
-use warifu::store::message::{Message, ShardAnswer, ShardCall};
-use warifu::store::session_shard::SessionShard;
+use warifu::store::SqlError;
+use warifu::store::feed::{Append, FeedCall, FeedReply};
+use warifu::store::feed_object::{FeedObject, FeedPorts};
+use warifu::store::fence::Confirm;
+use warifu::store::message::{Home, Message, ShardAnswer, ShardCall};
+use warifu::store::session_object::{ObjectPorts, SessionObject};
 use warifu::time::UnixMillis;
 use warifu::token::Locator;
 
@@ -25,15 +30,26 @@ pub struct World {
     pub origin: Closure,
     pub events: RefCell<Vec<Event>>,
     pub random: Counter,
+    /// Of the isolate of each site, by the site's address.
+    memories: RefCell<HashMap<usize, Rc<Memory>>>,
     /// What the origin of [`World::commanding`] says next; empty: nothing.
     pub command: Rc<Cell<&'static str>>,
 }
 
 /// The shards, and what a test may do to them.
 pub struct Shards {
-    pub databases: RefCell<HashMap<Locator, SessionShard<Sqlite>>>,
+    pub databases: RefCell<HashMap<Locator, Rc<SessionObject<Sqlite>>>>,
+    pub feed: FeedObject<Sqlite>,
+    /// Whether the feed cannot be reached.
+    pub is_feed_down: Cell<bool>,
+    /// The earliest alarm that an object has set.
+    pub alarm: Cell<Option<UnixMillis>>,
     pub calls: Cell<u32>,
+    /// Questions to the feed that are not a shard's.
+    pub polls: Cell<u32>,
     pub is_down: Cell<bool>,
+    /// What KV holds; nothing is ever forgotten.
+    pub kv: RefCell<HashMap<String, String>>,
     /// From this call on, counted from 1, nothing is answered.
     pub fails_from_call: Cell<Option<u32>>,
     pub now: Cell<UnixMillis>,
@@ -72,13 +88,19 @@ impl World {
         Self {
             shards: Shards {
                 databases: RefCell::default(),
+                feed: FeedObject::new(Sqlite::in_memory(), Epoch(*b"an epoch"), 2_000),
+                alarm: Cell::new(None),
+                is_feed_down: Cell::new(false),
                 calls: Cell::new(0),
+                polls: Cell::new(0),
                 is_down: Cell::new(false),
+                kv: RefCell::default(),
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
             },
             origin: Closure { answer: Box::new(answer), seen: RefCell::default() },
             events: RefCell::default(),
+            memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
             command: Rc::default(),
         }
@@ -117,7 +139,8 @@ impl World {
     }
 
     pub fn serve_with_body(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
-        match pollster::block_on(gate::serve(site, self, request, Bytes(body))) {
+        let isolate = Isolate { world: self, memory: self.memory(site) };
+        match pollster::block_on(gate::serve(site, &isolate, request, Bytes(body))) {
             Reply::Own(own) => {
                 Seen { status: Some(own.status), headers: own.headers, body: own.body, removed: Vec::new() }
             }
@@ -128,10 +151,25 @@ impl World {
         }
     }
 
+    /// What the isolate of this site remembers.
+    pub fn memory(&self, site: &Site) -> Rc<Memory> {
+        let address = std::ptr::from_ref(site).addr();
+        Rc::clone(self.memories.borrow_mut().entry(address).or_default())
+    }
+
     /// Logs alice in; the Cookie header for her next requests.
     pub fn log_in(&self, site: &Site) -> String {
         let seen = self.serve(site, &super::request("POST", "/login", &[("sec-fetch-site", "same-origin")]));
         seen.cookie().expect("a session cookie").to_owned()
+    }
+
+    /// The alarms of all objects ring.
+    pub fn ring(&self) {
+        let objects: Vec<_> = self.shards.databases.borrow().values().cloned().collect();
+        for object in objects {
+            let _ = pollster::block_on(object.wake(&self.shards));
+        }
+        let _ = pollster::block_on(self.shards.feed.wake(&self.shards));
     }
 
     pub fn event_names(&self) -> Vec<String> {
@@ -151,32 +189,56 @@ pub fn at_origin(request: &Request, outgoing: &Outgoing) -> Vec<(String, String)
     kept.chain(set.iter().cloned()).collect()
 }
 
-impl Ports for World {
+/// One isolate of a site's Worker in this world.
+struct Isolate<'a> {
+    world: &'a World,
+    memory: Rc<Memory>,
+}
+
+impl Ports for Isolate<'_> {
     type Shards = Shards;
+    type Feed = Shards;
+    type Replica = Shards;
     type Origin = Closure;
 
+    fn feed(&self) -> &Shards {
+        &self.world.shards
+    }
+
     fn shards(&self) -> &Shards {
-        &self.shards
+        &self.world.shards
+    }
+
+    fn replica(&self) -> Option<&Shards> {
+        Some(&self.world.shards)
     }
 
     fn origin(&self) -> &Closure {
-        &self.origin
+        &self.world.origin
     }
 
     fn clock(&self) -> &impl Clock {
-        &self.shards
+        &self.world.shards
     }
 
     fn random(&self) -> &impl Random {
-        &self.random
+        &self.world.random
+    }
+
+    fn memory(&self) -> &Rc<Memory> {
+        &self.memory
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.world.pass(span);
     }
 
     fn place(&self) -> Place {
-        Place { country: Some("JP".to_owned()), city: Some("Osaka".to_owned()) }
+        Place { country: Some("JP".to_owned()), city: Some("Osaka".to_owned()), continent: Some("AS".to_owned()) }
     }
 
     fn tell(&self, event: Event) {
-        self.events.borrow_mut().push(event);
+        self.world.events.borrow_mut().push(event);
     }
 }
 
@@ -189,9 +251,11 @@ impl Shards {
         // Through the stored form, as between Worker and object.
         let wire = serde_json::to_string(message).expect("JSON");
         let message: Message = serde_json::from_str(&wire).expect("the same call");
-        let mut databases = self.databases.borrow_mut();
-        let shard = databases.entry(at).or_insert_with(|| SessionShard::new(Sqlite::in_memory()));
-        let wire = serde_json::to_string(&shard.answer(&message, self.now.get())).expect("JSON");
+        let object = Rc::clone(
+            self.databases.borrow_mut().entry(at).or_insert_with(|| Rc::new(SessionObject::new(Sqlite::in_memory()))),
+        );
+        let answer = pollster::block_on(object.answer(&message, self));
+        let wire = serde_json::to_string(&answer).expect("JSON");
         match serde_json::from_str(&wire).expect("the same answer") {
             ShardAnswer::WrongRow => Err(StoreError::WrongRow),
             ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
@@ -205,13 +269,98 @@ impl warifu::ports::Shards for Shards {
         self.call(at, message)
     }
 
-    fn ask_later(&self, at: Locator, message: Message) {
-        let _ = self.call(at, &message);
+    fn ask_later(
+        &self,
+        at: Locator,
+        message: Message,
+        then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
+    ) {
+        let After { put, .. } = then(self.call(at, &message), self.now.get());
+        self.kv.borrow_mut().extend(put.map(|put| (put.name, put.record)));
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let message = Message { home: None, call: ShardCall::Probe };
+        let message = Message { home: None, is_fenced: false, call: ShardCall::Probe };
         self.call(Locator { generation: 0, region: 0, shard: 0 }, &message).map(|_| ())
+    }
+}
+
+impl ObjectPorts for Shards {
+    fn now(&self) -> UnixMillis {
+        self.now.get()
+    }
+
+    fn set_alarm(&self, at: UnixMillis) {
+        self.alarm.set(Some(self.alarm.get().map_or(at, |earlier| earlier.min(at))));
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.now.set(self.now.get().plus(span));
+    }
+
+    async fn append(&self, append: &Append) -> Result<FeedReply, String> {
+        self.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| format!("{error:?}"))
+    }
+}
+
+impl Feed for Shards {
+    async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        self.polls.set(self.polls.get() + 1);
+        self.ask_feed(call).await
+    }
+
+    fn ask_later(
+        &self,
+        call: FeedCall,
+        then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
+    ) {
+        then(pollster::block_on(Feed::ask(self, &call)), self.now.get());
+    }
+}
+
+impl Shards {
+    async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        if self.is_feed_down.get() {
+            return Err(StoreError::Unreachable("down".to_owned()));
+        }
+        let wire = serde_json::to_string(call).expect("JSON");
+        let call: FeedCall = serde_json::from_str(&wire).expect("the same call");
+        let wire = serde_json::to_string(&self.feed.answer(&call, self).await).expect("JSON");
+        Ok(serde_json::from_str(&wire).expect("the same reply"))
+    }
+}
+
+impl Replica for Shards {
+    async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.kv.borrow().get(name).cloned())
+    }
+
+    fn write_later(&self, put: Put) {
+        self.kv.borrow_mut().insert(put.name, put.record);
+    }
+
+    fn delete_later(&self, name: String) {
+        self.kv.borrow_mut().remove(&name);
+    }
+}
+
+impl Confirm for Shards {
+    async fn confirmed(&self) -> Result<(), SqlError> {
+        Ok(())
+    }
+}
+
+impl FeedPorts for Shards {
+    fn now(&self) -> UnixMillis {
+        self.now.get()
+    }
+
+    fn set_alarm(&self, at: UnixMillis) {
+        ObjectPorts::set_alarm(self, at);
+    }
+
+    async fn ask_shard(&self, home: Home, message: &Message) -> Result<ShardAnswer, String> {
+        self.call(home.locator(), message).map_err(|error| format!("{error:?}"))
     }
 }
 

@@ -868,8 +868,23 @@ def config_file():
         ok("idle-timeout-" + name, {"idle_timeout": text}, {"/idle_timeout_ms": value, "/absolute_timeout_ms": 43200000})
     ok("absolute-timeout-in-days", {"absolute_timeout": "30d"}, {"/absolute_timeout_ms": 2592000000})
     ok("default-bound-in-another-unit", {"bound": "2000ms"}, {"/bound_ms": 2000})
-    ok("default-continue-for-in-another-unit", {"continue_for": "1m"}, {"/bound_ms": 2000})
-    ok("default-replica-horizon-in-another-unit", {"replica_horizon": "600s"}, {"/bound_ms": 2000})
+    for name, text, value in (
+        ("zero", "0s", 0), ("least", "250ms", 250), ("longer", "5s", 5000), ("longest", "1m", 60000),
+    ):
+        ok("bound-" + name, {"bound": text}, {"/bound_ms": value})
+    for name, text, value in (("default", "1m", 60000), ("least", "1s", 1000), ("longest", "10m", 600000)):
+        ok("continue-for-" + name, {"continue_for": text}, {"/continue_for_ms": value})
+    for name, text, value in (("default", "600s", 600000), ("least", "60s", 60000)):
+        ok("replica-horizon-" + name, {"replica_horizon": text}, {"/replica_horizon_ms": value})
+    for name, text, value in (("least", "100ms", 100), ("longest", "10m", 600000)):
+        ok("origin-timeout-" + name, {"origin_timeout": text}, {"/origin_timeout_ms": value})
+    ok("origin-timeout-default", {}, {"/origin_timeout_ms": 60000})
+    for value in ("write", "read"):
+        ok("fence-" + value, {"fence": value}, {"/fence": value})
+    for value in ("off", "away", "always"):
+        ok("replica-" + value, {"replica": value}, {"/replica": value})
+    for access in ("optional", "required"):
+        ok("continue-on-" + access, route(access=access, on_outage="continue"), {"/routes/0/on_outage": "continue"})
     for value in ("lax", "strict", "none"):
         ok("same-site-" + value, {"cookie": {"same_site": value}}, {"/cookie/same_site": value, "/cookie/name": COOKIE})
     ok("cookie-name", {"cookie": {"name": "__Host-sid"}}, {"/cookie/name": "__Host-sid"})
@@ -988,6 +1003,14 @@ def config_file():
     bad("duration-of-the-bound", {"bound": "2"}, ("bound", '"2"'))
     bad("duration-of-the-grace", {"rotation_grace": "soon"}, ("rotation_grace", '"soon"'))
     bad("duration-of-continue-for", {"continue_for": "60"}, ("continue_for", '"60"'))
+    for text in ("1ms", "249ms", "60001ms", "2m"):
+        bad("bound-of-" + text, {"bound": text}, ("bound", f'"{text}"', "250ms", "1m", "0s"))
+    for text in ("0s", "999ms", "11m"):
+        bad("continue-for-of-" + text, {"continue_for": text}, ("continue_for", f'"{text}"', "1s", "10m"))
+    for text in ("0s", "99ms", "11m"):
+        bad("origin-timeout-of-" + text, {"origin_timeout": text}, ("origin_timeout", f'"{text}"', "100ms", "10m"))
+    for text in ("0s", "59s", "11m"):
+        bad("replica-horizon-of-" + text, {"replica_horizon": text}, ("replica_horizon", f'"{text}"', "1m", "10m"))
     bad("duration-of-the-replica-horizon", {"replica_horizon": "10"}, ("replica_horizon", '"10"'))
     bad("idle-timeout-zero", {"idle_timeout": "0s"}, ("idle_timeout", '"0s"'))
     bad("idle-timeout-zero-milliseconds", {"idle_timeout": "0ms"}, ("idle_timeout", '"0ms"'))
@@ -1037,9 +1060,14 @@ def config_file():
     keys("duplicate-kid", entries((2, two), (2, one)), ("WARIFU_KEYS[1].kid",))
     keys("duplicate-kid-third", entries((2, two), (1, one), (2, b64url(KEY_3))), ("WARIFU_KEYS[2].kid",))
     keys("same-key-twice", entries((2, one), (1, one)), ("WARIFU_KEYS[1].key",))
-    bad("origin-keys-without-sign", {}, ("identity.sign", "not built yet"), WARIFU_ORIGIN_KEYS=ring_text(RINGS["dropped"]))
-    bad("origin-keys-and-sign-true", {"identity": {"sign": True}}, ("identity.sign", "not built yet"),
-        WARIFU_ORIGIN_KEYS=ring_text(RINGS["dropped"]))
+    origin_keys = ring_text(RINGS["dropped"])
+    ok("origin-keys-without-sign", {}, {"/sign": True}, WARIFU_ORIGIN_KEYS=origin_keys)
+    ok("origin-keys-and-sign-true", {"identity": {"sign": True}}, {"/sign": True}, WARIFU_ORIGIN_KEYS=origin_keys)
+    bad("sign-without-origin-keys", {"identity": {"sign": True}}, ("identity.sign", "WARIFU_ORIGIN_KEYS"))
+    bad("origin-keys-empty", {}, ("WARIFU_ORIGIN_KEYS",), WARIFU_ORIGIN_KEYS="[]")
+    bad("origin-key-weak", {}, ("WARIFU_ORIGIN_KEYS[0].key", "weak"), WARIFU_ORIGIN_KEYS=entries((1, b64url(bytes(32)))))
+    bad("origin-key-weak-and-not-used", {"identity": {"sign": False}}, ("WARIFU_ORIGIN_KEYS[0].key", "weak"),
+        WARIFU_ORIGIN_KEYS=entries((1, b64url(bytes(32)))))
 
     # the cookie
     for name, value in (
@@ -1194,18 +1222,10 @@ def config_file():
     # known, but not built
     later = "not built yet"
     for name, key, value in (
-        ("bound-zero", "bound", "0s"), ("bound-longer", "bound", "5s"), ("fence-read", "fence", "read"),
-        ("replica-off", "replica", "off"), ("replica-always", "replica", "always"),
-        ("replica-horizon", "replica_horizon", "5m"), ("continue-for", "continue_for", "2m"),
         ("sites", "sites", [{"site": "shop", "hosts": ["shop.example"]}]),
     ):
         bad("not-built-" + name, {key: value}, (key, later))
-    for name, key, value in (
-        ("continue", "on_outage", "continue"), ("nonce", "commands", "nonce"),
-    ):
-        bad("not-built-" + name, route(**{key: value}), ("routes[0]." + key, later))
-    bad("not-built-continue-on-optional", route(access="optional", on_outage="continue"), ("routes[0].on_outage", later))
-    bad("not-built-sign", {"identity": {"sign": True}}, ("identity.sign", later))
+    bad("not-built-nonce", route(commands="nonce"), ("routes[0].commands", later))
     bad("not-built-custody-cookies", {"custody": {"cookies": ["token"]}}, ("custody.cookies", later))
     bad("not-built-custody-bearer", {"custody": {"bearer": [{"path": "/api/login", "tokens": ["/access_token"]}]}}, ("custody.bearer", later))
     for key in ("fence", "on_limit", "on_replay", "replica"):
@@ -1220,11 +1240,11 @@ def config_file():
             "idle_timeout": "2",
             "cookie": {"name": "sid", "same_site": "loose"},
             "routes": [{"path": "a", "access": "private"}, {"path": "/b"}],
-            "bound": "3s",
+            "bound": "3h",
             "colour": "red",
         },
         ("site",), ("idle_timeout", '"2"'), ("cookie.name", "__Host-"), ("cookie.same_site", '"loose"'),
-        ("routes[0].path", '"a"'), ("routes[0].access", '"private"'), ("routes[1].access",), ("bound", later), ("colour",),
+        ("routes[0].path", '"a"'), ("routes[0].access", '"private"'), ("routes[1].access",), ("bound", "1m"), ("colour",),
     )
     bad("errors-of-configuration-and-keys", {"login": "login"}, ("login", '"login"'), ("WARIFU_KEYS",), WARIFU_KEYS="[]")
 
@@ -1528,6 +1548,70 @@ def command_file():
     }
 
 
+# --- signatures --------------------------------------------------------------
+
+
+def signature_file():
+    cases = Cases()
+
+    def mac(name, key, components, params):
+        base = "".join(f'"{name}": {value}\n' for name, value in components) + f'"@signature-params": {params}'
+        signature = base64.b64encode(hmac.new(key, base.encode(), hashlib.sha256).digest()).decode()
+        cases.add(name, key=base64.b64encode(key).decode(), components=components, params=params,
+                  expect={"signature": signature})
+        return signature
+
+    # RFC 9421, appendix B.2.5, with the key of appendix B.1.5.
+    shared = base64.b64decode("uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==")
+    found = mac(
+        "rfc-9421-b-2-5", shared,
+        [["date", "Tue, 20 Apr 2021 02:07:55 GMT"], ["@authority", "example.com"], ["content-type", "application/json"]],
+        '("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"',
+    )
+    assert found == "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=", "the signature that the RFC prints"
+    list_of = lambda components: "(" + " ".join(f'"{name}"' for name, _ in components) + ")"
+    full = [
+        ["@method", "GET"], ["@authority", "app.internal.example"], ["@path", "/a%20b/c"], ["@query", "?x=1&y=%2F"],
+        ["warifu-session", "AQAAB6usrKysrKysrKysrA"], ["warifu-level", "1"], ["warifu-auth-time", "1750000000"],
+        ["warifu-claims", "eyJhIjoxfQ"], ["remote-user", "caf%C3%A9"], ["warifu-subject", "caf%C3%A9"],
+    ]
+    anonymous = [[name, value if name.startswith("@") else ""] for name, value in full]
+    tail = ';created=1750000000;expires=1750000060;nonce="AAECAwQFBgcAAAAAAAAAAA";keyid="2";alg="hmac-sha256";tag="warifu"'
+    mac("everything-that-is-covered", KEY_2, full, list_of(full) + tail)
+    mac("nobody", KEY_2, anonymous, list_of(anonymous) + tail)
+    mac("an-empty-query", KEY_2, [["@query", "?"]], '("@query")' + tail)
+    mac("under-another-key", KEY_1, full, list_of(full) + tail)
+
+    def strip(name, header, kept):
+        cases.add(name, header=header, expect={"kept": kept})
+
+    other = 'sig1=("@method";req "a,b");created=1;keyid="k\\",w"'
+    strip("ours-alone", 'warifu=("@method");created=1', None)
+    strip("ours-as-a-signature", "warifu=:AAAA:", None)
+    strip("ours-and-another", f"{other}, warifu=:AAAA:", other)
+    strip("ours-first", f"warifu=:AAAA: ,\t{other}", other)
+    strip("ours-between", "a=:AAAA:, warifu=:BBBB:;x=1, b=:CCCC:", "a=:AAAA:, b=:CCCC:")
+    strip("ours-twice", "warifu=:AAAA:, a=1, warifu=:BBBB:", "a=1")
+    strip("ours-as-a-boolean", "warifu, a", "a")
+    strip("ours-with-parameters-only", "warifu;x=1, a", "a")
+    strip("others-stay-as-they-are", other + ", b=(:AAAA:   :BBBB:)", other + ", b=(:AAAA:   :BBBB:)")
+    strip("a-name-that-begins-like-ours", "warifu2=:AAAA:, warif=1", "warifu2=:AAAA:, warif=1")
+    strip("ours-within-a-string", 'a=", warifu=:AAAA:"', 'a=", warifu=:AAAA:"')
+    for name, bad in (
+        ("no-dictionary", "AAAA=="), ("upper-case", "Warifu=:AAAA:"), ("an-open-string", 'a="'),
+        ("an-open-list", "a=(1"), ("a-trailing-comma", "a=1,"), ("not-ascii", "a=\u00e9"), ("a-bad-one-and-ours", "=, warifu=1"),
+    ):
+        strip(name, bad, None)
+    strip("empty", "", None)
+
+    return {
+        "about": "Signatures of RFC 9421 with hmac-sha256: `components` are names and values as the receiver sees them, "
+        "`params` the value of @signature-params. And what is left of a client's Signature or Signature-Input header "
+        "without members labelled `warifu`; null: nothing, or it is no Dictionary.",
+        "cases": cases,
+    }
+
+
 # --- writing -----------------------------------------------------------------
 
 FILES = {
@@ -1536,6 +1620,7 @@ FILES = {
     "path.json": path_file,
     "config.json": config_file,
     "command.json": command_file,
+    "signature.json": signature_file,
 }
 
 

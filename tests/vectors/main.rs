@@ -5,12 +5,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 use warifu::command::{self, Command, CommandRefusal};
-use warifu::config::{Access, Config, Mistake, OnLimit, OnReplay, SameSite, region_name};
+use warifu::config::{Access, Config, Fence, Mistake, OnLimit, OnOutage, OnReplay, Replica, SameSite, region_name};
 use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
 use warifu::session::Salt;
+use warifu::signature::{self, Signer};
 use warifu::site::{Secrets, Site};
 use warifu::time::millis;
 use warifu::token::{KeyRing, Locator, Secret, Token};
@@ -263,6 +265,22 @@ fn show_token(token: &Token) -> Value {
     })
 }
 
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+fn signatures() {
+    check_file("signature.json", include_str!("signature.json"), |_, case| {
+        if let Some(header) = case.get("header") {
+            return same(&case["expect"], &json!({"kept": signature::without_ours(text(header))}));
+        }
+        let mut key = [0; 64];
+        let key = Base64::decode(text(&case["key"]), &mut key).expect("base64 of at most 64 bytes");
+        let components = case["components"].as_array().expect("a list");
+        let components: Vec<_> = components.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+        let signer = Signer::new("1".to_owned(), key);
+        same(&case["expect"], &json!({"signature": signer.mac_of(&components, text(&case["params"]))}))
+    });
+}
+
 /// A configuration as the pointers of the vectors see it.
 fn show_config(config: &Config) -> Value {
     let rows = config.map.iter();
@@ -273,6 +291,7 @@ fn show_config(config: &Config) -> Value {
             "access": show_access(route.access),
             "level": route.level,
             "max_auth_age_ms": route.max_auth_age.map(millis),
+            "on_outage": if route.on_outage == OnOutage::Continue { "continue" } else { "closed" },
         })
     });
     let same_site = match config.cookie.same_site {
@@ -286,6 +305,16 @@ fn show_config(config: &Config) -> Value {
         "idle_timeout_ms": millis(config.idle_timeout),
         "absolute_timeout_ms": millis(config.absolute_timeout),
         "bound_ms": millis(config.bound),
+        "fence": if config.fence == Fence::Write { "write" } else { "read" },
+        "replica": match config.replica {
+            Replica::Off => "off",
+            Replica::Away => "away",
+            Replica::Always => "always",
+        },
+        "replica_horizon_ms": millis(config.replica_horizon),
+        "continue_for_ms": millis(config.continue_for),
+        "origin_timeout_ms": millis(config.origin_timeout),
+        "sign": config.sign,
         "rotation_grace_ms": millis(config.rotation_grace),
         "max_sessions": config.max_sessions,
         "on_limit": match config.on_limit {

@@ -1,0 +1,105 @@
+//! The Durable Object class of the feed: load, fence, answer.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use crate::audit::Event;
+use crate::edge::log::log;
+use crate::edge::objects::{Objects, configuration};
+use crate::edge::ports::{PlatformClock, PlatformRandom};
+use crate::edge::sql::{ObjectSql, ObjectStorage};
+use crate::ports::{Clock, Random};
+use crate::revocation::Epoch;
+use crate::store::feed::{FeedCall, FeedReply};
+use crate::store::feed_object::{FeedObject as Object, FeedPorts};
+use crate::store::fence::Confirm;
+use crate::store::message::{Home, Message, ShardAnswer};
+use crate::store::{SOON, SqlError};
+use crate::time::{UnixMillis, millis};
+
+/// The feed of one site.
+#[durable_object(alarm)]
+pub struct FeedObject {
+    // A panic leaves nothing half done in memory: the fence counts writes, and
+    // one that was not confirmed stays unconfirmed. `None`: there was no
+    // randomness for an epoch, and two incarnations could be taken for one.
+    object: AssertUnwindSafe<Option<Object<ObjectSql>>>,
+    surroundings: AssertUnwindSafe<Surroundings>,
+}
+
+struct Surroundings {
+    storage: ObjectStorage,
+    objects: Objects,
+}
+
+impl DurableObject for FeedObject {
+    fn new(state: State, env: Env) -> Self {
+        let mut epoch = Epoch([0; 8]);
+        let is_random = PlatformRandom.fill(&mut epoch.0);
+        let config = configuration(&env);
+        let bound_ms = millis(config.bound.max(config.continue_in_use()));
+        let object = is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms));
+        let surroundings =
+            Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, config.site) };
+        Self { object: AssertUnwindSafe(object), surroundings: AssertUnwindSafe(surroundings) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let message = request.text().await?;
+        let reply = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
+            log(&Event::Panicked { place: "feed object" });
+            FeedReply::Panicked
+        });
+        Response::ok(serde_json::to_string(&reply)?)
+    }
+
+    /// Never fails, as that of the session objects.
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Some(object) = &*self.object {
+            match AssertUnwindSafe(object.wake(&*self.surroundings)).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => log(&Event::FeedFailed { reason }),
+                Err(_) => {
+                    log(&Event::Panicked { place: "feed object" });
+                    // The alarm that rang is gone: without a new one nobody comes back.
+                    self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
+                }
+            }
+        }
+        Response::empty()
+    }
+}
+
+impl FeedObject {
+    async fn answer(&self, message: &str) -> FeedReply {
+        let Some(object) = &*self.object else {
+            return FeedReply::Failed { reason: "there was no randomness to be had".to_owned() };
+        };
+        match serde_json::from_str::<FeedCall>(message) {
+            Ok(call) => object.answer(&call, &*self.surroundings).await,
+            Err(error) => FeedReply::Failed { reason: format!("a call that cannot be read: {error}") },
+        }
+    }
+}
+
+impl Confirm for Surroundings {
+    async fn confirmed(&self) -> Result<(), SqlError> {
+        self.storage.confirmed().await
+    }
+}
+
+impl FeedPorts for Surroundings {
+    fn now(&self) -> UnixMillis {
+        PlatformClock.now()
+    }
+
+    fn set_alarm(&self, at: UnixMillis) {
+        self.storage.set_alarm(at);
+    }
+
+    async fn ask_shard(&self, home: Home, message: &Message) -> Result<ShardAnswer, String> {
+        self.objects.ask_shard(home.locator(), message).await.map_err(|error| format!("{error:?}"))
+    }
+}

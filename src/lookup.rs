@@ -1,0 +1,192 @@
+//! Where the verdict on a token comes from, and what proof it carries: the
+//! isolate's memory, the copy in KV, or the session object.
+//!
+//! A verdict from memory counts only while the feed is known to be fresh; see
+//! `docs/consistency.md`. Whatever is in doubt is asked of the session object.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use crate::audit::Event;
+use crate::config::{Access, Replica as ReplicaMode};
+use crate::error::{Failure, StoreError};
+use crate::mutants::{self, Mutant};
+use crate::policy::Demand;
+use crate::ports::{Clock, Feed, Ports, Replica};
+use crate::replica::{self, Record};
+use crate::revocation::{FeedAnswer, Known, Position};
+use crate::session::{Served, Session};
+use crate::sessions::{Checked, Sessions, Verdict};
+use crate::site::Site;
+use crate::store::feed::{FeedCall, FeedReply, Poll};
+use crate::time::{UnixMillis, millis};
+use crate::token::Token;
+
+/// The live session that a token opens. `Ok(None)`: there is none.
+///
+/// # Errors
+/// One cannot know.
+pub async fn look_up<P: Ports>(
+    site: &Site,
+    ports: &P,
+    token: &Token,
+    demand: Demand,
+) -> Result<Option<Verdict>, Failure> {
+    let config = &site.config;
+    let memory = ports.memory();
+    let now = ports.clock().now();
+    memory.observe(now);
+    if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
+        return ask(site, ports, token, None).await;
+    }
+    if memory.wants_poll(now, config.bound) {
+        poll_later(site, ports);
+    }
+    match memory.look(&token.session_key(), now, config.bound, config.idle_timeout) {
+        Known::Live(session) => return Ok(Some(Verdict { session, served: Served::Current })),
+        Known::Dead => return Ok(None),
+        Known::Nothing => {}
+    }
+    if let Some(session) = read_record(site, ports, token, now).await {
+        return Ok(Some(Verdict { session, served: Served::Current }));
+    }
+    match ask(site, ports, token, Some(config.bound)).await {
+        Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
+            go_on(site, ports, token).ok_or(Failure::StoreUnavailable).map(Some)
+        }
+        answered => answered,
+    }
+}
+
+/// Asks the session object. With a bound, an answer that took longer is not
+/// gone by: the session may have been ended since it was given.
+async fn ask<P: Ports>(
+    site: &Site,
+    ports: &P,
+    token: &Token,
+    within: Option<Duration>,
+) -> Result<Option<Verdict>, Failure> {
+    let memory = ports.memory();
+    let key = token.session_key();
+    let Some(_asking) = memory.begin_asking() else {
+        return Err(
+            Sessions::new(site, ports).failure(StoreError::Unreachable("too many questions at a time".to_owned()))
+        );
+    };
+    for _ in 0..ASKED_MAX {
+        let question = memory.question(ports.clock().now());
+        let checked = match Sessions::new(site, ports).check(token).await {
+            Err(_) if mutants::is(Mutant::ErrorAsAbsence) => Checked::Nothing { is_final: false },
+            checked => checked?,
+        };
+        let now = ports.clock().now();
+        memory.observe(now);
+        if within.is_some_and(|within| !memory.is_timely(&question, now, within)) {
+            continue;
+        }
+        let verdict = match checked {
+            Checked::Live(verdict) => Some(verdict),
+            Checked::Nothing { is_final } => {
+                if is_final {
+                    memory.keep_dead(&question, key, now);
+                }
+                None
+            }
+        };
+        if let (Some(_), Some(Verdict { session, served })) = (within, &verdict) {
+            memory.keep(&question, key, session, *served);
+        }
+        return Ok(verdict);
+    }
+    Err(Sessions::new(site, ports)
+        .failure(StoreError::Unreachable("each answer took longer than the bound".to_owned())))
+}
+
+/// The session as KV has it, where that is nearer than the object and proves
+/// something.
+async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixMillis) -> Option<Rc<Session>> {
+    let (config, memory) = (&site.config, ports.memory());
+    let replica = ports.replica()?;
+    let is_fresh = memory.window_age(now).is_some_and(|age| age <= config.bound);
+    // A row of the map that is not known, or no longer, vouches for nothing.
+    let has_home = Sessions::new(site, ports).has_home(token.locator());
+    if !is_fresh || !has_home || !replica::is_read(config, token.locator(), || ports.place().continent) {
+        return None;
+    }
+    let key = token.session_key();
+    let found = replica.read(&replica::name(&config.site, &key)).await;
+    let now = ports.clock().now();
+    memory.observe(now);
+    // Where KV fails, there is still the object.
+    let text = found.ok().flatten()?;
+    let Some(record) = Record::parse(&text) else {
+        memory.note_bad_record();
+        return None;
+    };
+    memory.take_record(key, record, now, config.bound, config.replica_horizon)
+}
+
+/// The last verdict, on a route that prefers it to none while nobody answers.
+fn go_on<P: Ports>(site: &Site, ports: &P, token: &Token) -> Option<Verdict> {
+    let (memory, now) = (ports.memory(), ports.clock().now());
+    memory.observe(now);
+    let session = memory.look_in_outage(&token.session_key(), now, site.config.continue_for)?;
+    Some(Verdict { session, served: Served::Current })
+}
+
+/// How far this isolate knows the feed, as of less than `fresh` ago.
+pub fn known_position<P: Ports>(ports: &P, fresh: Duration) -> Option<Position> {
+    let memory = ports.memory();
+    let now = ports.clock().now();
+    memory.observe(now);
+    memory.position().filter(|_| memory.window_age(now).is_some_and(|age| age < fresh))
+}
+
+/// How far the feed is now; to be compared with kills that come while a log-in
+/// is on its way. `None`: it cannot be reached.
+pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> {
+    let memory = ports.memory();
+    let sent = memory.poll(ports.clock().now());
+    let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| ports.tell(event)).ok()?;
+    memory.observe(ports.clock().now());
+    let position = Position { epoch: answer.epoch, seq: answer.high };
+    memory.polled(&sent, answer).then_some(position)
+}
+
+/// Polls the feed after the answer to the client.
+fn poll_later<P: Ports>(site: &Site, ports: &P) {
+    let memory = Rc::clone(ports.memory());
+    let sent = memory.poll(ports.clock().now());
+    let call = poll(site, sent.since);
+    ports.feed().ask_later(call, move |reply, now| {
+        memory.observe(now);
+        match read(reply) {
+            Ok(answer) => {
+                let is_sound = memory.polled(&sent, answer);
+                (!is_sound).then(|| Event::FeedFailed { reason: "an answer that the feed cannot give".to_owned() })
+            }
+            Err(event) => Some(event),
+        }
+    });
+}
+
+fn poll(site: &Site, since: Option<Position>) -> FeedCall {
+    FeedCall::Poll(Poll {
+        since,
+        bound_ms: millis(site.config.bound),
+        continue_ms: millis(site.config.continue_in_use()),
+        rows: site.config.map.clone(),
+        back_ms: if site.config.replica == ReplicaMode::Off { 0 } else { millis(site.config.replica_horizon) },
+    })
+}
+
+fn read(reply: Result<FeedReply, StoreError>) -> Result<FeedAnswer, Event> {
+    match reply {
+        Ok(FeedReply::Polled(answer)) => Ok(answer),
+        Ok(other) => Err(Event::FeedFailed { reason: format!("an answer of another kind: {}", other.kind()) }),
+        Err(error) => Err(Event::FeedFailed { reason: format!("{error:?}") }),
+    }
+}
+
+/// Questions for one verdict: a slow answer may be a hiccup.
+const ASKED_MAX: u32 = 2;

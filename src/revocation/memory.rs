@@ -1,0 +1,304 @@
+//! What one isolate remembers of one site: its window of the feed, the verdicts
+//! of the session objects, and what it has under way.
+//!
+//! It lives as long as the isolate's configuration does, so neither the site nor
+//! the configuration's version is part of a key. Nothing secret is in it.
+
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use std::rc::Rc;
+
+use super::{Applied, EntryKey, FeedAnswer, Position, Verdicts, Window};
+use crate::mutants::{self, Mutant};
+use crate::replica::Record;
+use crate::session::{Served, Session, SessionId, Subject};
+use crate::time::UnixMillis;
+use crate::token::SessionKey;
+
+/// The memory of an isolate.
+#[derive(Default)]
+pub struct Memory {
+    window: RefCell<Window>,
+    verdicts: RefCell<Verdicts>,
+    /// The latest time that the clock has shown.
+    latest: Cell<Option<UnixMillis>>,
+    /// How often the clock has stepped back: what was under way then is void.
+    steps: Cell<u64>,
+    /// When the last poll was sent.
+    polled: Cell<Option<UnixMillis>>,
+    /// When a session was last asked for.
+    looked: Cell<Option<UnixMillis>>,
+    /// Questions to session objects under way.
+    asking: Cell<u32>,
+    counts: Cell<Counts>,
+}
+
+/// What this isolate has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Requests that were let through, or refused, without a question.
+    pub from_memory: u64,
+    /// Requests that were let through by a record of KV.
+    pub from_replica: u64,
+    /// Records of KV that proved nothing: too old, or of before the window.
+    pub useless_records: u64,
+    /// Records of KV that could not be read.
+    pub bad_records: u64,
+    /// Questions to session objects.
+    pub asked: u64,
+    /// Polls of the feed.
+    pub polls: u64,
+    /// Answers of the feed that were not what the feed says.
+    pub refused_answers: u64,
+}
+
+/// What memory says of a session key.
+pub enum Known {
+    /// A verdict that counts.
+    Live(Rc<Session>),
+    /// Dead a moment ago, and what is dead stays dead.
+    Dead,
+    /// Ask.
+    Nothing,
+}
+
+/// A question to a session object, from before it was sent.
+#[derive(Clone, Copy)]
+pub struct Question {
+    position: Option<Position>,
+    asked: UnixMillis,
+    steps: u64,
+}
+
+/// A poll, from before it was sent.
+#[derive(Clone, Copy)]
+pub struct SentPoll {
+    pub since: Option<Position>,
+    sent: UnixMillis,
+    steps: u64,
+}
+
+impl Memory {
+    /// To be told of every reading of the clock before anything else is asked.
+    /// A step back voids the window's freshness, the verdicts, and every poll
+    /// and question under way.
+    pub fn observe(&self, now: UnixMillis) {
+        if self.latest.replace(Some(now)).is_some_and(|latest| now < latest) {
+            self.steps.set(self.steps.get() + 1);
+            self.window.replace(Window::default());
+            self.verdicts.borrow_mut().clear();
+            self.polled.set(None);
+            self.looked.set(None);
+        }
+    }
+
+    /// What is known of a key without asking anybody.
+    pub fn look(&self, key: &SessionKey, now: UnixMillis, bound: Duration, idle_timeout: Duration) -> Known {
+        let (window, mut verdicts) = (self.window.borrow(), self.verdicts.borrow_mut());
+        if verdicts.is_dead(key, now) {
+            self.count(|counts| counts.from_memory += 1);
+            return Known::Dead;
+        }
+        if !window.is_fresh(now, bound) {
+            return Known::Nothing;
+        }
+        match verdicts.look(key, &window, now, idle_timeout) {
+            Some(session) => {
+                self.count(|counts| counts.from_memory += 1);
+                Known::Live(session)
+            }
+            None => Known::Nothing,
+        }
+    }
+
+    /// The last verdict on a key, where nobody can be asked and the route wants
+    /// to go on: nothing that has been received says otherwise, and the proofs
+    /// are not older than `at_most`.
+    pub fn look_in_outage(&self, key: &SessionKey, now: UnixMillis, at_most: Duration) -> Option<Rc<Session>> {
+        let window = self.window.borrow();
+        if window.age(now)? > at_most {
+            return None;
+        }
+        self.verdicts.borrow_mut().look_within(key, &window, now, at_most)
+    }
+
+    /// How far the window is, and how old the proof of it.
+    pub fn position(&self) -> Option<Position> {
+        self.window.borrow().position()
+    }
+
+    pub fn window_age(&self, now: UnixMillis) -> Option<Duration> {
+        self.window.borrow().age(now)
+    }
+
+    /// The record for KV of a verdict that a session object has just given.
+    pub fn record(&self, question: &Question, session: &Session) -> Option<Record> {
+        Some(Record::new(question.position?, question.asked, session.clone()))
+    }
+
+    /// Before a question is sent: how far the window is now.
+    pub fn question(&self, now: UnixMillis) -> Question {
+        // A change that this isolate makes later must not seem to have come before.
+        self.observe(now);
+        self.count(|counts| counts.asked += 1);
+        Question { position: self.position(), asked: now, steps: self.steps.get() }
+    }
+
+    /// Whether the answer came soon enough to be worth something at `now`.
+    pub fn is_timely(&self, question: &Question, now: UnixMillis, within: Duration) -> bool {
+        (question.steps == self.steps.get() || mutants::is(Mutant::StepUnnoticed))
+            && (now.since(question.asked) <= within || mutants::is(Mutant::NoAgeLimit))
+    }
+
+    /// Keeps what a session object has said. An old secret's yes is never kept:
+    /// the first use of its successor ends it without a word to the edges.
+    pub fn keep(&self, question: &Question, key: SessionKey, session: &Rc<Session>, served: Served) {
+        if question.steps != self.steps.get() && !mutants::is(Mutant::StepUnnoticed) {
+            return;
+        }
+        let mut verdicts = self.verdicts.borrow_mut();
+        let position = if mutants::is(Mutant::PositionNotedLate) { self.position() } else { question.position };
+        match position.filter(|_| served == Served::Current || mutants::is(Mutant::OldSecretCached)) {
+            Some(position) => verdicts.keep(key, Rc::clone(session), position, question.asked),
+            None => verdicts.forget(&key),
+        }
+    }
+
+    /// Takes a record of KV in, if this isolate holds every entry of the feed
+    /// since, the window is fresh, and nothing speaks against it.
+    pub fn take_record(
+        &self,
+        key: SessionKey,
+        record: Record,
+        now: UnixMillis,
+        bound: Duration,
+        horizon: Duration,
+    ) -> Option<Rc<Session>> {
+        let window = self.window.borrow();
+        let counts = record.is_recent(now, horizon)
+            && window.is_fresh(now, bound)
+            && window.lets_stand(record.position, &record.session)
+            && record.session.is_live(now);
+        if !counts {
+            self.count(|counts| counts.useless_records += 1);
+            return None;
+        }
+        let session = Rc::new(record.session);
+        let asked = record.confirmed.min(now);
+        self.verdicts.borrow_mut().keep_for(key, Rc::clone(&session), record.position, asked, Some(horizon));
+        self.count(|counts| counts.from_replica += 1);
+        Some(session)
+    }
+
+    /// A record of KV that cannot be read.
+    pub fn note_bad_record(&self) {
+        self.count(|counts| counts.bad_records += 1);
+    }
+
+    /// Keeps that a key opens nothing.
+    pub fn keep_dead(&self, question: &Question, key: SessionKey, now: UnixMillis) {
+        if question.steps == self.steps.get() {
+            self.verdicts.borrow_mut().keep_dead(key, now);
+        }
+    }
+
+    /// Whether a renewal of it is to be sent, which is not asked for every
+    /// request of the moment that one takes.
+    pub fn may_renew(&self, key: &SessionKey, now: UnixMillis) -> bool {
+        self.verdicts.borrow_mut().may_renew(key, now)
+    }
+
+    /// This isolate has had something changed or ended: it goes by that at
+    /// once, before the feed tells it.
+    pub fn changed(&self, what: &EntryKey) {
+        let now = self.latest.get().unwrap_or(UnixMillis(0));
+        if !self.window.borrow_mut().mark(what, now) {
+            self.verdicts.borrow_mut().clear();
+        }
+    }
+
+    pub fn changed_session(&self, id: SessionId) {
+        self.changed(&EntryKey::Refresh(id));
+    }
+
+    pub fn changed_subject(&self, subject: &Subject) {
+        self.changed(&EntryKey::Subject(subject.clone()));
+    }
+
+    /// Whether the feed is to be polled now, in the background: the window is
+    /// older than half the bound, the last poll was sent as long ago, and
+    /// requests come often enough to gain by it. With fewer, each asks.
+    pub fn wants_poll(&self, now: UnixMillis, bound: Duration) -> bool {
+        let often = self.looked.replace(Some(now)).is_some_and(|looked| now.since(looked) <= bound / 2);
+        let rested = self.polled.get().is_none_or(|polled| now.since(polled) > bound / 2)
+            && !(mutants::is(Mutant::PollsStop) && self.polled.get().is_some());
+        often && rested && self.window_age(now).is_none_or(|age| age > bound / 2)
+    }
+
+    /// Before a poll is sent.
+    pub fn poll(&self, now: UnixMillis) -> SentPoll {
+        self.count(|counts| counts.polls += 1);
+        self.polled.set(Some(now));
+        SentPoll { since: self.position(), sent: now, steps: self.steps.get() }
+    }
+
+    /// Takes the feed's answer in. Returns whether it was one that the feed can
+    /// give.
+    pub fn polled(&self, poll: &SentPoll, answer: FeedAnswer) -> bool {
+        if poll.steps != self.steps.get() && !mutants::is(Mutant::StepUnnoticed) {
+            return true;
+        }
+        let sent = if mutants::is(Mutant::StampedOnReceipt) { self.latest.get() } else { None }.unwrap_or(poll.sent);
+        let applied = self.window.borrow_mut().apply(sent, poll.since, answer);
+        match applied {
+            Applied::Advanced | Applied::Late => {}
+            Applied::Restarted if mutants::is(Mutant::OutOfOrder) => {}
+            Applied::Restarted => self.verdicts.borrow_mut().clear(),
+            Applied::Refused => {
+                self.verdicts.borrow_mut().clear();
+                self.count(|counts| counts.refused_answers += 1);
+            }
+        }
+        applied != Applied::Refused
+    }
+
+    /// Counts a question to a session object for as long as the result lives;
+    /// `None` where too many are under way: the objects of a site must survive
+    /// that all of its requests are asked for.
+    pub fn begin_asking(&self) -> Option<Asking<'_>> {
+        let under_way = self.asking.get();
+        if under_way >= ASKING_MAX {
+            return None;
+        }
+        self.asking.set(under_way + 1);
+        Some(Asking(self))
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// Entries of the window and verdicts that are held.
+    pub fn held(&self) -> (usize, usize) {
+        (self.window.borrow().len(), self.verdicts.borrow().len())
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+}
+
+/// A question under way.
+pub struct Asking<'a>(&'a Memory);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.set(self.0.asking.get() - 1);
+    }
+}
+
+/// Questions of one isolate to session objects at a time: far more than the
+/// platform carries at once.
+const ASKING_MAX: u32 = 500;

@@ -1,0 +1,126 @@
+//! Kills, their way into the feed, and their receipts.
+
+use serde_json::Value;
+use warifu::site::Site;
+
+use crate::support::{World, request, site, site_plus};
+
+const OPS: (&str, &str) = ("authorization", "Bearer hunter2");
+
+fn call(world: &World, site: &Site, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let seen = world.serve_with_body(site, &request(method, path, &[OPS]), body.as_bytes().to_vec());
+    (seen.status.expect("our own answer"), serde_json::from_str(&seen.body).unwrap_or_default())
+}
+
+fn status(world: &World, site: &Site, cookie: &str) -> Option<u16> {
+    world.serve(site, &request("GET", "/account", &[("cookie", cookie)])).status
+}
+
+#[test]
+fn a_receipt_goes_from_published_to_quiesced() {
+    let (world, site) = (World::with_login(), site());
+    world.log_in(&site);
+    world.ring();
+    let (code, receipt) = call(&world, &site, "DELETE", "/_warifu/sessions?subject=alice", "");
+    assert_eq!((code, receipt["state"].as_str()), (200, Some("published")));
+    assert_eq!((receipt["epoch"].as_str(), receipt["seq"].as_u64()), (Some("616e2065706f6368"), Some(1)));
+    assert_eq!((receipt["scope"].as_str(), receipt["bound_ms"].as_u64()), (Some("subject"), Some(2000)));
+    assert_eq!(receipt["accepted_at"], "2025-06-15T15:06:40.000Z");
+    assert_eq!(receipt["refused_everywhere_by"], "2025-06-15T15:06:42.052Z", "B, a thousandth of it, and 50 ms");
+    let path = format!("/_warifu/revocations/{}", receipt["kill_id"].as_str().expect("an id"));
+    world.pass(std::time::Duration::from_secs(3));
+    let (code, later) = call(&world, &site, "GET", &path, "");
+    assert_eq!((code, later["state"].as_str(), &later["kill_id"]), (200, Some("quiesced"), &receipt["kill_id"]));
+    world.pass(std::time::Duration::from_hours(25));
+    world.ring();
+    assert_eq!(call(&world, &site, "GET", &path, "").0, 404, "kept for a day");
+}
+
+#[test]
+fn who_waits_is_answered_when_no_edge_can_accept() {
+    let (world, site) = (World::with_login(), site());
+    world.log_in(&site);
+    let before = world.shards.now.get();
+    let (code, receipt) = call(&world, &site, "DELETE", "/_warifu/sessions?subject=alice&wait=quiesced", "");
+    assert_eq!((code, receipt["state"].as_str()), (200, Some("quiesced")));
+    assert_eq!(world.shards.now.get().since(before).as_millis(), 2_052);
+    assert_eq!(call(&world, &site, "DELETE", "/_warifu/sessions?subject=alice&wait=soon", "").0, 400);
+}
+
+#[test]
+fn without_the_feed_a_kill_is_committed_and_published_later() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    world.shards.is_feed_down.set(true);
+    let (code, receipt) = call(&world, &site, "DELETE", "/_warifu/sessions?subject=alice&wait=quiesced", "");
+    assert_eq!((code, receipt["state"].as_str()), (202, Some("committed")));
+    assert!(receipt["accepted_at"].is_null() && receipt["refused_everywhere_by"].is_null());
+    assert_eq!(status(&world, &site, &cookie), Some(401), "the shard refuses at once");
+    assert!(world.shards.alarm.get().is_some());
+    world.ring();
+    let path = format!("/_warifu/revocations/{}", receipt["kill_id"].as_str().expect("an id"));
+    assert_eq!(call(&world, &site, "GET", &path, "").1["state"], "committed");
+    world.shards.is_feed_down.set(false);
+    world.pass(std::time::Duration::from_secs(2));
+    world.ring();
+    assert_eq!(call(&world, &site, "GET", &path, "").1["state"], "published");
+}
+
+#[test]
+fn every_end_reaches_the_feed_once() {
+    let (world, site) = (World::with_login(), site());
+    let cookies = [world.log_in(&site), world.log_in(&site)];
+    world.serve(&site, &request("POST", "/_warifu/logout", &[("cookie", &cookies[0])]));
+    let login = request("POST", "/login", &[("cookie", &cookies[1]), ("sec-fetch-site", "same-origin")]);
+    world.serve(&site, &login);
+    for _ in 0..3 {
+        world.ring();
+    }
+    let feed = world.shards.feed.feed().sql();
+    let entries = warifu::store::Sql::run(feed, "SELECT kind FROM entries", &[]).expect("entries").len();
+    assert_eq!(entries, 2, "the log-out, and the session that the new log-in replaced");
+}
+
+#[test]
+fn a_kill_of_the_site_needs_its_name_and_reaches_every_shard() {
+    let one = r#""map": [{"generation": 1, "shards": 64}]"#;
+    let two = r#""map": [{"generation": 1, "shards": 64}, {"generation": 2, "shards": 70}]"#;
+    let (one, two) = (site_plus(one), site_plus(two));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let older = world.log_in(&one);
+    world.command.set("do=start, sub=\"bob\"");
+    let newer = world.log_in(&two);
+    world.command.set("");
+    for body in ["", "{}", r#"{"confirm":"other"}"#, r#"{"confirm":"default","x":1}"#] {
+        assert_eq!(call(&world, &two, "DELETE", "/_warifu/sessions", body).0, 400, "{body}");
+    }
+    assert_eq!((status(&world, &two, &older), status(&world, &two, &newer)), (None, None));
+    let (code, receipt) = call(&world, &two, "DELETE", "/_warifu/sessions", r#"{"confirm":"default"}"#);
+    assert_eq!((code, receipt["state"].as_str(), receipt["scope"].as_str()), (202, Some("committed"), Some("site")));
+    assert_eq!(receipt["progress"], serde_json::json!({"done": 0, "total": 134}));
+    let path = format!("/_warifu/revocations/{}", receipt["kill_id"].as_str().expect("an id"));
+    // Forty shards at a time; one round fails in its middle and is repeated.
+    for (round, done) in [40, 40, 80, 120].into_iter().enumerate() {
+        if round == 1 {
+            world.shards.fails_from_call.set(Some(world.shards.calls.get() + 5));
+        }
+        let _ = pollster::block_on(world.shards.feed.wake(&world.shards));
+        world.shards.fails_from_call.set(None);
+        let told = call(&world, &two, "GET", &path, "").1;
+        assert_eq!((told["progress"]["done"].as_u64(), &told["state"]), (Some(done), &Value::from("committed")));
+    }
+    world.ring();
+    let told = call(&world, &two, "GET", &path, "").1;
+    assert_eq!((told["progress"]["done"].as_u64(), told["state"].as_str()), (Some(134), Some("published")));
+    assert_eq!((status(&world, &two, &older), status(&world, &two, &newer)), (Some(401), Some(401)));
+    world.command.set("do=start, sub=\"bob\"");
+    let login = request("POST", "/login", &[("sec-fetch-site", "same-origin")]);
+    let early = world.serve(&two, &login);
+    assert!(early.status == Some(409) && early.body.contains("killed_meanwhile"), "its shard has not been told yet");
+    // All shards are told where the kill stands, as many at a time.
+    for _ in 0..4 {
+        world.ring();
+    }
+    let again = world.log_in(&two);
+    assert_eq!(status(&world, &two, &again), None, "who logs in now is let in");
+}

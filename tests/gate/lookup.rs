@@ -1,0 +1,284 @@
+//! Where a verdict comes from: memory while the feed is known to be fresh, the
+//! session object otherwise; and what happens when one of them is away.
+
+use std::time::Duration;
+
+use warifu::site::Site;
+
+use crate::support::{World, request, site, site_of, site_plus};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A world with a session that the isolate of the site has in memory.
+fn warm(site: &Site) -> (World, String) {
+    let world = World::with_login();
+    let cookie = world.log_in(site);
+    // The log-in asked the feed; the first use asks the object.
+    assert_eq!(status(&world, site, &cookie), None);
+    (world, cookie)
+}
+
+fn get(world: &World, site: &Site, path: &str, cookie: &str) -> Option<u16> {
+    world.serve(site, &request("GET", path, &[("cookie", cookie)])).status
+}
+
+fn status(world: &World, site: &Site, cookie: &str) -> Option<u16> {
+    get(world, site, "/account", cookie)
+}
+
+/// Another isolate of the same site: it has a memory of its own.
+fn other() -> Site {
+    site()
+}
+
+fn kill_alice(world: &World, site: &Site) {
+    let call = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+    assert_eq!(world.serve(site, &call).status, Some(200));
+}
+
+fn calls(world: &World) -> (u32, u32) {
+    (world.shards.calls.get(), world.shards.polls.get())
+}
+
+#[test]
+fn the_warm_path_asks_nobody() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    let before = calls(&world);
+    for _ in 0..100 {
+        assert_eq!(status(&world, &site, &cookie), None);
+        world.pass(Duration::from_millis(9));
+    }
+    assert_eq!(calls(&world), before);
+    assert_eq!(world.memory(&site).counts().from_memory, 100);
+}
+
+#[test]
+fn a_busy_isolate_polls_once_in_half_the_bound_and_confirms_once_a_minute() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    let (asked, polled) = calls(&world);
+    for _ in 0..10_000 {
+        world.pass(Duration::from_millis(10));
+        assert_eq!(status(&world, &site, &cookie), None);
+    }
+    let (asked, polled) = (calls(&world).0 - asked, calls(&world).1 - polled);
+    assert!((90..=100).contains(&polled), "{polled} polls in 100 s");
+    assert_eq!(asked, 1, "a verdict is confirmed after a minute");
+}
+
+#[test]
+fn a_kill_holds_at_once_where_it_was_made_and_within_the_bound_elsewhere() {
+    let (here, there) = (site(), other());
+    let (world, cookie) = warm(&here);
+    for _ in 0..3 {
+        assert_eq!(status(&world, &there, &cookie), None);
+    }
+    kill_alice(&world, &here);
+    assert_eq!(status(&world, &here, &cookie), Some(401));
+    let mut accepted = Duration::ZERO;
+    for step in 0..300 {
+        if status(&world, &there, &cookie).is_none() {
+            accepted = Duration::from_millis(10) * step;
+        }
+        world.pass(Duration::from_millis(10));
+    }
+    assert!(accepted > Duration::ZERO, "the other isolate served from memory");
+    assert!(accepted <= 2 * SECOND, "{accepted:?}");
+}
+
+#[test]
+fn a_strict_route_and_a_bound_of_nothing_ask_each_time() {
+    let there = other();
+    let (world, cookie) = warm(&there);
+    status(&world, &there, &cookie);
+    let before = calls(&world).0;
+    assert_eq!(get(&world, &there, "/transfer", &cookie), None);
+    assert_eq!(calls(&world).0, before + 1);
+    kill_alice(&world, &site());
+    assert_eq!(get(&world, &there, "/transfer", &cookie), Some(401), "at once");
+    let strict = site_plus(r#""bound": "0s""#);
+    let cookie = world.log_in(&strict);
+    let before = calls(&world).0;
+    for _ in 0..3 {
+        assert_eq!(status(&world, &strict, &cookie), None);
+    }
+    assert_eq!(calls(&world).0, before + 3);
+}
+
+#[test]
+fn few_requests_ask_the_object_and_poll_nothing() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    world.pass(10 * SECOND);
+    let (asked, polled) = calls(&world);
+    for _ in 0..20 {
+        world.pass(2 * SECOND);
+        assert_eq!(status(&world, &site, &cookie), None);
+    }
+    assert_eq!((calls(&world).0 - asked, calls(&world).1 - polled), (20, 0));
+}
+
+#[test]
+fn without_the_feed_the_object_is_asked_and_without_both_the_answer_is_503() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    world.shards.is_feed_down.set(true);
+    world.pass(2 * SECOND);
+    let from_memory = world.memory(&site).counts().from_memory;
+    for _ in 0..50 {
+        assert_eq!(status(&world, &site, &cookie), None);
+        world.pass(Duration::from_millis(50));
+    }
+    assert_eq!(world.memory(&site).counts().from_memory, from_memory, "no verdict of memory counts");
+    world.shards.is_down.set(true);
+    let seen = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+    assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None));
+    assert!(seen.header("retry-after").is_some());
+    world.shards.is_down.set(false);
+    world.shards.is_feed_down.set(false);
+    for _ in 0..20 {
+        assert_eq!(status(&world, &site, &cookie), None);
+        world.pass(Duration::from_millis(100));
+    }
+    assert!(world.memory(&site).counts().from_memory > from_memory, "verdicts count again within the bound");
+}
+
+#[test]
+fn memory_survives_an_object_that_is_away_for_as_long_as_the_feed_is_there() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    world.shards.is_down.set(true);
+    for _ in 0..50 {
+        assert_eq!(status(&world, &site, &cookie), None);
+        world.pass(SECOND);
+    }
+    world.pass(15 * SECOND);
+    assert_eq!(status(&world, &site, &cookie), Some(503), "no longer confirmed");
+}
+
+#[test]
+fn a_route_may_go_on_in_an_outage_but_never_against_a_kill() {
+    let site = site_of(
+        r#"{"origin": "http://origin.test", "continue_for": "60s", "routes": [
+        {"path": "/login", "access": "optional", "commands": true},
+        {"path": "/news", "access": "required", "on_outage": "continue"},
+        {"path": "/transfer", "access": "strict"}]}"#,
+    );
+    let (world, cookie) = warm(&site);
+    let bob = {
+        let call = request("POST", "/_warifu/sessions", &[("authorization", "Bearer hunter2")]);
+        let seen = world.serve_with_body(&site, &call, br#"{"subject":"bob"}"#.to_vec());
+        let body: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+        format!("__Host-Http-warifu={}", body["token"].as_str().expect("a token"))
+    };
+    assert_eq!(get(&world, &site, "/news", &bob), None);
+    assert_eq!(get(&world, &site, "/news", &cookie), None);
+    kill_alice(&world, &site);
+    world.shards.is_down.set(true);
+    world.shards.is_feed_down.set(true);
+    world.pass(3 * SECOND);
+    assert_eq!(get(&world, &site, "/news", &bob), None, "on the last proof");
+    assert_eq!(get(&world, &site, "/account", &bob), Some(503), "other routes are closed");
+    assert_eq!(get(&world, &site, "/transfer", &bob), Some(503), "strict ones always");
+    assert_eq!(get(&world, &site, "/news", &cookie), Some(503), "what was heard of counts");
+    world.pass(58 * SECOND);
+    assert_eq!(get(&world, &site, "/news", &bob), Some(503), "and not for longer than it says");
+
+    world.shards.is_down.set(false);
+    world.shards.is_feed_down.set(false);
+    let call = request("DELETE", "/_warifu/sessions?subject=bob", &[("authorization", "Bearer hunter2")]);
+    let receipt: serde_json::Value = serde_json::from_str(&world.serve(&site, &call).body).expect("JSON");
+    assert_eq!(receipt["bound_ms"], 60_000, "receipts say so");
+}
+
+#[test]
+fn an_old_secret_is_never_kept_and_a_rotation_is_told() {
+    let (here, there) = (site(), other());
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let old = world.log_in(&here);
+    world.command.set("");
+    for _ in 0..3 {
+        assert_eq!(status(&world, &there, &old), None);
+    }
+    world.command.set("do=rotate");
+    let new =
+        world.serve(&here, &request("POST", "/login", &[("cookie", &old)])).cookie().expect("a cookie").to_owned();
+    world.command.set("");
+    assert_eq!(status(&world, &here, &new), None, "the first use");
+    for _ in 0..16 {
+        world.pass(SECOND);
+        status(&world, &there, &old);
+        status(&world, &here, &old);
+    }
+    for site in [&here, &there] {
+        assert_eq!(status(&world, site, &old), Some(401), "after the grace");
+        assert_eq!(status(&world, site, &new), None);
+    }
+}
+
+#[test]
+fn changed_claims_are_seen_everywhere_within_the_bound() {
+    let (here, there) = (site(), other());
+    let world = World::commanding("do=start, sub=\"alice\", claims=:eyJuIjoxfQ==:");
+    let cookie = world.log_in(&here);
+    world.command.set("");
+    for _ in 0..3 {
+        assert_eq!(status(&world, &there, &cookie), None);
+    }
+    world.command.set("do=update, claims=:eyJuIjoyfQ==:");
+    assert_eq!(world.serve(&here, &request("POST", "/login", &[("cookie", &cookie)])).status, None);
+    world.command.set("");
+    let seen = |site: &Site| {
+        assert_eq!(status(&world, site, &cookie), None);
+        let outgoing = world.origin.seen.borrow().last().cloned().expect("a request");
+        outgoing.edits.set.iter().find(|(name, _)| name == "warifu-claims").expect("claims").1.clone()
+    };
+    assert_eq!(seen(&here), "eyJuIjoyfQ", "at once where it was changed");
+    for _ in 0..5 {
+        seen(&there);
+        world.pass(Duration::from_millis(400));
+    }
+    assert_eq!(seen(&there), "eyJuIjoyfQ");
+}
+
+#[test]
+fn a_clock_that_steps_back_voids_the_memory() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    assert_eq!(status(&world, &site, &cookie), None);
+    let before = world.memory(&site).counts();
+    world.shards.now.set(world.shards.now.get().minus(SECOND).expect("later than 1970"));
+    assert_eq!(status(&world, &site, &cookie), None);
+    assert_eq!(world.memory(&site).counts().from_memory, before.from_memory, "asked anew");
+}
+
+#[test]
+fn what_is_dead_is_not_asked_for_again_and_again() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    kill_alice(&world, &other());
+    world.pass(3 * SECOND);
+    assert_eq!(status(&world, &site, &cookie), Some(401));
+    let before = calls(&world).0;
+    for _ in 0..20 {
+        assert_eq!(status(&world, &site, &cookie), Some(401));
+    }
+    assert_eq!(calls(&world).0, before);
+    assert_eq!(get(&world, &site, "/transfer", &cookie), Some(401));
+    assert_eq!(calls(&world).0, before + 1, "but for strict routes");
+    world.pass(61 * SECOND);
+    assert_eq!(status(&world, &site, &cookie), Some(401));
+    assert_eq!(calls(&world).0, before + 2, "a no is bounded too");
+}
+
+#[test]
+fn a_session_in_use_is_renewed_though_memory_answers() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    // The idle timeout is 30 minutes.
+    for _ in 0..120 {
+        world.pass(30 * SECOND);
+        assert_eq!(status(&world, &site, &cookie), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! A log-in that was on its way when the subject or the site was killed.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use warifu::site::Site;
+
+use crate::support::world::OriginAnswer;
+use crate::support::{World, request, site};
+
+/// A world whose origin does something before it answers a log-in.
+fn slow(meanwhile: impl Fn(&World) + 'static) -> Rc<World> {
+    Rc::new_cyclic(|world: &std::rc::Weak<World>| {
+        let world = world.clone();
+        World::new(move |outgoing| -> OriginAnswer {
+            if !outgoing.url.contains("/login") {
+                return Some(Vec::new());
+            }
+            meanwhile(&world.upgrade().expect("it is there"));
+            Some(vec![("Warifu-Command", "do=start, sub=\"alice\"")])
+        })
+    })
+}
+
+fn log_in(world: &World, site: &Site) -> (Option<u16>, bool) {
+    let seen = world.serve(site, &request("POST", "/login", &[("sec-fetch-site", "same-origin")]));
+    let is_killed = seen.body.contains("killed_meanwhile");
+    assert_eq!(seen.cookie().is_some(), seen.status.is_none());
+    (seen.status, is_killed)
+}
+
+fn admin(world: &World, site: &Site, method: &str, path: &str, body: &str) -> u16 {
+    let call = request(method, path, &[("authorization", "Bearer hunter2")]);
+    world.serve_with_body(site, &call, body.as_bytes().to_vec()).status.expect("our own answer")
+}
+
+#[test]
+fn a_log_in_in_flight_does_not_outlive_a_kill_of_its_subject() {
+    let other = site();
+    let world = slow(move |world| {
+        let status = admin(world, &other, "DELETE", "/_warifu/sessions?subject=alice", "");
+        assert_eq!(status, 404, "there is none yet");
+    });
+    assert_eq!(log_in(&world, &site()), (Some(409), true));
+}
+
+#[test]
+fn one_that_began_after_the_kill_is_taken_at_once() {
+    let (world, site, other) = (slow(|_| ()), site(), site());
+    assert_eq!(log_in(&world, &site), (None, false));
+    assert_eq!(admin(&world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
+    assert_eq!(log_in(&world, &site), (None, false));
+}
+
+#[test]
+fn a_kill_of_somebody_else_does_not_matter() {
+    let other = site();
+    let world = slow(move |world| {
+        assert_eq!(admin(world, &other, "DELETE", "/_warifu/sessions?subject=bob", ""), 404);
+    });
+    assert_eq!(log_in(&world, &site()), (None, false));
+}
+
+#[test]
+fn without_the_feed_a_start_waits_out_what_is_not_known() {
+    let (world, site, other) = (slow(|_| ()), site(), site());
+    assert_eq!(log_in(&world, &site), (None, false), "nothing has been killed");
+    world.shards.is_feed_down.set(true);
+    assert_eq!(admin(&world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 202, "committed");
+    assert_eq!(log_in(&world, &site), (Some(409), true));
+    world.pass(Duration::from_secs(121));
+    assert_eq!(log_in(&world, &site), (None, false));
+}
+
+#[test]
+fn a_log_in_that_takes_more_than_a_minute_is_given_up() {
+    let world = slow(|world| world.pass(Duration::from_secs(61)));
+    assert_eq!(log_in(&world, &site()), (Some(409), true));
+    assert_eq!(world.event_names().last().map(String::as_str), Some("start_refused"));
+}
+
+#[test]
+fn a_log_in_in_flight_does_not_outlive_a_kill_of_the_site() {
+    let other = site();
+    let world = slow(move |world| {
+        assert_eq!(admin(world, &other, "DELETE", "/_warifu/sessions", r#"{"confirm":"default"}"#), 202);
+        // All shards commit, and it is published; they are told where it stands.
+        for _ in 0..6 {
+            world.ring();
+        }
+    });
+    let site = site();
+    assert_eq!(log_in(&world, &site), (Some(409), true));
+}

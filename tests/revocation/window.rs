@@ -1,0 +1,248 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use warifu::revocation::{Applied, EntryKey, FeedAnswer, Window};
+use warifu::time::UnixMillis;
+
+use crate::{NOW, answer, at, epoch, id, position, session, subject};
+
+const B: Duration = Duration::from_secs(2);
+
+/// A window that has begun at seq 10 of epoch 1 with a poll sent at `NOW`.
+fn begun() -> Window {
+    let mut window = Window::default();
+    assert_eq!(window.apply(NOW, None, answer(1, 10, 10, &[])), Applied::Restarted);
+    window
+}
+
+#[test]
+fn nothing_counts_before_the_first_answer() {
+    let window = Window::default();
+    assert_eq!((window.position(), window.age(NOW), window.is_fresh(NOW, B)), (None, None, false));
+    assert!(!window.lets_stand(position(1, 10), &session(1)));
+}
+
+#[test]
+fn a_proof_is_as_old_as_the_sending_of_its_poll() {
+    let mut window = begun();
+    assert!(window.is_fresh(at(1_950), B) && !window.is_fresh(at(1_951), B), "B less ε");
+    let mut relayed = answer(1, 0, 10, &[]);
+    relayed.age_ms = 500;
+    assert_eq!(window.apply(at(1_000), Some(position(1, 10)), relayed), Applied::Advanced);
+    // 500 ms by a clock that may be slow by a thousandth.
+    assert_eq!(window.age(at(2_000)), Some(Duration::from_millis(1_501)));
+    assert!(!begun().is_fresh(NOW, Duration::ZERO), "B = 0: never from the cache");
+}
+
+#[test]
+fn each_kind_of_entry_speaks_against_what_it_names_and_nothing_else() {
+    let kinds = [
+        (EntryKey::Session(id(1)), true, false),
+        (EntryKey::Refresh(id(1)), true, false),
+        (EntryKey::Subject(subject(1)), true, false),
+        (EntryKey::Site, true, true),
+    ];
+    for (key, of_one, of_two) in kinds {
+        let mut window = begun();
+        let applied = window.apply(at(1), Some(position(1, 10)), answer(1, 0, 10, std::slice::from_ref(&key)));
+        assert_eq!(applied, Applied::Advanced);
+        assert_eq!(!window.lets_stand(position(1, 10), &session(1)), of_one, "{key:?}");
+        assert_eq!(!window.lets_stand(position(1, 10), &session(2)), of_two, "{key:?}");
+        assert!(window.lets_stand(position(1, 11), &session(1)), "asked after it: {key:?}");
+    }
+}
+
+#[test]
+fn a_verdict_of_another_epoch_of_before_the_window_or_of_the_future_does_not_stand() {
+    let window = begun();
+    assert!(window.lets_stand(position(1, 10), &session(1)));
+    for bad in [position(2, 10), position(1, 9), position(1, 11)] {
+        assert!(!window.lets_stand(bad, &session(1)), "{bad:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_an_earlier_poll_is_dropped() {
+    let mut window = begun();
+    let kill = [EntryKey::Session(id(1))];
+    assert_eq!(window.apply(at(200), Some(position(1, 10)), answer(1, 0, 10, &kill)), Applied::Advanced);
+    assert_eq!(window.apply(at(100), Some(position(1, 10)), answer(1, 0, 10, &[])), Applied::Late);
+    assert!(!window.lets_stand(position(1, 10), &session(1)));
+    assert_eq!(window.age(at(300)), Some(Duration::from_millis(100)), "its freshness does not count either");
+}
+
+#[test]
+fn polls_that_cross_are_applied_together() {
+    let mut window = begun();
+    let (first, both) = ([EntryKey::Session(id(1))], [EntryKey::Session(id(1)), EntryKey::Session(id(2))]);
+    assert_eq!(window.apply(at(100), Some(position(1, 10)), answer(1, 0, 10, &first)), Applied::Advanced);
+    assert_eq!(window.apply(at(200), Some(position(1, 10)), answer(1, 0, 10, &both)), Applied::Advanced);
+    assert_eq!((window.position(), window.len()), (Some(position(1, 12)), 2));
+}
+
+#[test]
+fn a_new_epoch_a_gap_and_a_step_back_begin_anew() {
+    let kill = [EntryKey::Session(id(1))];
+    let anew = [(answer(2, 10, 10, &kill), 1), (answer(1, 12, 12, &[]), 0), (answer(1, 9, 9, &[]), 0)];
+    for (news, held) in anew {
+        let mut window = begun();
+        let high = news.high;
+        let number = news.epoch.0[0];
+        assert_eq!(window.apply(at(1), Some(position(1, 10)), news), Applied::Restarted);
+        assert_eq!((window.position(), window.len()), (Some(position(number, high)), held));
+        assert!(!window.lets_stand(position(1, 10), &session(2)), "nothing of before counts");
+        assert!(window.lets_stand(position(number, high), &session(1)));
+    }
+}
+
+#[test]
+fn who_begins_anew_may_hold_entries_of_before() {
+    let mut window = Window::default();
+    let kills = [EntryKey::Session(id(1)), EntryKey::Session(id(2))];
+    assert_eq!(window.apply(NOW, None, answer(1, 10, 10, &kills)), Applied::Restarted);
+    assert_eq!((window.position(), window.len()), (Some(position(1, 12)), 2));
+    assert!(window.lets_stand(position(1, 10), &session(3)) && !window.lets_stand(position(1, 9), &session(3)));
+    assert!(!window.lets_stand(position(1, 10), &session(1)) && window.lets_stand(position(1, 11), &session(1)));
+    let gap = answer(1, 9, 10, &kills);
+    assert_eq!(Window::default().apply(NOW, None, gap), Applied::Refused, "one is missing");
+}
+
+type Spoil = fn(&mut FeedAnswer);
+
+#[test]
+fn what_the_feed_cannot_say_empties_the_window() {
+    let good = answer(1, 0, 10, &[EntryKey::Session(id(1)), EntryKey::Session(id(2))]);
+    let spoil: [(&str, Spoil); 7] = [
+        ("skips", |answer| answer.entries[1].seq = 13),
+        ("repeats", |answer| answer.entries[1].seq = 11),
+        ("swaps", |answer| answer.entries.swap(0, 1)),
+        ("leaves out", |answer| drop(answer.entries.pop())),
+        ("claims more", |answer| answer.high = 13),
+        ("low above high", |answer| answer.low = 13),
+        ("older than time", |answer| answer.age_ms = u64::MAX),
+    ];
+    for (what, spoil) in spoil {
+        let mut window = begun();
+        let mut bad = good.clone();
+        spoil(&mut bad);
+        assert_eq!(window.apply(at(1), Some(position(1, 10)), bad), Applied::Refused, "{what}");
+        assert_eq!((window.position(), window.is_fresh(at(1), B)), (None, false), "{what}");
+    }
+}
+
+#[test]
+fn what_this_isolate_has_changed_counts_at_once() {
+    let mut window = begun();
+    assert!(window.lets_stand(position(1, 10), &session(1)));
+    assert!(window.mark(&EntryKey::Session(id(1)), NOW));
+    assert!(!window.lets_stand(position(1, 10), &session(1)));
+    assert!(window.lets_stand(position(1, 10), &session(2)), "the others stand");
+    // The feed tells of something else first.
+    window.apply(at(1), Some(position(1, 10)), answer(1, 0, 10, &[EntryKey::Session(id(9))]));
+    assert!(!window.lets_stand(position(1, 10), &session(1)));
+    assert!(window.lets_stand(position(1, 11), &session(1)), "asked for after the change");
+    assert!(!Window::default().mark(&EntryKey::Site, NOW), "without a window there is nothing to note it in");
+}
+
+#[test]
+fn what_the_feed_has_forgotten_is_forgotten_here() {
+    let mut window = begun();
+    let keys: Vec<EntryKey> = (1..=5).map(|number| EntryKey::Session(id(number))).collect();
+    window.apply(at(1), Some(position(1, 10)), answer(1, 0, 10, &keys));
+    assert_eq!(window.len(), 5);
+    window.apply(at(2), Some(position(1, 15)), answer(1, 13, 15, &[]));
+    assert_eq!(window.len(), 2);
+    assert!(!window.lets_stand(position(1, 12), &session(9)), "before low");
+    assert!(window.lets_stand(position(1, 13), &session(1)) && !window.lets_stand(position(1, 13), &session(4)));
+}
+
+/// One thing that happens between a feed and a window.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Entries are added about these.
+    Append(Vec<u8>),
+    /// The feed forgets its oldest entries.
+    Compact(u8),
+    /// The feed begins a new epoch; whether it lost its last entries.
+    Restart(bool),
+    /// A poll is sent; its answer comes after so many other steps, or never.
+    Poll(Option<u8>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => prop::collection::vec(1..6u8, 0..4).prop_map(Step::Append),
+        1 => (0..6u8).prop_map(Step::Compact),
+        1 => any::<bool>().prop_map(Step::Restart),
+        4 => prop::option::weighted(0.9, 0..5u8).prop_map(Step::Poll),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Whatever is late, lost or begins anew: a verdict that stands was asked
+    /// for after everything that the feed had said of its session by the time
+    /// at which the newest applied poll was sent.
+    #[test]
+    fn a_verdict_that_stands_has_missed_nothing(steps in steps()) {
+        let (mut window, mut number, mut low, mut log) = (Window::default(), 1u8, 0u64, Vec::<(u64, u8)>::new());
+        let mut flying: Vec<(usize, UnixMillis, Option<_>, FeedAnswer)> = Vec::new();
+        // What had been said when a poll was sent, by its time of sending.
+        let mut said = std::collections::HashMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            let now = at(10 * (index as u64 + 1));
+            let high = |log: &[(u64, u8)], low| log.last().map_or(low, |(seq, _)| *seq);
+            match step {
+                Step::Append(about) => for who in about {
+                    log.push((high(&log, low) + 1, *who));
+                },
+                Step::Compact(count) => {
+                    let gone = usize::from(*count).min(log.len());
+                    low = log[..gone].last().map_or(low, |(seq, _)| *seq);
+                    log.drain(..gone);
+                }
+                Step::Restart(lost) => {
+                    number = number.wrapping_add(1);
+                    if *lost {
+                        log.truncate(log.len() / 2);
+                    }
+                }
+                Step::Poll(delay) => {
+                    let since = window.position();
+                    let high = high(&log, low);
+                    let goes_on = since.filter(|p| p.epoch == epoch(number) && (low..=high).contains(&p.seq));
+                    let (low, from) = goes_on.map_or((high, high), |p| (low, p.seq));
+                    let entries: Vec<_> = log.iter().filter(|(seq, _)| *seq > from).collect();
+                    let answer = FeedAnswer {
+                        epoch: epoch(number), low, high, age_ms: 0,
+                        entries: entries.iter().map(|(seq, who)| warifu::revocation::Entry {
+                            seq: *seq, key: EntryKey::Session(id(*who)),
+                        }).collect(),
+                    };
+                    said.insert(now.0, (epoch(number), log.clone()));
+                    if let Some(delay) = delay {
+                        flying.push((index + usize::from(*delay), now, since, answer));
+                    }
+                }
+            }
+            let (due, rest): (Vec<_>, Vec<_>) = flying.into_iter().partition(|(when, ..)| *when <= index);
+            flying = rest;
+            for (_, sent, since, answer) in due {
+                prop_assert_ne!(window.apply(sent, since, answer), Applied::Refused, "all of it is what a feed says");
+            }
+            let Some(here) = window.position() else { continue };
+            let age = window.age(now).expect("it has begun");
+            let (proved_epoch, proved) = &said[&(now.0 - u64::try_from(age.as_millis()).expect("small"))];
+            prop_assert_eq!(*proved_epoch, here.epoch);
+            for who in 1..6u8 {
+                for seq in 0..=here.seq {
+                    let asked = warifu::revocation::Position { epoch: here.epoch, seq };
+                    if window.lets_stand(asked, &session(who)) {
+                        let missed = proved.iter().any(|(said, about)| *about == who && *said > seq);
+                        prop_assert!(!missed, "{who} at {seq}");
+                    }
+                }
+            }
+        }
+    }
+}
