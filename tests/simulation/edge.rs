@@ -1,0 +1,69 @@
+//! An isolate of the Worker: its memory, its clock, and what a checker wants to
+//! know of both.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use warifu::revocation::{Memory, Position};
+use warifu::site::Site;
+use warifu::token::SessionKey;
+
+use super::clock::Clock;
+use super::executor::{Group, MILLI, Micros};
+use super::random::Dice;
+
+pub struct Edge {
+    /// Such as `edge2.1`: the second isolate in this place.
+    pub name: String,
+    pub seat: usize,
+    pub site: Rc<Site>,
+    pub memory: Rc<Memory>,
+    pub clock: Clock,
+    pub dice: Dice,
+    pub group: Group,
+    pub bound: Micros,
+    /// The sending of the newest poll that it has got an answer to.
+    pub proof: Cell<Option<Micros>>,
+    /// Where its window stood whenever it asked for what was the newest secret.
+    grounds: RefCell<HashMap<SessionKey, Vec<Position>>>,
+    /// When a session object has last said something of a key.
+    pub heard: RefCell<HashMap<SessionKey, Micros>>,
+    /// Acceptances from memory, and all, in the last seconds of the world.
+    pub lately: Cell<(u32, u32)>,
+}
+
+impl Edge {
+    pub fn new(name: String, seat: usize, site: Rc<Site>, dice: Dice, group: Group) -> Self {
+        let bound = u64::try_from(site.config.bound.as_millis()).expect("a short bound") * MILLI;
+        Self {
+            name,
+            seat,
+            site,
+            memory: Rc::default(),
+            clock: Clock::draw(&dice),
+            dice,
+            group,
+            bound,
+            proof: Cell::new(None),
+            grounds: RefCell::default(),
+            heard: RefCell::default(),
+            lately: Cell::new((0, 0)),
+        }
+    }
+
+    /// A yes has come to a question that was asked with the window there.
+    pub fn answered(&self, key: SessionKey, asked_at: Option<Position>) {
+        self.grounds.borrow_mut().entry(key).or_default().extend(asked_at);
+    }
+
+    /// What a cached yes on this key can rest on; memory keeps one of these.
+    pub fn grounds(&self, key: &SessionKey) -> Vec<Position> {
+        self.grounds.borrow().get(key).cloned().unwrap_or_default()
+    }
+
+    /// The feed's answer to a poll that was sent then has come.
+    pub fn polled(&self, sent: Micros) {
+        self.proof.set(self.proof.get().max(Some(sent)));
+    }
+}

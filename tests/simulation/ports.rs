@@ -1,0 +1,390 @@
+//! The ports of the gate, for one request at one edge.
+//!
+//! A copy of records in KV would be one more port here: `replica` answers none.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use warifu::audit::Event;
+use warifu::error::{OriginError, StoreError};
+use warifu::headers::HeaderBlock;
+use warifu::ports::{
+    After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Put, Random, Replica, Shards,
+};
+use warifu::revocation::{Memory, Position};
+use warifu::session::{KillId, Served, SessionId};
+use warifu::store::feed::{FeedCall, FeedReply};
+use warifu::store::message::{Found, Message, ShardAnswer, ShardCall, Which};
+use warifu::time::UnixMillis;
+use warifu::token::Locator;
+
+use super::check::acceptance::{self, Acceptance, Source};
+use super::check::feed;
+use super::edge::Edge;
+use super::executor::{MILLI, Micros};
+use super::history::{History, Kill, Scope};
+use super::objects::{FEED_PATIENCE, SHARD_PATIENCE};
+use super::truth;
+use super::world::{Node, World};
+
+/// One request at an edge.
+#[derive(Clone)]
+pub struct Visit {
+    pub world: Rc<World>,
+    pub edge: Rc<Edge>,
+    pub request: usize,
+}
+
+impl Visit {
+    fn node(&self) -> Node {
+        Node::Edge(self.edge.seat)
+    }
+
+    fn time(&self) -> UnixMillis {
+        self.edge.clock.read(self.world.exec.now())
+    }
+
+    async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        let wire = serde_json::to_string(message).expect("JSON");
+        let answered = self.world.call(self.node(), self.world.shard(at), wire, SHARD_PATIENCE).await;
+        match serde_json::from_str(&answered.map_err(StoreError::Unreachable)?).expect("an answer") {
+            ShardAnswer::WrongRow => Err(StoreError::WrongRow),
+            ShardAnswer::Panicked => Err(StoreError::Defect),
+            ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
+            answer => Ok(answer),
+        }
+    }
+
+    async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        let sent = self.world.exec.now();
+        if let FeedCall::EndSite(end) = call {
+            self.note_kill(end.kill, Scope::Site, None);
+        }
+        if let (FeedCall::Poll(poll), true) = (call, self.world.plan.has_relay)
+            && let Some((answer, polled)) = self.world.relay.answer(poll, sent)
+        {
+            self.world.exec.sleep(5 * MILLI).await;
+            self.edge.polled(polled);
+            return Ok(FeedReply::Polled(answer));
+        }
+        let wire = serde_json::to_string(call).expect("JSON");
+        let answered = self.world.call(self.node(), Node::Feed, wire, FEED_PATIENCE).await;
+        self.world.note(|| format!("   {} hears of the feed: {answered:.120?}", self.edge.name));
+        match serde_json::from_str(&answered.map_err(StoreError::Unreachable)?).expect("a reply") {
+            FeedReply::Panicked => Err(StoreError::Defect),
+            FeedReply::Failed { reason } => Err(StoreError::Unreachable(reason)),
+            FeedReply::Polled(answer) => {
+                feed::at_poll(&mut self.world.history.borrow_mut(), &answer, self.world.exec.now());
+                self.edge.polled(sent);
+                if let FeedCall::Poll(poll) = call {
+                    self.world.relay.keep(poll, &answer, sent);
+                }
+                Ok(FeedReply::Polled(answer))
+            }
+            reply => Ok(reply),
+        }
+    }
+
+    fn note_kill(&self, id: KillId, scope: Scope, kept: Option<SessionId>) {
+        let (mut history, now) = (self.world.history.borrow_mut(), self.world.exec.now());
+        let cut = |(_, cookie): &(usize, &super::history::Cookie)| kept == Some(cookie.session);
+        let cut: Vec<usize> = history.cookies.iter().enumerate().filter(cut).map(|(index, _)| index).collect();
+        let request = self.request;
+        history.note(now, |_| format!("   r{request} kills {scope:?}"));
+        let rows = self.edge.site.config.map.len();
+        let kill = Kill {
+            scope,
+            asked: now,
+            rows,
+            kept: None,
+            cut: Vec::new(),
+            published: None,
+            committed: BTreeMap::new(),
+            raised: BTreeMap::new(),
+        };
+        let kill = history.kills.entry(id).or_insert(kill);
+        // Only the shard that comes last is told.
+        if kept.is_some() {
+            (kill.kept, kill.cut) = (kept, cut);
+        }
+    }
+
+    /// What a message to a shard is about to do.
+    fn note_sent(&self, message: &Message) {
+        let caller = {
+            let history = self.world.history.borrow();
+            let asked = &history.asked[self.request];
+            asked.session.or(asked.cookie.map(|cookie| history.cookies[cookie].session))
+        };
+        match &message.call {
+            ShardCall::Check { .. } => self.world.history.borrow_mut().asked[self.request].checks += 1,
+            ShardCall::Start(start) => {
+                self.world.history.borrow_mut().starts(self.request, start.id, start.subject.as_str());
+                if start.end_others {
+                    self.note_kill(start.lead.kill, Scope::Subject(start.subject.as_str().to_owned()), Some(start.id));
+                }
+            }
+            ShardCall::End(end) => {
+                let target = match end.of {
+                    Which::Id(id) => Some(id),
+                    Which::Key(_) => caller,
+                };
+                if let Some(target) = target {
+                    self.note_kill(end.kill, Scope::Session(target), None);
+                }
+            }
+            ShardCall::EndOthers(others) => {
+                if let Some(subject) = caller.and_then(|id| self.subject_of(id)) {
+                    self.note_kill(others.lead.kill, Scope::Subject(subject), caller);
+                }
+            }
+            ShardCall::EndAll(all) => {
+                self.note_kill(all.kill, Scope::Subject(all.subject.as_str().to_owned()), None);
+            }
+            _ => {}
+        }
+    }
+
+    fn subject_of(&self, id: SessionId) -> Option<String> {
+        self.world.history.borrow().lineages.get(&id).map(|lineage| lineage.subject.clone())
+    }
+
+    /// What a shard has said, or that it has not, where it was waited for.
+    fn note_answer(&self, message: &Message, asked_at: Option<Position>, answer: &Result<ShardAnswer, StoreError>) {
+        let mut history = self.world.history.borrow_mut();
+        if let (Ok(_), ShardCall::Check { key, .. }) = (answer, &message.call) {
+            self.edge.heard.borrow_mut().insert(key.0, self.world.exec.now());
+        }
+        let asked = &mut history.asked[self.request];
+        match (answer, &message.call) {
+            (Err(_), _) => asked.has_store_failed = true,
+            (Ok(ShardAnswer::Checked { found: Some(Found { served, .. }), .. }), ShardCall::Check { key, .. }) => {
+                asked.is_confirmed = true;
+                asked.is_newest = *served == Served::Current;
+                self.edge.answered(key.0, asked_at.filter(|_| *served == Served::Current));
+            }
+            _ => {}
+        }
+    }
+
+    fn note_renewal(&self, session: Option<SessionId>, change: impl FnOnce(&mut super::history::Lineage)) {
+        let mut history = self.world.history.borrow_mut();
+        if let Some(lineage) = session.and_then(|id| history.lineages.get_mut(&id)) {
+            change(lineage);
+        }
+    }
+
+    /// The request is let through, perhaps with a session.
+    fn note_forwarded(&self, history: &mut History, outgoing: &Outgoing) -> Option<Acceptance> {
+        let at = self.world.exec.now();
+        let header = |name: &str| {
+            outgoing
+                .edits
+                .set
+                .iter()
+                .find(|(found, _)| found == name)
+                .map(|(_, value)| value.as_str())
+                .unwrap_or_default()
+        };
+        let asked = &mut history.asked[self.request];
+        asked.forwarded = Some(at);
+        let session = SessionId::parse(header("warifu-session"))?;
+        asked.session = Some(session);
+        let source = match (asked.checks, asked.is_confirmed) {
+            (0, _) => Source::Memory,
+            (_, true) => Source::Shard,
+            (_, false) => Source::Outage,
+        };
+        let claims = Base64UrlUnpadded::decode_vec(header("warifu-claims")).unwrap_or_default();
+        Some(Acceptance {
+            edge: Rc::clone(&self.edge),
+            at,
+            arrived: asked.arrived.unwrap_or(at),
+            route: asked.route,
+            source,
+            is_newest: asked.is_newest,
+            session,
+            cookie: asked.cookie?,
+            level: header("warifu-level").parse().unwrap_or(0),
+            version: truth::version(core::str::from_utf8(&claims).unwrap_or_default()),
+        })
+    }
+}
+
+impl Shards for Visit {
+    async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        let asked_at = self.edge.memory.position();
+        self.note_sent(message);
+        let answer = self.ask_shard(at, message).await;
+        self.note_answer(message, asked_at, &answer);
+        answer
+    }
+
+    fn ask_later(
+        &self,
+        at: Locator,
+        message: Message,
+        then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
+    ) {
+        let visit = self.clone();
+        let asked_at = self.edge.memory.position();
+        self.world.exec.spawn(self.edge.group, async move {
+            let ShardCall::Renew(renew) = &message.call else {
+                then(visit.ask_shard(at, &message).await, visit.time());
+                return;
+            };
+            let key = renew.key.0;
+            let session = {
+                let history = visit.world.history.borrow();
+                history.cookies.iter().find(|cookie| cookie.key == key).map(|cookie| cookie.session)
+            };
+            visit.note_renewal(session, |lineage| lineage.renewals += 1);
+            let answer = visit.ask_shard(at, &message).await;
+            if let Ok(ShardAnswer::Renewed { found: Some(Found { served, .. }), .. }) = &answer {
+                visit.edge.answered(key, asked_at.filter(|_| *served == Served::Current));
+            }
+            let has_failed = answer.is_err();
+            visit.note_renewal(session, |lineage| {
+                lineage.renewals -= 1;
+                lineage.has_renewal_failed = has_failed;
+            });
+            then(answer, visit.time());
+        });
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Feed for Visit {
+    async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        self.ask_feed(call).await
+    }
+
+    fn ask_later(
+        &self,
+        call: FeedCall,
+        then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
+    ) {
+        let visit = self.clone();
+        self.world.exec.spawn(self.edge.group, async move {
+            let reply = visit.ask_feed(&call).await;
+            then(reply, visit.time());
+        });
+    }
+}
+
+/// There is none in this world.
+impl Replica for Visit {
+    async fn read(&self, _: &str) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn write_later(&self, _: Put) {}
+
+    fn delete_later(&self, _: String) {}
+}
+
+impl Origin for Visit {
+    type Body = Bytes;
+    type Answer = Head;
+
+    async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
+        let accepted = self.note_forwarded(&mut self.world.history.borrow_mut(), outgoing);
+        if let Some(accepted) = accepted {
+            self.world.accepted(self.request, &accepted);
+        }
+        let (command, span) = self.world.command_of(self.request);
+        self.world.exec.sleep(span).await;
+        Ok(Head(HeaderBlock::from_pairs(command.iter().map(|command| ("Warifu-Command", command.as_str())))))
+    }
+}
+
+pub struct Head(HeaderBlock);
+
+impl Answer for Head {
+    fn headers(&self) -> &HeaderBlock {
+        &self.0
+    }
+}
+
+pub struct Bytes(pub Vec<u8>);
+
+impl Body for Bytes {
+    async fn read(self, _: usize) -> Result<Vec<u8>, BodyError> {
+        Ok(self.0)
+    }
+}
+
+impl Clock for Visit {
+    fn now(&self) -> UnixMillis {
+        let still = if self.edge.dice.chance(300) { self.edge.dice.below(STILL_MAX) } else { 0 };
+        self.edge.clock.stand_still(still);
+        self.time()
+    }
+}
+
+/// Below ε.
+const STILL_MAX: Micros = 49 * MILLI;
+
+impl Random for Visit {
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        self.edge.dice.fill(bytes);
+        true
+    }
+}
+
+impl Ports for Visit {
+    type Shards = Self;
+    type Feed = Self;
+    type Replica = Self;
+    type Origin = Self;
+
+    fn shards(&self) -> &Self {
+        self
+    }
+
+    fn feed(&self) -> &Self {
+        self
+    }
+
+    fn replica(&self) -> Option<&Self> {
+        None
+    }
+
+    fn origin(&self) -> &Self {
+        self
+    }
+
+    fn clock(&self) -> &impl Clock {
+        self
+    }
+
+    fn random(&self) -> &impl Random {
+        self
+    }
+
+    fn memory(&self) -> &Rc<Memory> {
+        &self.edge.memory
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.world.exec.sleep(u64::try_from(span.as_micros()).expect("a short time")).await;
+    }
+
+    fn place(&self) -> Place {
+        Place::default()
+    }
+
+    fn tell(&self, event: Event) {
+        self.world.note(|| format!("   r{} log: {}", self.request, event.to_line()));
+    }
+}
+
+/// Checks an acceptance.
+pub fn check(world: &World, accepted: &Acceptance) {
+    acceptance::check(&mut world.history.borrow_mut(), &world.plan, accepted);
+}
