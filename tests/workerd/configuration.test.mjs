@@ -16,7 +16,9 @@ const cases = [
     { warifu: { routes: [{ path: "/x", access: "strict", on_outage: "continue" }] } },
     /routes\[0\]\.on_outage: found \\"continue\\"/,
   ],
-  ["a feature that is not built yet", { warifu: { bound: "3s" } }, /bound: found \\"3s\\"; this is not built yet/],
+  ["a bound that is too short", { warifu: { bound: "249ms" } }, /bound: found \\"249ms\\"/],
+  ["a copy in KV without KV", { warifu: { replica: "always" }, kv: false }, /replica: found \\"always\\", and no KV/],
+  ["a feature that is not built yet", { warifu: { custody: { cookies: ["sid"] } } }, /custody\.cookies: .*not built yet/],
 ];
 
 for (const [name, options, says] of cases) {

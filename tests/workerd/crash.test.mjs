@@ -1,26 +1,20 @@
-// The session object is stopped before each statement of a start, a rotation and
-// a kill, one after the other: what is left is what was before or what was to be.
+// The session object, or the feed, is stopped before each statement of a start, a
+// rotation and a kill, one after the other: what is left is what was before or
+// what was to be.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import http from "node:http";
 import { after, before, test } from "node:test";
 
-import { COOKIE, newAdminKey, start } from "./support/gateway.mjs";
+import { newAdminKey, sessionCookie, start, until } from "./support/gateway.mjs";
+import { commanding, startOrigin } from "./support/origin.mjs";
 
 const ops = newAdminKey();
 let origin;
 let gateway;
 
 before(async () => {
-  origin = http.createServer((request, answer) => {
-    const command = new URL(request.url, "http://origin").searchParams.get("command");
-    if (command !== null) answer.setHeader("Warifu-Command", command);
-    answer.end();
-  });
-  origin.listen(0, "127.0.0.1");
-  await once(origin, "listening");
+  origin = await startOrigin();
   gateway = await start({
-    origin: `http://127.0.0.1:${origin.address().port}`,
+    origin: origin.url,
     adminKeys: [ops],
     warifu: { routes: [{ path: "/do", access: "optional", commands: true }] },
   });
@@ -28,14 +22,13 @@ before(async () => {
 
 after(async () => {
   await gateway.close();
-  origin.close();
+  origin.stop();
 });
 
 async function command(text, cookie) {
   const headers = cookie === undefined ? {} : { cookie };
-  const answer = await gateway.fetch(`/do?command=${encodeURIComponent(text)}`, { headers });
-  const set = answer.headers.getSetCookie().find((value) => value.startsWith(`${COOKIE}=`));
-  return { status: answer.status, cookie: set?.split(";")[0] };
+  const answer = await gateway.fetch(commanding(text), { headers });
+  return { status: answer.status, cookie: sessionCookie(answer) };
 }
 
 const lives = async (cookie) =>
@@ -83,8 +76,11 @@ test("a rotation that is stopped logs nobody out", async () => {
       assert.ok(await lives(old), "the old secret is served in either case");
       if (done.status === 200) assert.ok(await lives(done.cookie));
       else assert.ok(wasStopped);
-      // Whoever comes next with the old secret gets one and the same successor.
-      const [one, two] = [await command("do=rotate", old), await command("do=rotate", old)];
+      // Whoever comes next with the old secret gets one and the same successor;
+      // where it was the feed that was stopped, a moment later.
+      let one;
+      await until(async () => (one = await command("do=rotate", old)).status === 200, "a rotation succeeds");
+      const two = await command("do=rotate", old);
       assert.ok(one.cookie !== undefined && one.cookie === two.cookie && (await lives(one.cookie)));
     },
   );

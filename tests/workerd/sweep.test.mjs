@@ -6,10 +6,9 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 
-import { start } from "./support/gateway.mjs";
+import { start, until } from "./support/gateway.mjs";
 
 // Rows of all shards, read from the files that workerd writes.
 function sessions(state) {
@@ -22,12 +21,6 @@ function sessions(state) {
     database.close();
   }
   return count;
-}
-
-async function until(condition, what) {
-  for (const deadline = Date.now() + 20_000; !condition(); await pause(50)) {
-    if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
-  }
 }
 
 test("the alarm removes the expired session and leaves the living one", async () => {

@@ -20,19 +20,22 @@ export const root = fileURLToPath(new URL("../../../", import.meta.url));
 export const PASSWORD = "correct horse battery staple";
 export const COOKIE = "__Host-Http-warifu";
 
-const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
+export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 
 // Starts the exchange and the gateway. `build` is the folder of the Worker,
 // `warifu` changes keys of [vars.WARIFU], `keys` is WARIFU_KEYS (null: none),
-// `adminKeys` a list of what newAdminKey makes, `state` a folder in which the
-// objects live on.
+// `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
+// `state` a folder in which the objects live on; `kv` says whether there is a KV
+// namespace.
 export async function start({
   build = "build-test",
   warifu = {},
   keys = newKeys(),
+  originKeys,
   adminKeys = [],
   origin,
   state = false,
+  kv = true,
 } = {}) {
   const exchange = origin === undefined ? await startExchange() : undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "warifu-"));
@@ -45,9 +48,11 @@ export async function start({
       compatibility_date: project.compatibility_date,
       durable_objects: project.durable_objects,
       migrations: project.migrations,
+      kv_namespaces: (kv ? project.kv_namespaces : []).map((namespace) => ({ id: namespace.binding, ...namespace })),
       vars: {
         WARIFU: { ...project.vars.WARIFU, origin: origin ?? exchange.url, ...warifu },
         ...(keys === null ? {} : { WARIFU_KEYS: keys }),
+        ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
         ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
       },
     }),
@@ -88,6 +93,21 @@ export async function start({
     },
   };
   return gateway;
+}
+
+// The session's cookie as an answer sets it.
+export function sessionCookie(answer) {
+  const found = answer.headers.getSetCookie().find((value) => value.startsWith(`${COOKIE}=`));
+  return found?.split(";")[0];
+}
+
+// Resolves once the condition holds.
+export async function until(condition, what, { seconds = 30 } = {}) {
+  const deadline = Date.now() + seconds * 1_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 // Calls to one server.

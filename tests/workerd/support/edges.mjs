@@ -1,0 +1,149 @@
+// Several edges of one site in one workerd: each is a Worker of its own, with an
+// isolate and a memory of its own, bound to the same objects and the same KV
+// namespace, as the machines of a network are.
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
+
+import { COOKIE, newAdminKey, newKeys, project, root } from "./gateway.mjs";
+
+const here = fileURLToPath(new URL("edges/", import.meta.url));
+
+// `edges`: for each a name, and keys of [vars.WARIFU] that it has of its own.
+export async function startEdges({ edges, warifu = {}, build = "build" }) {
+  const ops = newAdminKey();
+  const keys = newKeys();
+  const source = (name) => ({ type: "ESModule", path: `/${name}`, contents: readFileSync(path.join(here, name), "utf8") });
+  const gateway = [
+    { type: "ESModule", path: "/gateway.mjs", contents: readFileSync(path.join(root, build, "index.js"), "utf8") },
+    { type: "CompiledWasm", path: "/index_bg.wasm", contents: readFileSync(path.join(root, build, "index_bg.wasm")) },
+    source("messages.mjs"),
+  ];
+  const worker = (name, entry, own) => ({
+    name,
+    modulesRoot: "/",
+    modules: [source(entry), ...gateway],
+    compatibilityDate: project.compatibility_date,
+    durableObjects: Object.fromEntries(
+      project.durable_objects.bindings.map(({ name: binding, class_name: className }) => [
+        binding,
+        { className, useSQLite: true, ...(name === OBJECTS ? {} : { scriptName: OBJECTS }) },
+      ]),
+    ),
+    kvNamespaces: { REPLICA: "replica" },
+    bindings: {
+      WARIFU: { ...warifu, ...own, origin: "http://origin.test" },
+      WARIFU_KEYS: keys,
+      WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
+    },
+    outboundService: "origin",
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  });
+  const logs = [];
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      cf: false,
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ message }) => logs.push(message),
+      workers: [
+        worker(OBJECTS, "objects.mjs", {}),
+        ...edges.map(({ name, ...own }) => worker(name, "edge.mjs", own)),
+        { name: "origin", modules: [source("origin.mjs")], modulesRoot: "/", compatibilityDate: project.compatibility_date },
+      ],
+    }),
+  );
+  await miniflare.ready;
+  const connect = async (name) => new Edge(name, await miniflare.unsafeGetDirectURL(name), ops);
+  return {
+    objects: await connect(OBJECTS),
+    edges: await Promise.all(edges.map(({ name }) => connect(name))),
+    logs,
+    close: () => miniflare.dispose(),
+  };
+}
+
+const OBJECTS = "objects";
+
+// Calls to one Worker, over connections that are kept alive.
+export class Edge {
+  constructor(name, url, ops) {
+    this.name = name;
+    this.url = url;
+    this.ops = ops;
+    // workerd closes a connection after five seconds without a request.
+    this.agent = new http.Agent({ keepAlive: true, timeout: 3_000 });
+  }
+
+  // The answer with its body as text, and when it was asked for and began.
+  async send(method, where, { headers = {}, body } = {}) {
+    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    const length = text === undefined ? {} : { "content-length": Buffer.byteLength(text) };
+    for (;;) {
+      const sent = Date.now();
+      const request = http.request(new URL(where, this.url), { method, headers: { ...length, ...headers }, agent: this.agent });
+      request.end(text);
+      try {
+        const [answer] = await once(request, "response");
+        const answered = Date.now();
+        const chunks = await answer.toArray();
+        return { status: answer.statusCode, headers: answer.headers, text: chunks.join(""), sent, answered };
+      } catch (error) {
+        // The other end has just closed this connection, which was not in use.
+        if (!request.reusedSocket) throw error;
+      }
+    }
+  }
+
+  get(where, cookie) {
+    return this.send("GET", where, { headers: { cookie } });
+  }
+
+  // An administrator's call.
+  async admin(method, where, body) {
+    const answer = await this.send(method, `/_warifu/${where}`, { headers: { authorization: `Bearer ${this.ops.key}` }, body });
+    return { ...answer, json: answer.text === "" ? undefined : JSON.parse(answer.text) };
+  }
+
+  // A person's call from the application's own pages.
+  async user(method, where, cookie) {
+    const answer = await this.send(method, `/_warifu/${where}`, { headers: { cookie, "sec-fetch-site": "same-origin" } });
+    return { ...answer, json: answer.text === "" ? undefined : JSON.parse(answer.text) };
+  }
+
+  async mint(session) {
+    const { status, text, json } = await this.admin("POST", "sessions", session);
+    if (status !== 201) throw new Error(`mint: ${status} ${text}`);
+    return { id: json.session.id, subject: json.session.subject, cookie: json.set_cookie.split(";")[0] };
+  }
+
+  // Faults of its messages to objects; see edges/messages.mjs.
+  async suffer(faults) {
+    await this.send("POST", "/hand", { body: faults });
+  }
+
+  // How many messages of each kind it has sent to objects.
+  async counts() {
+    return JSON.parse((await this.send("GET", "/hand")).text);
+  }
+
+  // Only of the Worker that has the objects.
+  async stop(binding, name) {
+    await this.send("GET", `/stop?${new URLSearchParams({ binding, name })}`);
+  }
+}
+
+// The session's cookie as an answer sets it.
+export function cookieOf({ headers }) {
+  const found = (headers["set-cookie"] ?? []).find((value) => value.startsWith(`${COOKIE}=`));
+  return found?.split(";")[0];
+}
+
+// When the edge let a request through; undefined if it did not.
+export function letThroughAt({ headers }) {
+  const at = headers["let-through"];
+  return at === undefined ? undefined : Number(at);
+}

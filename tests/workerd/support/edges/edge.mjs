@@ -1,0 +1,23 @@
+// The gateway as one more edge: an isolate and a memory of its own, and the
+// objects of another Worker.
+import Gateway from "./gateway.mjs";
+import { Messages } from "./messages.mjs";
+
+const messages = new Messages();
+
+// The gateway lets a request through in the turn in which it decides.
+const { fetch } = globalThis;
+globalThis.fetch = (url, init) => {
+  init.headers.set("let-through", Date.now());
+  return fetch(url, init);
+};
+
+export default {
+  async fetch(request, env, context) {
+    if (new URL(request.url).pathname === "/hand") {
+      if (request.method === "POST") messages.faults = await request.json();
+      return Response.json(messages.counts);
+    }
+    return new Gateway(context, messages.held(env)).fetch(request);
+  },
+};

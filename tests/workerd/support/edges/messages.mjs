@@ -1,0 +1,53 @@
+// A hand on the messages to Durable Objects: it counts them by kind, and delays
+// or loses them as a test wants.
+
+export class Messages {
+  counts = {};
+  #faults = [];
+
+  // `faults`: a list of { to: "FEED" or "SESSIONS", kinds: ["poll", …] (default: all),
+  // share: of the messages (1), beforeMs and afterMs: [least, most] of waiting
+  // (none), lose: "message" or "answer" }. The first that fits counts.
+  set faults(faults) {
+    this.#faults = faults;
+  }
+
+  // The same bindings, with this hand on them.
+  held(env) {
+    return { ...env, SESSIONS: this.#held("SESSIONS", env.SESSIONS), FEED: this.#held("FEED", env.FEED) };
+  }
+
+  #held(binding, namespace) {
+    const fetch = (name, options) => (url, init) =>
+      this.#pass(binding, init, () => namespace.getByName(name, options).fetch(url, init));
+    return { getByName: (name, options) => ({ fetch: fetch(name, options) }) };
+  }
+
+  async #pass(binding, { body, signal }, send) {
+    const kind = kindOf(JSON.parse(body));
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    const fits = ({ to, kinds, share = 1 }) => to === binding && (kinds?.includes(kind) ?? true) && Math.random() < share;
+    const { beforeMs, afterMs, lose } = this.#faults.find(fits) ?? {};
+    if (lose === "message") throw new Error("lost on purpose");
+    if (beforeMs) await pause(beforeMs, signal);
+    const response = await send();
+    if (lose === "answer") throw new Error("lost on purpose");
+    if (afterMs) await pause(afterMs, signal);
+    return response;
+  }
+}
+
+// Messages to shards are { call: { check: … } } or { call: "probe" }, those to
+// the feed { poll: … }.
+function kindOf(message) {
+  const call = message.call ?? message;
+  return typeof call === "string" ? call : Object.keys(call)[0];
+}
+
+// Waits; gives up as the caller does.
+function pause([least, most], signal) {
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, least + Math.random() * (most - least));
+    signal?.addEventListener("abort", () => reject(signal.reason));
+  });
+}
