@@ -12,9 +12,13 @@ compatibility_date = "2026-11-17"
 name = "SESSIONS"
 class_name = "SessionObject"
 
+[[durable_objects.bindings]]
+name = "FEED"
+class_name = "FeedObject"
+
 [[migrations]]
 tag = "v1"
-new_sqlite_classes = ["SessionObject"]
+new_sqlite_classes = ["SessionObject", "FeedObject"]
 
 [vars.WARIFU]
 origin = "http://origin.test"
@@ -64,19 +68,19 @@ fn every_mistake_has_the_place_of_its_key() {
          \n[vars.WARIFU.custody]\ncookies = [\"sid\"]\n"
     );
     let expected = [
-        at(14, 1, "vars.WARIFU.idle_timeout"),
-        at(15, 1, "vars.WARIFU.é"),
-        at(16, 8, "vars.WARIFU.cookie.name"),
-        at(17, 1, "vars.WARIFU.hosts"),
-        at(20, 14, "vars.WARIFU.identity.é"),
+        at(18, 1, "vars.WARIFU.idle_timeout"),
+        at(19, 1, "vars.WARIFU.é"),
+        at(20, 8, "vars.WARIFU.cookie.name"),
+        at(21, 1, "vars.WARIFU.hosts"),
+        at(24, 14, "vars.WARIFU.identity.é"),
         // In characters, not in bytes.
-        at(20, 23, "vars.WARIFU.identity.sign"),
+        at(24, 23, "vars.WARIFU.identity.sign"),
         // One key with a dot, not a key of the table below.
-        at(21, 1, "vars.WARIFU.custody.x"),
+        at(25, 1, "vars.WARIFU.custody.x"),
         // Missing: where its table begins.
-        at(27, 3, "vars.WARIFU.routes[1].access"),
-        at(29, 3, "vars.WARIFU.routes[1].acces"),
-        at(32, 1, "vars.WARIFU.custody.cookies"),
+        at(31, 3, "vars.WARIFU.routes[1].access"),
+        at(33, 3, "vars.WARIFU.routes[1].acces"),
+        at(36, 1, "vars.WARIFU.custody.cookies"),
     ];
     assert_eq!(places("places.toml", &content, &[]), expected);
     assert_eq!(places("places-crlf.toml", &content.replace('\n', "\r\n"), &[]), expected);
@@ -89,9 +93,9 @@ fn people_see_the_line_with_its_key_underlined() {
     assert_eq!(run.code, 1);
     let expected = format!(
         "error: vars.WARIFU.login: found \"nowhere\"; it must be a path of this site in canonical form, such as \"/login\"
-  --> {path}:14:3
+  --> {path}:18:3
    |
-14 |   login = \"nowhere\"
+18 |   login = \"nowhere\"
    |   ^^^^^
 
 1 mistake
@@ -117,11 +121,23 @@ fn the_worker_needs_more_than_the_table() {
     assert_eq!(without("worker-6.toml", "class_name = \"S", "class_name = \"X"), [at(6, 1, class)]);
     assert_eq!(without("worker-7.toml", "class_name = \"SessionObject\"", ""), [at(4, 1, class)]);
     let classes = "migrations[0].new_classes";
-    assert_eq!(without("worker-8.toml", "new_sqlite_classes", "new_classes"), [at(10, 1, classes)]);
-    assert_eq!(without("worker-9.toml", "[\"SessionObject\"]", "[\"Other\"]"), [at(8, 3, "migrations")]);
+    assert_eq!(without("worker-8.toml", "new_sqlite_classes", "new_classes"), [at(14, 1, classes), at(14, 1, classes)]);
+    for (name, gone) in [("worker-9.toml", "[\"SessionObject\", "), ("worker-11.toml", ", \"FeedObject\"]")] {
+        let rest = if gone.starts_with('[') { "[" } else { "]" };
+        assert_eq!(without(name, gone, rest), [at(12, 3, "migrations")]);
+    }
+    assert_eq!(without("worker-12.toml", "\"FEED\"", "\"OTHER\""), [at(4, 19, binding)]);
+    let class = "durable_objects.bindings[1].class_name";
+    assert_eq!(without("worker-13.toml", "class_name = \"F", "class_name = \"X"), [at(10, 1, class)]);
+    let run = warifu(&["check", &file("worker-14.toml", &FINE.replace("\"FEED\"", "\"OTHER\""))]);
+    assert!(
+        run.stdout.contains("the feed's binding FEED is missing: add [[durable_objects.bindings]]"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(without("worker-10.toml", "[vars.WARIFU]\norigin", "[other]\norigin"), [at(1, 1, "vars.WARIFU")]);
     let empty = places("worker-empty.toml", "", &[]);
-    assert_eq!(empty.len(), 5);
+    assert_eq!(empty.len(), 7);
     assert!(empty.iter().all(|(line, column, _)| (*line, *column) == (1, 1)));
     assert_eq!(warifu(&["check", &file("worker-empty-too.toml", "")]).code, 1);
 }
@@ -132,15 +148,61 @@ fn an_environment_has_its_own_table_and_bindings() {
     let content = format!("{FINE}{staging}");
     assert_eq!(places("env-none.toml", &content, &[]), []);
     let found = places("env-bare.toml", &content, &["--env", "staging"]);
-    let expected = [at(15, 6, "env.staging.durable_objects.bindings"), at(17, 1, "env.staging.vars.WARIFU.bound")];
+    let missing = || at(19, 6, "env.staging.durable_objects.bindings");
+    let expected = [missing(), missing(), at(21, 1, "env.staging.vars.WARIFU.bound")];
     assert_eq!(found, expected);
     let whole = content.replace("bound = 3\n", "")
-        + "[[env.staging.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n";
+        + "[[env.staging.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n\
+           [[env.staging.durable_objects.bindings]]\nname = \"FEED\"\nclass_name = \"FeedObject\"\n";
     assert_eq!(places("env-whole.toml", &whole, &["--env", "staging"]), []);
 
     let run = warifu(&["check", &file("env-unknown.toml", &whole), "--env", "production"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert!(run.stderr.contains("found \"production\"; it must be one of staging"), "{}", run.stderr);
+}
+
+#[test]
+fn a_copy_that_is_wanted_needs_a_kv_namespace() {
+    let namespace = "\n[[kv_namespaces]]\nbinding = \"REPLICA\"\n";
+    let row = |region: &str| format!("[[vars.WARIFU.map]]\ngeneration = 1\nregion = \"{region}\"\n");
+    let check = |name: &str, more: &str| {
+        let run = warifu(&["check", &file(name, &format!("{FINE}{more}")), "--json"]);
+        let says_so = run.stderr.contains("note: replica is \"away\", and no KV namespace is bound as REPLICA");
+        (found(&run), says_so)
+    };
+    let always = "replica = \"always\"\n";
+    assert_eq!(check("kv-1.toml", always), (vec![at(18, 1, "vars.WARIFU.replica")], false));
+    assert_eq!(check("kv-2.toml", &format!("{always}{namespace}")), (vec![], false));
+    assert_eq!(check("kv-3.toml", &row("weur")), (vec![], true));
+    assert_eq!(check("kv-4.toml", &format!("{}{namespace}", row("weur"))), (vec![], false));
+    assert_eq!(check("kv-5.toml", "replica = \"away\"\n"), (vec![], true));
+    assert_eq!(check("kv-6.toml", &row("auto")), (vec![], false), "it would never be used");
+    assert_eq!(check("kv-7.toml", &format!("replica = \"off\"\n{}", row("weur"))), (vec![], false));
+
+    let env = "\n[env.b.vars.WARIFU]\norigin = \"http://b.test\"\nreplica = \"always\"\n\
+               [[env.b.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n\
+               [[env.b.durable_objects.bindings]]\nname = \"FEED\"\nclass_name = \"FeedObject\"\n";
+    let path = file("kv-env.toml", &format!("{FINE}{namespace}{env}"));
+    let run = warifu(&["check", &path, "--env", "b"]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.contains("an environment does not inherit it: add [[env.b.kv_namespaces]]"), "{}", run.stdout);
+}
+
+#[test]
+fn the_keys_of_revocation_are_known() {
+    let fine = "bound = \"250ms\"\nfence = \"read\"\nreplica = \"off\"\nreplica_horizon = \"1m\"\ncontinue_for = \"10m\"\n\
+                [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"required\"\non_outage = \"continue\"\n";
+    let path = file("revocation.toml", &format!("{FINE}{fine}"));
+    let run = warifu(&["check", &path, "--explain", "/news/1"]);
+    assert!(run.code == 0 && run.stdout.ends_with("  on_outage  continue\n"), "{}", run.stdout);
+    let bad = "bound = \"100ms\"\nfence = \"none\"\nreplica = \"never\"\nreplica_horizon = \"11m\"\ncontinue_for = \"0s\"\n\
+               [[vars.WARIFU.routes]]\npath = \"/pay\"\naccess = \"strict\"\non_outage = \"continue\"\n";
+    let expected = ["bound", "fence", "replica", "replica_horizon", "continue_for"]
+        .into_iter()
+        .zip(18..)
+        .map(|(key, line)| at(line, 1, &format!("vars.WARIFU.{key}")))
+        .chain([at(26, 1, "vars.WARIFU.routes[0].on_outage")]);
+    assert_eq!(places("revocation-bad.toml", &format!("{FINE}{bad}"), &[]), expected.collect::<Vec<_>>());
 }
 
 #[test]
@@ -192,9 +254,8 @@ fn keys_are_checked_as_wrangler_would_hand_them_over() {
     let bad = r#"[{"id":"a b","sha256":"00","scopes":["all"]}]"#;
     let mistakes = ["id", "sha256", "scopes"].map(|member| at(2, 1, &format!("WARIFU_ADMIN_KEYS[0].{member}")));
     assert_eq!(check("admins-bad.vars", &admins(bad)), (1, mistakes.to_vec()));
-    // With keys to sign with, the default is to sign, which is not built yet.
     let signs = format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ORIGIN_KEYS='{KEYS}'\n");
-    assert_eq!(check("signs.vars", &signs), (1, vec![at(12, 7, "vars.WARIFU.identity.sign")]));
+    assert_eq!(check("signs.vars", &signs), (0, vec![]));
 }
 
 #[test]
@@ -240,7 +301,7 @@ fn no_secret_is_ever_shown() {
 #[test]
 fn a_secret_in_the_file_is_a_mistake() {
     let content = FINE.replace("[vars.WARIFU]", "[vars]\nWARIFU_KEYS = \"x\"\n[vars.WARIFU]");
-    assert_eq!(places("secret-in-file.toml", &content, &[]), [at(13, 1, "vars.WARIFU_KEYS")]);
+    assert_eq!(places("secret-in-file.toml", &content, &[]), [at(17, 1, "vars.WARIFU_KEYS")]);
 }
 
 #[test]
@@ -249,8 +310,8 @@ fn a_table_may_be_given_as_json_as_well() {
         FINE.replace("[vars.WARIFU]\norigin = \"http://origin.test\"", &format!("[vars]\nWARIFU = '{json}'"))
     };
     assert_eq!(places("text-fine.toml", &text(r#"{"login":"/in"}"#), &[]), []);
-    assert_eq!(places("text-bad.toml", &text(r#"{"logn":"/in"}"#), &[]), [at(13, 1, "vars.WARIFU.logn")]);
-    assert_eq!(places("text-broken.toml", &text("{"), &[]), [at(13, 1, "vars.WARIFU")]);
+    assert_eq!(places("text-bad.toml", &text(r#"{"logn":"/in"}"#), &[]), [at(17, 1, "vars.WARIFU.logn")]);
+    assert_eq!(places("text-broken.toml", &text("{"), &[]), [at(17, 1, "vars.WARIFU")]);
 }
 
 #[test]
@@ -265,7 +326,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     };
     let demand = |method, path, canonical, access, commands, activity| {
         json!({"method": method, "path": path, "canonical": canonical,
-               "access": access, "commands": commands, "activity": activity})
+               "access": access, "commands": commands, "activity": activity, "on_outage": "closed"})
     };
     assert_eq!(explain(&["/login"]), demand("GET", "/login", "/login", "required", false, true));
     assert_eq!(
@@ -284,7 +345,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     let run = warifu(&["check", &path, "--explain", "/news/1"]);
     assert_eq!(
         run.stdout,
-        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n"
+        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n  on_outage  closed\n"
     );
     assert_eq!(warifu(&["check", &path, "--method", "POST"]).code, 2);
 

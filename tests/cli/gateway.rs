@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{Run, file, warifu_in};
 
 const ID: &str = "AQAAL-1ssuyRV41RtulURQ";
+const KILL: &str = "AQAALwBZDhCcdKgNuPBGIA";
 const KEY: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
 
 /// What the server does with a request.
@@ -122,10 +123,26 @@ fn record(id: &str) -> Value {
     })
 }
 
-fn receipt() -> Value {
-    json!({"kill_id": "AQAALwBZDhCcdKgNuPBGIA", "epoch": null, "seq": null, "scope": "session",
+/// A receipt in this state.
+fn receipt(state: &str) -> Value {
+    let mut receipt = json!({"kill_id": KILL, "epoch": null, "seq": null, "scope": "session",
            "committed_at": "2020-01-01T08:00:00.000Z", "accepted_at": null, "bound_ms": 2000,
-           "refused_everywhere_by": null, "state": "committed"})
+           "refused_everywhere_by": null, "state": state});
+    if state != "committed" {
+        receipt["epoch"] = "9f2c41d07be35a18".into();
+        receipt["seq"] = 812.into();
+        receipt["accepted_at"] = "2020-01-01T08:00:00.004Z".into();
+        receipt["refused_everywhere_by"] = "2020-01-01T08:00:02.056Z".into();
+    }
+    receipt
+}
+
+/// Of a kill of the site.
+fn of_site(state: &str, done: u32) -> Value {
+    let mut receipt = receipt(state);
+    receipt["scope"] = "site".into();
+    receipt["progress"] = json!({"done": done, "total": 134});
+    receipt
 }
 
 fn parsed(run: &Run) -> Value {
@@ -218,7 +235,7 @@ fn nothing_from_the_gateway_can_steer_the_terminal() {
     hostile["subject"] = bad.into();
     hostile["claims"] = json!({bad: bad});
     hostile["device"] = json!({"user_agent": bad, "city": bad, "country": bad, "first_prefix": bad});
-    let mut evil_receipt = receipt();
+    let mut evil_receipt = receipt("published");
     evil_receipt["kill_id"] = bad.into();
     evil_receipt["state"] = bad.into();
     let list = json!({"sessions": [hostile], "next": null});
@@ -232,7 +249,7 @@ fn nothing_from_the_gateway_can_steer_the_terminal() {
     let cases: [(&[&str], Answer, Answer); 5] = [
         (&subject, json_answer(200, &list), json_answer(200, &list)),
         (&show, json_answer(200, &hostile), json_answer(200, &hostile)),
-        (&kill, json_answer(202, &evil_receipt), json_answer(202, &evil_receipt)),
+        (&kill, json_answer(200, &evil_receipt), json_answer(200, &evil_receipt)),
         (&health, status(), status()),
         (&show, problem(), problem()),
     ];
@@ -250,36 +267,68 @@ fn nothing_from_the_gateway_can_steer_the_terminal() {
 
 #[test]
 fn a_kill_is_answered_with_its_receipt() {
-    let published = json!({"kill_id": "AQAALwBZDhCcdKgNuPBGIA", "epoch": "9f2c", "seq": 812, "scope": "subject",
-        "accepted_at": "2020-01-01T08:00:00.000Z", "bound_ms": 2000,
-        "refused_everywhere_by": "2020-01-01T08:00:02.000Z", "state": "published"});
-    let server =
-        Server::new([json_answer(202, &receipt()), json_answer(200, &published), json_answer(202, &receipt())]);
+    let published = || json_answer(200, &receipt("published"));
+    let server = Server::new([published(), published(), json_answer(200, &receipt("quiesced"))]);
     let run = server.run(&["kill", "session", ID]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    assert!(
-        run.stdout.starts_with(&format!("session {ID}: ended\n  receipt    AQAALwBZDhCcdKgNuPBGIA\n")),
-        "{}",
-        run.stdout
-    );
-    assert!(run.stdout.contains("  state      committed\n  committed  2020-01-01 08:00:00 UTC ("), "{}", run.stdout);
-    assert!(run.stdout.ends_with("  bound      2s\n"), "{}", run.stdout);
+    let lines: Vec<&str> = run.stdout.lines().map(|line| line.split(" (").next().unwrap_or(line)).collect();
+    let title = format!("session {ID}: ended");
+    let expected = [
+        title.as_str(),
+        "  receipt                AQAALwBZDhCcdKgNuPBGIA",
+        "  state                  published: every edge refuses it within the bound",
+        "  committed              2020-01-01 08:00:00 UTC",
+        "  accepted               2020-01-01 08:00:00 UTC",
+        "  bound                  2s",
+        // Not too early: the next whole second.
+        "  refused everywhere by  2020-01-01 08:00:03 UTC",
+    ];
+    assert_eq!(lines, expected);
+    assert!(run.stdout.lines().all(|line| line.len() <= 80), "{}", run.stdout);
+    assert_eq!(parsed(&server.run(&["kill", "session", ID, "--json"])), receipt("published"));
     let run = server.run(&["kill", "subject", "al ice", "--wait"]);
     assert!(run.stdout.starts_with("all sessions of al ice: ended\n"), "{}", run.stdout);
-    assert!(run.stdout.contains("  refused everywhere by  2020-01-01 08:00:02 UTC ("), "{}", run.stdout);
-    assert_eq!(parsed(&server.run(&["kill", "session", ID, "--json"])), receipt());
+    assert!(run.stdout.contains("quiesced: no edge can still accept it\n"), "{}", run.stdout);
+    assert!(
+        run.stderr.starts_with("waiting, until 20")
+            && run.stderr.ends_with(" UTC at most, for every edge to refuse it\n"),
+        "{}",
+        run.stderr
+    );
     let expected = [
         format!("DELETE /_warifu/sessions/{ID}"),
-        "DELETE /_warifu/sessions?subject=al+ice&wait=quiesced".to_owned(),
         format!("DELETE /_warifu/sessions/{ID}"),
+        "DELETE /_warifu/sessions?subject=al+ice&wait=quiesced".to_owned(),
     ];
     assert_eq!(server.lines(), expected);
     assert!(server.asked().iter().all(|asked| asked.body.is_empty()));
 }
 
 #[test]
+fn what_is_committed_only_is_said_and_can_be_waited_for() {
+    let states = ["committed", "committed", "committed", "published", "quiesced"];
+    let server =
+        Server::new(states.map(|state| json_answer(if state == "committed" { 202 } else { 200 }, &receipt(state))));
+    let run = server.run(&["kill", "session", ID]);
+    assert_eq!(run.code, 0);
+    assert!(run.stdout.contains("  state      committed: its own shards refuse it\n"), "{}", run.stdout);
+    let says = format!(
+        "note: the feed could not be reached, so other edges may go on accepting it\n\
+         hint: it is tried again; see warifu kill receipt {KILL} --wait\n"
+    );
+    assert_eq!(run.stderr, says);
+    let run = server.run(&["kill", "session", ID, "--wait", "--json"]);
+    assert_eq!((run.code, parsed(&run)), (0, receipt("quiesced")));
+    let again = format!("GET /_warifu/revocations/{KILL}");
+    let ended = format!("DELETE /_warifu/sessions/{ID}");
+    let waited = format!("DELETE /_warifu/sessions/{ID}?wait=quiesced");
+    assert_eq!(server.lines(), [ended, waited, again.clone(), again.clone(), again]);
+}
+
+#[test]
 fn a_site_is_ended_only_by_its_name() {
-    let server = Server::new([json_answer(202, &receipt()), json_answer(202, &receipt())]);
+    let server =
+        Server::new([json_answer(202, &of_site("committed", 0)), json_answer(200, &of_site("published", 134))]);
     for nothing in ["", "\n", "  \n"] {
         let run = server.run_with(&["kill", "site"], nothing);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""));
@@ -287,22 +336,70 @@ fn a_site_is_ended_only_by_its_name() {
         assert!(run.stderr.ends_with("no name was typed, so nothing was ended; for programs: --yes SITE\n"));
     }
     assert!(server.lines().is_empty());
-
-    let run = server.run_with(&["kill", "site", "--wait"], "shop \nno more");
+    let run = server.run_with(&["kill", "site"], "shop \nno more");
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains(&server.url) && run.stdout.starts_with("every session of the site: ended\n"));
-    let run = server.run(&["kill", "site", "--yes", "shop", "--json"]);
-    assert_eq!((run.stderr.as_str(), parsed(&run)), ("", receipt()));
-    let asked = server.asked();
-    assert_eq!(server.lines(), ["DELETE /_warifu/sessions?wait=quiesced", "DELETE /_warifu/sessions"]);
-    for asked in asked {
-        assert_eq!(asked.body, "{\"confirm\":\"shop\"}");
-        assert!(asked.headers.contains("content-type: application/json\r\n"), "{}", asked.headers);
-    }
+    let asked = &server.asked()[0];
+    assert_eq!((asked.line.as_str(), asked.body.as_str()), ("DELETE /_warifu/sessions", "{\"confirm\":\"shop\"}"));
+    assert!(asked.headers.contains("content-type: application/json\r\n"), "{}", asked.headers);
 
-    let run = Server::new([problem(501, "not_yet", Some("ending all"))]).run(&["kill", "site", "--yes", "shop"]);
+    let refused = Server::new([problem(400, "bad_request", Some("confirm must be the name of the site"))]);
+    let run = refused.run(&["kill", "site", "--yes", "shop"]);
     assert_eq!((run.code, run.stdout.as_str()), (1, ""));
-    assert!(run.stderr.starts_with("error: No (not_yet): ending all\nhint: "), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: No (bad_request): confirm must be"), "{}", run.stderr);
+}
+
+#[test]
+fn a_kill_of_the_site_is_followed_to_its_end() {
+    let rounds = || {
+        let states = [("committed", 0), ("committed", 40), ("committed", 120), ("published", 134), ("quiesced", 134)];
+        Server::new(states.map(|(state, done)| json_answer(200, &of_site(state, done))))
+    };
+    let server = rounds();
+    let run = server.run(&["kill", "site", "--yes", "shop"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "no terminal, no progress");
+    assert!(run.stdout.contains("  shards                 134 of 134\n"), "{}", run.stdout);
+    assert_eq!(server.lines().len(), 4);
+    let server = rounds();
+    let run = server.run(&["kill", "site", "--yes", "shop", "--wait", "--json"]);
+    assert_eq!((run.code, parsed(&run)), (0, of_site("quiesced", 134)));
+    let until = "waiting until 2020-01-01 08:00:03 UTC: no edge can accept it then\n";
+    assert_eq!(run.stderr, until);
+    assert_eq!(server.lines()[0], "DELETE /_warifu/sessions?wait=quiesced");
+}
+
+#[test]
+fn who_cannot_ask_for_progress_still_gets_the_receipt() {
+    let failing = || problem(503, "store_unavailable", None);
+    let one = json_answer(202, &of_site("committed", 40));
+    let server = Server::new([one, failing(), failing(), failing()]);
+    let run = server.run(&["kill", "site", "--yes", "shop"]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.contains("  shards     40 of 134\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("store_unavailable") && !run.stderr.contains("whether it was done"), "{}", run.stderr);
+
+    // One that fails in between does not matter.
+    let states = [json_answer(202, &of_site("committed", 40)), failing(), json_answer(200, &of_site("published", 134))];
+    assert_eq!(Server::new(states).run(&["kill", "site", "--yes", "shop"]).code, 0);
+}
+
+#[test]
+fn a_receipt_can_be_asked_for_again() {
+    let server = Server::new([
+        json_answer(200, &of_site("committed", 40)),
+        json_answer(200, &of_site("published", 134)),
+        json_answer(200, &of_site("quiesced", 134)),
+        problem(404, "not_found", None),
+    ]);
+    let run = server.run(&["kill", "receipt", KILL]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert!(run.stdout.starts_with(&format!("receipt {KILL}\n")), "{}", run.stdout);
+    assert!(run.stdout.contains("  state      committed: not in all shards yet\n"), "{}", run.stdout);
+    let run = server.run(&["kill", "receipt", KILL, "--wait", "--json"]);
+    assert_eq!((run.code, parsed(&run)), (0, of_site("quiesced", 134)));
+    let run = server.run(&["kill", "receipt", KILL]);
+    assert!(run.code == 1 && run.stderr.contains("hint: the gateway has no receipt of this id"), "{}", run.stderr);
+    assert_eq!(server.lines()[0], format!("GET /_warifu/revocations/{KILL}"));
 }
 
 #[test]
@@ -456,6 +553,7 @@ fn ids_and_subjects_are_checked_before_anything_is_sent() {
         &["sessions", "show", ""],
         &["kill", "session", "AQAAL"],
         &["kill", "session"],
+        &["kill", "receipt", "x"],
         &["kill", "subject", ""],
         &["kill", "subject", "a\u{7}b"],
         &["sessions", "list"],

@@ -101,7 +101,7 @@ fn the_page_is_complete() {
     }
 }
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["keys", "new"],
     &["keys", "rotate"],
     &["keys", "promote"],
@@ -113,6 +113,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["kill", "session"],
     &["kill", "subject"],
     &["kill", "site"],
+    &["kill", "receipt"],
     &["health"],
     &["completions"],
 ];

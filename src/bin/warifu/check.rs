@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use toml::de::DeValue;
-use warifu::config::Mistake;
+use warifu::config::{Config, Mistake, Replica};
 use warifu::site::{Secrets, Site};
 
 use crate::document::{Document, to_json};
@@ -18,7 +18,8 @@ use crate::{keys, worker};
 /// Find the mistakes of a configuration before it is deployed
 ///
 /// Reads [vars.WARIFU] as the gateway will, and what the Worker needs beside it: main, compatibility_date, the
-/// binding of the sessions' objects and their migration. Prints every mistake with its place.
+/// bindings of the sessions' and the feed's objects and their migrations, and a KV namespace where replica wants
+/// one. Prints every mistake with its place.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Check {
@@ -110,7 +111,10 @@ impl Check {
                 _ => in_file(format!("{table}.WARIFU.{key}"), says),
             }
         };
-        let beside = worker::mistakes(document, self.env.as_deref());
+        let mut beside = worker::mistakes(document, self.env.as_deref());
+        if let Ok(site) = &site {
+            beside.extend(self.wrong_replica(document, &site.config, &table));
+        }
         let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));
         match site {
             Err(mistakes) => Err(mistakes.into_iter().map(place).chain(beside).collect()),
@@ -119,13 +123,31 @@ impl Check {
         }
     }
 
+    /// A copy that is asked for needs a KV namespace; where it would only be
+    /// used now and then, its absence is worth a remark.
+    fn wrong_replica(&self, document: &Document<'_>, config: &Config, table: &str) -> Option<Mistake> {
+        let env = self.env.as_deref();
+        if config.replica == Replica::Off || worker::has_replica(document, env) {
+            return None;
+        }
+        let form = worker::replica_form(env);
+        if config.replica == Replica::Always {
+            let says = format!("found \"always\", and {form}");
+            return Some(Mistake { key: format!("{table}.WARIFU.replica"), says });
+        }
+        let is_written = binding_in(document, env).is_some_and(has_replica_key);
+        if is_written || config.map.iter().any(|row| row.region != 0) {
+            crate::remark(&format!(
+                "note: replica is \"away\", and {form}; without it nothing is copied, and every miss asks the session's \
+                 own region"
+            ));
+        }
+        None
+    }
+
     /// The text that the gateway gets: a table as JSON, a string as it is.
     fn binding(&self, document: &Document<'_>) -> String {
-        let value = match &self.env {
-            Some(env) => document.get(&["env", env, "vars", "WARIFU"]),
-            None => document.get(&["vars", "WARIFU"]),
-        };
-        match value {
+        match binding_in(document, self.env.as_deref()) {
             None => String::new(),
             Some(DeValue::String(text)) => text.to_string(),
             Some(value) => to_json(value).to_string(),
@@ -166,4 +188,16 @@ impl Check {
         let mistakes = if count == 1 { "mistake" } else { "mistakes" };
         Ok(format!("{}{count} {mistakes}\n", report::for_people(findings)))
     }
+}
+
+fn binding_in<'d, 't>(document: &'d Document<'t>, env: Option<&str>) -> Option<&'d DeValue<'t>> {
+    match env {
+        Some(env) => document.get(&["env", env, "vars", "WARIFU"]),
+        None => document.get(&["vars", "WARIFU"]),
+    }
+}
+
+/// Whether the key is written in the file, and not only its default counts.
+fn has_replica_key(binding: &DeValue<'_>) -> bool {
+    binding.as_table().is_some_and(|table| table.contains_key("replica"))
 }

@@ -48,5 +48,6 @@ fn rows(config: &Config, raw: &str, method: &str) -> Vec<(&'static str, Value)> 
         ("access", json!(access)),
         ("commands", json!(demand.commands)),
         ("activity", json!(demand.activity)),
+        ("on_outage", json!(if demand.continues { "continue" } else { "closed" })),
     ]
 }

@@ -25,17 +25,42 @@ pub struct Place {
     /// Use http to another machine, where everybody on the way can read the key
     #[arg(long)]
     insecure_http: bool,
-    /// How long each answer may take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
-    timeout: Duration,
+    /// How long each answer may take; 30s if absent
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Duration>,
 }
 
 /// Who asks. The key is no argument: others could see it in the list of processes.
 #[derive(Args)]
-pub struct Key {
+struct Key {
     /// A file with the admin key in it; without it, the key is taken from the variable WARIFU_ADMIN_KEY
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
+}
+
+/// Where a call with a key goes, and how its answer is shown.
+#[derive(Args)]
+pub struct Asked {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+    /// Print what the gateway answers as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Asked {
+    pub fn gateway(self) -> Result<Gateway, Failure> {
+        self.place.with_key(self.key)
+    }
+
+    /// For an answer that is held back: it may take longer, unless it was said
+    /// how long.
+    pub fn patient(mut self) -> Self {
+        self.place.timeout.get_or_insert(TIMEOUT_OF_PATIENT);
+        self
+    }
 }
 
 /// An address and what is needed to ask there.
@@ -62,21 +87,22 @@ impl Place {
     /// For calls that anyone may make.
     pub fn without_key(self) -> Result<Gateway, Failure> {
         let base = self.base()?;
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_connect(Some(CONNECT_MAX.min(self.timeout)))
-            .timeout_global(Some(self.timeout))
+            .timeout_connect(Some(CONNECT_MAX.min(timeout)))
+            .timeout_global(Some(timeout))
             .user_agent(concat!("warifu/", env!("CARGO_PKG_VERSION")))
             .accept("application/json");
         let is_encrypted = base.starts_with("https:");
         // Through a tunnel, a proxy sees nothing. Without TLS it would see the key.
         let config = if is_encrypted { config.https_only(true) } else { config.proxy(None) };
         let agent = config.build().new_agent();
-        Ok(Gateway { agent, base, timeout: self.timeout, key: None, key_source: String::new() })
+        Ok(Gateway { agent, base, timeout, key: None, key_source: String::new() })
     }
 
-    pub fn with_key(self, key: Key) -> Result<Gateway, Failure> {
+    fn with_key(self, key: Key) -> Result<Gateway, Failure> {
         let gateway = self.without_key()?;
         let (text, key_source) = key.read()?;
         let wrong = || Failure::Unusable(format!("{key_source}: it must hold one admin key and nothing else"));
@@ -139,6 +165,11 @@ impl Key {
 impl Gateway {
     pub fn address(&self) -> &str {
         &self.base
+    }
+
+    /// How long an answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks for what is below `/_warifu/`.
@@ -281,6 +312,9 @@ fn timeout(text: &str) -> Result<Duration, String> {
     span.ok_or_else(|| "it must be a number and a unit, such as 500ms, 30s or 2m".to_owned())
 }
 
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than the longest `bound` and `continue_for`, as another clock counts them.
+const TIMEOUT_OF_PATIENT: Duration = Duration::from_mins(11);
 const KEY_VARIABLE: &str = "WARIFU_ADMIN_KEY";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// A page of 100 sessions with claims and every character escaped is smaller.

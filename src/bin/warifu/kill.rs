@@ -1,19 +1,16 @@
 //! `warifu kill`: sessions are ended, at once and for good.
 
-use core::time::Duration;
 use std::io::BufRead as _;
 
 use clap::{Args, Subcommand};
 use form_urlencoded::Serializer;
-use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use warifu::time::show_span;
 
 use crate::failure::Failure;
-use crate::gateway::{Hints, Key, Place};
+use crate::gateway::{Asked, Gateway, Hints};
+use crate::receipt::{self, Until};
 use crate::sessions::{id, subject};
-use crate::text::{self, absolute, json_line, visible};
+use crate::text::{self, json_line, time, visible};
 
 #[derive(Subcommand)]
 pub enum Kill {
@@ -24,7 +21,7 @@ pub enum Kill {
         #[arg(value_parser = id)]
         id: String,
         #[command(flatten)]
-        asked: Asked,
+        ending: Ending,
     },
     /// End all sessions of a subject; needs the scope revoke
     #[command(after_help = crate::EXIT_CODES)]
@@ -33,51 +30,59 @@ pub enum Kill {
         #[arg(value_parser = subject)]
         subject: String,
         #[command(flatten)]
-        asked: Asked,
+        ending: Ending,
     },
     /// End every session of the site; needs the scope revoke
     ///
-    /// Asks for the site's name first: the value of `site` in the configuration, "default" if it is not there.
+    /// Asks for the site's name first: the value of `site` in the configuration, "default" if it is not there. Goes on
+    /// until all shards have done it.
     #[command(after_help = crate::EXIT_CODES)]
     Site {
         /// Do not ask: this is the site's name
         #[arg(long, value_name = "SITE")]
         yes: Option<String>,
         #[command(flatten)]
-        asked: Asked,
+        ending: Ending,
+    },
+    /// Show how far an end has come; needs the scope revoke
+    #[command(after_help = crate::EXIT_CODES)]
+    Receipt {
+        /// The receipt's id, as the end was answered with
+        #[arg(value_parser = id)]
+        id: String,
+        #[command(flatten)]
+        ending: Ending,
     },
 }
 
 #[derive(Args)]
-pub struct Asked {
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
-    /// Wait until no edge can still accept what was ended
+pub struct Ending {
+    /// Wait until no edge can still accept what was ended; an answer may then take 11m, unless --timeout says else
     #[arg(long)]
     wait: bool,
-    /// Print the receipt as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 impl Kill {
     pub fn run(self) -> Result<(), Failure> {
         let mut query = Serializer::new(String::new());
-        let (asked, below, not_found, what) = match self {
-            Self::Session { id, asked } => {
-                (asked, format!("sessions/{id}"), "no live session has this id; it may have ended", Ended::Session(id))
+        let (ending, below, not_found, what) = match self {
+            Self::Session { id, ending } => {
+                (ending, format!("sessions/{id}"), "no live session has this id; it may have ended", Ended::Session(id))
             }
-            Self::Subject { subject, asked } => {
+            Self::Subject { subject, ending } => {
                 query.append_pair("subject", &subject);
-                (asked, "sessions".to_owned(), "this subject has no live session", Ended::Subject(subject))
+                (ending, "sessions".to_owned(), "this subject has no live session", Ended::Subject(subject))
             }
-            Self::Site { yes, asked } => {
-                (asked, "sessions".to_owned(), "is the address that of a gateway?", Ended::Site(yes))
+            Self::Site { yes, ending } => {
+                (ending, "sessions".to_owned(), "is the address that of a gateway?", Ended::Site(yes))
             }
+            Self::Receipt { id, ending } => return show(&id, ending),
         };
-        let gateway = asked.place.with_key(asked.key)?;
+        let Ending { wait, asked } = ending;
+        let as_json = asked.json;
+        let gateway = if wait { asked.patient() } else { asked }.gateway()?;
         let body = match &what {
             Ended::Site(yes) => {
                 let name = yes.clone().map_or_else(|| ask_for_site(gateway.address()), Ok)?;
@@ -85,16 +90,47 @@ impl Kill {
             }
             _ => None,
         };
-        if asked.wait {
+        let is_site = body.is_some();
+        if wait {
             query.append_pair("wait", "quiesced");
+        }
+        // The site's is answered at once, and followed.
+        if wait && !is_site {
+            let until = text::now().saturating_add(gateway.timeout()).map(time).unwrap_or_default();
+            crate::remark(&format!("waiting, until {until} at most, for every edge to refuse it"));
         }
         let query = query.finish();
         let below = if query.is_empty() { below } else { format!("{below}?{query}") };
         let hints = Hints { not_found, unknown: Some(UNKNOWN) };
-        let receipt: Value = gateway.delete(&below, body.as_deref(), hints)?;
-        let text = if asked.json { json_line(&receipt)? } else { for_people(&what, receipt) };
-        crate::print(text.as_bytes())
+        let answer: Value = gateway.delete(&below, body.as_deref(), hints)?;
+        let until = match (wait, is_site) {
+            (true, _) => Until::Quiesced,
+            (false, true) => Until::Published,
+            (false, false) => Until::Now,
+        };
+        follow_and_print(&gateway, &what.title(), answer, until, as_json)
     }
+}
+
+/// The receipt of an earlier end.
+fn show(id: &str, ending: Ending) -> Result<(), Failure> {
+    let Ending { wait, asked } = ending;
+    let as_json = asked.json;
+    let gateway = asked.gateway()?;
+    let answer = receipt::ask(&gateway, id)?;
+    let title = format!("receipt {id}");
+    follow_and_print(&gateway, &title, answer, if wait { Until::Quiesced } else { Until::Now }, as_json)
+}
+
+/// Prints the receipt, also where it does not come as far as was wanted.
+fn follow_and_print(gateway: &Gateway, title: &str, answer: Value, until: Until, as_json: bool) -> Result<(), Failure> {
+    let (answer, followed) = receipt::follow(gateway, answer, until);
+    let text = if as_json { json_line(&answer)? } else { format!("{title}\n{}", receipt::for_people(&answer)) };
+    crate::print(text.as_bytes())?;
+    if until == Until::Now {
+        receipt::warn(&answer);
+    }
+    followed
 }
 
 /// What is ended.
@@ -103,6 +139,16 @@ enum Ended {
     Subject(String),
     /// And its name, if it has been given already.
     Site(Option<String>),
+}
+
+impl Ended {
+    fn title(&self) -> String {
+        match self {
+            Self::Session(id) => format!("session {id}: ended"),
+            Self::Subject(subject) => format!("all sessions of {}: ended", visible(subject)),
+            Self::Site(_) => "every session of the site: ended".to_owned(),
+        }
+    }
 }
 
 /// The name that is typed. The gateway compares it with its own.
@@ -121,39 +167,6 @@ fn ask_for_site(address: &str) -> Result<String, Failure> {
         return Err(Failure::Unusable("no name was typed, so nothing was ended; for programs: --yes SITE".to_owned()));
     }
     Ok(name.to_owned())
-}
-
-/// A receipt, as far as it is shown. What is not known yet is null.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Receipt {
-    kill_id: Option<String>,
-    state: Option<String>,
-    committed_at: Option<Timestamp>,
-    accepted_at: Option<Timestamp>,
-    bound_ms: Option<u64>,
-    refused_everywhere_by: Option<Timestamp>,
-}
-
-fn for_people(what: &Ended, receipt: Value) -> String {
-    let title = match what {
-        Ended::Session(id) => format!("session {id}: ended"),
-        Ended::Subject(subject) => format!("all sessions of {}: ended", visible(subject)),
-        Ended::Site(_) => "every session of the site: ended".to_owned(),
-    };
-    // It is done, whatever the receipt looks like.
-    let receipt: Receipt = serde_json::from_value(receipt).unwrap_or_default();
-    let now = text::now();
-    let at = |time: Option<Timestamp>| time.map(|time| absolute(time, now));
-    let rows = text::pairs([
-        ("receipt", receipt.kill_id),
-        ("state", receipt.state),
-        ("committed", at(receipt.committed_at)),
-        ("accepted", at(receipt.accepted_at)),
-        ("bound", receipt.bound_ms.map(|bound| show_span(Duration::from_millis(bound)))),
-        ("refused everywhere by", at(receipt.refused_everywhere_by)),
-    ]);
-    format!("{title}\n{rows}")
 }
 
 const UNKNOWN: &str = "whether it was done is not known: do it again, or look with warifu sessions list";

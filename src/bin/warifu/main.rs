@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod keys_file;
 mod kill;
+mod receipt;
 mod report;
 mod sessions;
 mod text;
@@ -98,6 +99,6 @@ fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 fine; 1 the configuration or the keys have mistakes, or the gateway refuses \
-     or does not find what it was asked for; 2 wrong usage, something cannot be read or written, or the gateway cannot \
-     be reached.";
+const EXIT_CODES: &str = "Exit codes: 0 fine; 1 the configuration or the keys have mistakes, or the gateway refuses, \
+     does not find or does not finish what it was asked for; 2 wrong usage, something cannot be read or written, or \
+     the gateway cannot be reached.";

@@ -1,6 +1,6 @@
 //! `warifu sessions`: who is logged in, and where.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use form_urlencoded::Serializer;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use warifu::session::{Handle, SUBJECT_FORM, Subject};
 
 use crate::failure::Failure;
-use crate::gateway::{Gateway, Hints, Key, Place};
+use crate::gateway::{Asked, Gateway, Hints};
 use crate::text::{self, Width, absolute, json_line, relative};
 use crate::user_agent;
 
@@ -37,24 +37,14 @@ pub enum Sessions {
     },
 }
 
-#[derive(Args)]
-pub struct Asked {
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    key: Key,
-    /// Print the records as JSON
-    #[arg(long)]
-    json: bool,
-}
-
 impl Sessions {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Self::List { subject, all, asked } => {
-                let gateway = asked.place.with_key(asked.key)?;
+                let as_json = asked.json;
+                let gateway = asked.gateway()?;
                 let (records, has_more) = list(&gateway, &subject, all)?;
-                let text = if asked.json { json_line(&records)? } else { for_people(records)? };
+                let text = if as_json { json_line(&records)? } else { for_people(records)? };
                 crate::print(text.as_bytes())?;
                 if has_more {
                     crate::remark("note: there are more; --all lists them");
@@ -62,10 +52,11 @@ impl Sessions {
                 Ok(())
             }
             Self::Show { id, asked } => {
-                let gateway = asked.place.with_key(asked.key)?;
+                let as_json = asked.json;
+                let gateway = asked.gateway()?;
                 let hints = Hints { not_found: "no live session has this id; it may have ended", unknown: None };
                 let record: Value = gateway.get(&format!("sessions/{id}"), hints)?;
-                let text = if asked.json { json_line(&record)? } else { in_full(record)? };
+                let text = if as_json { json_line(&record)? } else { in_full(record)? };
                 crate::print(text.as_bytes())
             }
         }

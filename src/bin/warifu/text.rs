@@ -66,9 +66,14 @@ pub fn relative(at: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("{amount} ago") } else { format!("in {amount}") }
 }
 
+/// `2026-11-23 08:00:00 UTC`.
+pub fn time(at: Timestamp) -> String {
+    format!("{} UTC", at.strftime("%Y-%m-%d %H:%M:%S"))
+}
+
 /// `2026-11-23 08:00:00 UTC (3 min ago)`.
 pub fn absolute(at: Timestamp, now: Timestamp) -> String {
-    format!("{} UTC ({})", at.strftime("%Y-%m-%d %H:%M:%S"), relative(at, now))
+    format!("{} ({})", time(at), relative(at, now))
 }
 
 /// Names and values, one pair on a line; those without a value are left out.

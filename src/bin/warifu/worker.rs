@@ -21,11 +21,11 @@ pub fn mistakes(document: &Document<'_>, env: Option<&str>) -> Vec<Mistake> {
     if !date.and_then(DeValue::as_str).is_some_and(is_date) {
         add(key, format!("{}; it must be a date in quotes: compatibility_date = \"2026-11-17\"", found(date)));
     }
-    if let Some((key, says)) = file.wrong_binding() {
-        add(key, says);
-    }
-    if let Some((key, says)) = file.wrong_migration() {
-        add(key, says);
+    for object in &OBJECTS {
+        file.wrong_binding(object)
+            .into_iter()
+            .chain(file.wrong_migration(object))
+            .for_each(|(key, says)| add(key, says));
     }
     for name in SECRETS {
         if file.own(&["vars", name]).is_some() {
@@ -36,6 +36,29 @@ pub fn mistakes(document: &Document<'_>, env: Option<&str>) -> Vec<Mistake> {
         }
     }
     mistakes
+}
+
+/// Whether a KV namespace is bound for the copy of sessions.
+pub fn has_replica(document: &Document<'_>, env: Option<&str>) -> bool {
+    let list = File { document, env }.own(&["kv_namespaces"]);
+    tables(list).any(|(_, table)| text(table, "binding") == Some(REPLICA))
+}
+
+/// How to bind one.
+pub fn replica_form(env: Option<&str>) -> String {
+    let (table, why) = match env {
+        Some(env) => (format!("env.{env}.kv_namespaces"), "; an environment does not inherit it"),
+        None => ("kv_namespaces".to_owned(), ""),
+    };
+    format!("no KV namespace is bound as {REPLICA}{why}: add [[{table}]] with binding = \"{REPLICA}\"")
+}
+
+/// A class of Durable Objects that the Worker needs.
+struct Object {
+    /// What it is for.
+    what: &'static str,
+    binding: &'static str,
+    class: &'static str,
 }
 
 /// Names that never stand in the file; what follows them is never shown.
@@ -67,30 +90,32 @@ impl<'d, 't> File<'d, 't> {
         }
     }
 
-    fn wrong_binding(&self) -> Option<(String, String)> {
+    fn wrong_binding(&self, object: &Object) -> Option<(String, String)> {
+        let Object { what, binding: name, class } = object;
         let key = self.own_key("durable_objects.bindings");
-        let form = format!("[[{key}]] with name = \"{BINDING}\" and class_name = \"{CLASS}\"");
+        let form = format!("[[{key}]] with name = \"{name}\" and class_name = \"{class}\"");
         let list = self.own(&["durable_objects", "bindings"]);
         let bindings: Vec<_> = tables(list).collect();
-        let Some((index, binding)) = bindings.iter().find(|(_, table)| text(table, "name") == Some(BINDING)) else {
+        let Some((index, binding)) = bindings.iter().find(|(_, table)| text(table, "name") == Some(*name)) else {
             let why = if self.env.is_some() { "; an environment does not inherit it" } else { "" };
-            return Some((key, format!("the sessions' binding {BINDING} is missing{why}: add {form}")));
+            return Some((key, format!("the {what} binding {name} is missing{why}: add {form}")));
         };
-        if text(binding, "class_name") == Some(CLASS) {
+        if text(binding, "class_name") == Some(*class) {
             return None;
         }
         let found = found(member(binding, "class_name"));
-        Some((format!("{key}[{index}].class_name"), format!("{found}; the class of {BINDING} must be \"{CLASS}\"")))
+        Some((format!("{key}[{index}].class_name"), format!("{found}; the class of {name} must be \"{class}\"")))
     }
 
-    fn wrong_migration(&self) -> Option<(String, String)> {
+    fn wrong_migration(&self, object: &Object) -> Option<(String, String)> {
+        let Object { class, .. } = object;
         // The other way of declaring classes, which excludes migrations.
-        if self.inherited("exports").1.is_some_and(|exports| member(exports, CLASS).is_some()) {
+        if self.inherited("exports").1.is_some_and(|exports| member(exports, class).is_some()) {
             return None;
         }
         let (key, list) = self.inherited("migrations");
         let holds = |kind: &str| {
-            let is_class = |name: &Spanned<DeValue<'_>>| name.get_ref().as_str() == Some(CLASS);
+            let is_class = |name: &Spanned<DeValue<'_>>| name.get_ref().as_str() == Some(*class);
             let names = |table| member(table, kind).and_then(DeValue::as_array);
             tables(list).find(|(_, table)| names(table).is_some_and(|names| names.iter().any(is_class)))
         };
@@ -100,13 +125,13 @@ impl<'d, 't> File<'d, 't> {
         if let Some((index, _)) = holds("new_classes") {
             return Some((
                 format!("{key}[{index}].new_classes"),
-                format!("found \"{CLASS}\" here; it must be in new_sqlite_classes, since sessions are kept in SQLite"),
+                format!("found \"{class}\" here; it must be in new_sqlite_classes, since it is kept in SQLite"),
             ));
         }
         Some((
             key,
             format!(
-                "none makes the class {CLASS}: add [[migrations]] with a tag and new_sqlite_classes = [\"{CLASS}\"]"
+                "none makes the class {class}: add [[migrations]] with a tag and new_sqlite_classes = [\"{class}\"]"
             ),
         ))
     }
@@ -135,5 +160,8 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && text.bytes().enumerate().all(is_shape)
 }
 
-const BINDING: &str = "SESSIONS";
-const CLASS: &str = "SessionObject";
+const OBJECTS: [Object; 2] = [
+    Object { what: "sessions'", binding: "SESSIONS", class: "SessionObject" },
+    Object { what: "feed's", binding: "FEED", class: "FeedObject" },
+];
+const REPLICA: &str = "REPLICA";
