@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard advisories clean
+.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -32,6 +32,15 @@ bench-cold: build ## Measure the first byte of a cold start beside a bare pass-t
 
 bench-shard: ## Measure a shard's calls with a thousand and with a million sessions (some minutes, 1 GB of memory)
 	@cargo bench --bench shard
+
+bench-window: ## Measure the warm check of a token with an empty window of the feed and with a full one
+	@cargo bench --bench window
+
+sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED=n for one, with its trace)
+	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) cargo test --profile sim --features mutants --test simulation -- --nocapture
+
+kill-time: build ## Measure how long killed sessions are still accepted, and draw docs/figures/kill-time.svg (some minutes)
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/kill-time.mjs
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
 	@scripts/advisories

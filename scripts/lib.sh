@@ -15,7 +15,9 @@ export WARIFU_PATH="$tools/bin:$root/node_modules/.bin:$PATH"
 
 # Schemathesis is Python's: a venv of its own. Its version is among the requirements.
 WARIFU_SCHEMATHESIS=$tools/schemathesis-$(sed -n 's/^schemathesis==//p' "$root/tests/schemathesis/requirements.txt")
-export WARIFU_SCHEMATHESIS
+# And the origin of examples/verify/flask.
+WARIFU_FLASK=$tools/flask-$(sed -n 's/^Flask==//p' "$root/examples/verify/flask/requirements.txt")
+export WARIFU_SCHEMATHESIS WARIFU_FLASK
 
 say() { printf '%s\n' "$*"; }
 die() {
