@@ -124,7 +124,8 @@ async function send(port, request) {
 // What a request's components are, as the gateway has them.
 function components({ method, target, headers }) {
   const [where, query = ""] = target.split(/\?(.*)/s);
-  const derived = { "@method": method, "@authority": value({ headers }, "host"), "@path": where, "@query": `?${query}` };
+  const host = value({ headers }, "host");
+  const derived = { "@method": method, "@authority": host, "@path": where, "@query": `?${query}` };
   return (name) => (name in derived ? derived[name] : value({ headers }, name));
 }
 
@@ -250,7 +251,8 @@ export function verifies(folder, how) {
   });
 
   test("a genuine request is accepted again, within its time", async () => {
-    for (const request of [await genuine("/account?a=1", session), await genuine("/optional/a")]) await accepts(request);
+    const requests = [await genuine("/account?a=1", session), await genuine("/optional/a")];
+    for (const request of requests) await accepts(request);
   });
 
   test("without its signature it is refused", async () => {
@@ -326,7 +328,9 @@ export function verifies(folder, how) {
     await refuses(signed(request, { key: unknown }), "an unknown key");
     await refuses(signed(request, { key: { ...unknown, kid: newest.kid } }), "an unknown key of a known id");
     await refuses(signed(request, { key: { ...newest, kid: oldest.kid } }), "one key under the id of another");
-    for (const keyid of [undefined, "", "07", "7 ", "toString"]) await refuses(signed(request, { keyid }), `keyid ${keyid}`);
+    for (const keyid of [undefined, "", "07", "7 ", "toString"]) {
+      await refuses(signed(request, { keyid }), `keyid ${keyid}`);
+    }
     const earlier = await gatewayWith([oldest]);
     try {
       for (const [by, { kid }] of [[earlier, oldest], [gateway, newest]]) {
