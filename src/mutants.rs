@@ -55,6 +55,10 @@ pub enum Mutant {
     NoAgeLimit,
     /// A yes for an old secret is kept.
     OldSecretCached,
+    /// A record of KV counts wherever the window stands.
+    RecordWithoutPosition,
+    /// A window says that it reaches back, and lacks what it began with.
+    WindowWithoutEntries,
     /// A no is kept without an end.
     DeadForever,
     /// Strict routes are served from memory.

@@ -174,6 +174,10 @@ impl Memory {
         bound: Duration,
         horizon: Duration,
     ) -> Option<Rc<Session>> {
+        let mut record = record;
+        if let Some(position) = self.position().filter(|_| mutants::is(Mutant::RecordWithoutPosition)) {
+            record.position = position;
+        }
         let window = self.window.borrow();
         let counts = record.is_recent(now, horizon)
             && window.is_fresh(now, bound)

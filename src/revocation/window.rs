@@ -95,7 +95,8 @@ impl Window {
         if !continues {
             let earlier = self.view.as_ref().filter(|_| mutants::is(Mutant::OutOfOrder)).map(|view| view.fresh);
             let mut view = View::empty(&answer, since, fresh.max(earlier.unwrap_or(fresh)));
-            view.advance(answer, fresh);
+            let entries = if mutants::is(Mutant::WindowWithoutEntries) { Vec::new() } else { answer.entries };
+            view.advance(FeedAnswer { entries, ..answer }, fresh);
             self.view = Some(view);
             return Applied::Restarted;
         }

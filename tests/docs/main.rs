@@ -177,6 +177,8 @@ fn links_between_documents_lead_somewhere() {
         "docs/reference.md",
         "docs/forward-auth.md",
         "docs/cli.md",
+        "docs/consistency.md",
+        "docs/signatures.md",
         "docs/asvs.md",
         "docs/performance.md",
         "docs/platform.md",

@@ -57,6 +57,8 @@ pub struct Asked {
     /// The session that it was accepted with.
     pub session: Option<SessionId>,
     pub checks: u32,
+    /// Whether a record was found in KV.
+    pub has_record: bool,
     /// Whether a session object has said yes to it.
     pub is_confirmed: bool,
     /// And of the newest secret.
@@ -175,6 +177,7 @@ pub struct Counts {
     pub requests: u64,
     pub acceptances: u64,
     pub cached: u64,
+    pub replica: u64,
     pub outage: u64,
     pub kills: u64,
     pub faults: BTreeMap<&'static str, u64>,

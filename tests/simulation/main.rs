@@ -19,6 +19,7 @@ mod edge;
 mod executor;
 mod faults;
 mod history;
+mod kv;
 mod mutants;
 mod objects;
 mod plan;

@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 38] = [
+const MUTANTS: [(Mutant, By); 40] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -43,6 +43,8 @@ const MUTANTS: [(Mutant, By); 38] = [
     (Mutant::PositionNotedLate, By::Chance),
     (Mutant::NoAgeLimit, By::Chance),
     (Mutant::OldSecretCached, By::Chance),
+    (Mutant::RecordWithoutPosition, By::Chance),
+    (Mutant::WindowWithoutEntries, By::Chance),
     (Mutant::DeadForever, By::Schedule(schedules::a_dead_cookie_is_tried_on_and_on)),
     (Mutant::StrictFromMemory, By::Chance),
     (Mutant::OutageEverywhere, By::Chance),
@@ -127,4 +129,4 @@ fn is_caught(mutant: Mutant, by: By, seeds: u64, counts_all: bool) -> bool {
 }
 
 /// Enough for each of those that chance finds.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 500;

@@ -51,6 +51,8 @@ pub struct Plan {
     pub browsers: usize,
     /// Whether polls go over a relay, which gives an answer to several edges.
     pub has_relay: bool,
+    /// Whether records are copied into KV, and read there first.
+    pub has_replica: bool,
     pub faults: Faults,
     pub length: Micros,
     /// After that, nothing goes wrong any more.
@@ -83,6 +85,7 @@ impl Plan {
             subjects: 3 + dice.index(3),
             browsers: 6 + dice.index(5),
             has_relay: dice.chance(250),
+            has_replica: dice.chance(400),
             faults: faults(&dice),
             length: 22 * SECOND,
             healing: 7 * SECOND,
@@ -106,6 +109,7 @@ impl Plan {
             subjects: 3,
             browsers: 0,
             has_relay: false,
+            has_replica: false,
             faults: Faults::default(),
             length: 30 * SECOND,
             healing: 0,
@@ -127,7 +131,7 @@ impl Plan {
         let text = format!(
             r#"{{
             "origin": "http://origin.test",
-            "bound": "{}ms", "fence": "{}", "replica": "off", "continue_for": "{}s",
+            "bound": "{}ms", "fence": "{}", "replica": "{}", "continue_for": "{}s",
             "idle_timeout": "{}s", "absolute_timeout": "12h", "rotation_grace": "{}s",
             "max_sessions": {}, "on_limit": "{}", "on_replay": "{}", "map": [{}],
             "routes": [
@@ -140,6 +144,7 @@ impl Plan {
             ]}}"#,
             self.bounds[version % self.bounds.len()],
             if self.is_fenced { "write" } else { "read" },
+            if self.has_replica { "always" } else { "off" },
             self.continue_for,
             self.idles[version % self.idles.len()],
             self.grace,

@@ -1,6 +1,4 @@
 //! The ports of the gate, for one request at one edge.
-//!
-//! A copy of records in KV would be one more port here: `replica` answers none.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,6 +11,7 @@ use warifu::headers::HeaderBlock;
 use warifu::ports::{
     After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Put, Random, Replica, Shards,
 };
+use warifu::replica::Record;
 use warifu::revocation::{Memory, Position};
 use warifu::session::{KillId, Served, SessionId};
 use warifu::store::feed::{FeedCall, FeedReply};
@@ -23,7 +22,7 @@ use warifu::token::Locator;
 use super::check::acceptance::{self, Acceptance, Source};
 use super::check::feed;
 use super::edge::Edge;
-use super::executor::{MILLI, Micros};
+use super::executor::{FOREVER, MILLI, Micros};
 use super::history::{History, Kill, Scope};
 use super::objects::{FEED_PATIENCE, SHARD_PATIENCE};
 use super::truth;
@@ -85,6 +84,18 @@ impl Visit {
             }
             reply => Ok(reply),
         }
+    }
+
+    /// Which may be lost, and come after a later one.
+    fn write_to_kv(&self, name: String, value: Option<String>) {
+        let world = Rc::clone(&self.world);
+        self.world.exec.spawn(FOREVER, async move {
+            let is_lost = world.is_faulty() && world.dice.chance(world.plan.faults.lost);
+            world.exec.sleep(world.dice.within(5, 800) * MILLI).await;
+            if !is_lost {
+                world.kv.write(name, value, world.exec.now());
+            }
+        });
     }
 
     fn note_kill(&self, id: KillId, scope: Scope, kept: Option<SessionId>) {
@@ -193,6 +204,7 @@ impl Visit {
         let session = SessionId::parse(header("warifu-session"))?;
         asked.session = Some(session);
         let source = match (asked.checks, asked.is_confirmed) {
+            (0, _) if asked.has_record => Source::Replica,
             (0, _) => Source::Memory,
             (_, true) => Source::Shard,
             (_, false) => Source::Outage,
@@ -277,15 +289,36 @@ impl Feed for Visit {
     }
 }
 
-/// There is none in this world.
 impl Replica for Visit {
-    async fn read(&self, _: &str) -> Result<Option<String>, StoreError> {
-        Ok(None)
+    async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let World { dice, exec, kv, history, plan, .. } = &*self.world;
+        exec.sleep(dice.within(1, 40) * MILLI).await;
+        let fails = self.world.is_faulty() && dice.chance(plan.faults.lost);
+        let is_broken = self.world.is_faulty() && dice.chance(plan.faults.lost);
+        if fails {
+            return Err(StoreError::Unreachable("KV does not answer".to_owned()));
+        }
+        let found = kv.read(self.edge.seat, name, exec.now(), dice);
+        let text = found.map(|text| if is_broken { text[..text.len() / 2].to_owned() } else { text });
+        let record = text.as_deref().and_then(Record::parse);
+        self.world.note(|| format!("   r{} finds in KV: {record:?}", self.request));
+        if let Some(record) = record {
+            let mut history = history.borrow_mut();
+            history.asked[self.request].has_record = true;
+            if let Some(cookie) = history.asked[self.request].cookie {
+                self.edge.answered(history.cookies[cookie].key, Some(record.position));
+            }
+        }
+        Ok(text)
     }
 
-    fn write_later(&self, _: Put) {}
+    fn write_later(&self, put: Put) {
+        self.write_to_kv(put.name, Some(put.record));
+    }
 
-    fn delete_later(&self, _: String) {}
+    fn delete_later(&self, name: String) {
+        self.write_to_kv(name, None);
+    }
 }
 
 impl Origin for Visit {
@@ -352,7 +385,7 @@ impl Ports for Visit {
     }
 
     fn replica(&self) -> Option<&Self> {
-        None
+        self.world.plan.has_replica.then_some(self)
     }
 
     fn origin(&self) -> &Self {

@@ -41,6 +41,7 @@ struct Sums {
     requests: u64,
     acceptances: u64,
     cached: u64,
+    replica: u64,
     outage: u64,
     kills: u64,
     failed: u64,
@@ -67,6 +68,7 @@ impl Total {
         sums.requests += counts.requests;
         sums.acceptances += counts.acceptances;
         sums.cached += counts.cached;
+        sums.replica += counts.replica;
         sums.outage += counts.outage;
         sums.kills += counts.kills;
         sums.failed += u64::from(!outcome.violations.is_empty());
@@ -81,12 +83,14 @@ impl Total {
     pub fn print(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         eprintln!(
-            "{} seeds in {:.1} s: {} requests, {} accepted ({} % from memory, {} in an outage), {} kills",
+            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} from KV, {} in an outage), {} kills",
             sums.seeds,
             self.began.elapsed().as_secs_f64(),
             sums.requests,
             sums.acceptances,
+            sums.cached,
             sums.cached * 100 / sums.acceptances.max(1),
+            sums.replica,
             sums.outage,
             sums.kills,
         );
@@ -98,6 +102,7 @@ impl Total {
     pub fn check(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         assert_eq!(sums.failed, 0, "seeds that violate an invariant");
+        assert!(sums.seeds < 20 || sums.replica > 0, "no record of KV was ever worth anything");
         assert!(sums.cached * 5 >= sums.acceptances, "{} of {} from memory", sums.cached, sums.acceptances);
     }
 }

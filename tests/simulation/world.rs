@@ -16,6 +16,7 @@ use super::check::{answer, settled};
 use super::edge::Edge;
 use super::executor::{Executor, FOREVER, MILLI, Micros, SECOND, channel};
 use super::history::{Asked, Cookie, History, Route};
+use super::kv::Kv;
 use super::objects::{self, Slot};
 use super::plan::Plan;
 use super::ports::{self, Bytes, Visit};
@@ -57,6 +58,7 @@ pub struct World {
     commands: RefCell<BTreeMap<usize, (Option<String>, Micros)>>,
     restarts: Cell<usize>,
     pub relay: Relay,
+    pub kv: Kv,
 }
 
 /// What a client sends.
@@ -124,6 +126,7 @@ impl World {
             commands: RefCell::default(),
             restarts: Cell::new(0),
             relay: Relay::default(),
+            kv: Kv::default(),
             plan,
         });
         let edges = (0..world.plan.edges).map(|seat| world.new_edge(seat, seat)).collect();
@@ -257,6 +260,7 @@ impl World {
         let is_cached = *source == Source::Memory;
         history.counts.acceptances += 1;
         history.counts.cached += u64::from(is_cached);
+        history.counts.replica += u64::from(*source == Source::Replica);
         history.counts.outage += u64::from(*source == Source::Outage);
         let (cached, all) = edge.lately.get();
         edge.lately.set((cached + u32::from(is_cached), all + 1));
@@ -318,6 +322,7 @@ impl World {
             forwarded: None,
             session: None,
             checks: 0,
+            has_record: false,
             is_confirmed: false,
             is_newest: false,
             has_store_failed: false,

@@ -16,6 +16,8 @@ use crate::plan::Plan;
 pub enum Source {
     /// The edge's memory.
     Memory,
+    /// A record of KV, for the first time.
+    Replica,
     /// A session object's answer to this very request.
     Shard,
     /// The edge's memory, after the store has failed.
