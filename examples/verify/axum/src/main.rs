@@ -48,7 +48,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bytes = |key: &Value| Base64UrlUnpadded::decode_vec(key.as_str()?).ok();
     let entry = |entry: &Value| Some((entry["kid"].to_string(), Hmac::new_from_slice(&bytes(&entry["key"])?).ok()?));
     let keys: HashMap<_, _> = list.iter().map(entry).collect::<Option<_>>().ok_or("WARIFU_ORIGIN_KEYS")?;
-    let answer = async move |request: Request| verify(&request, &keys).ok_or(StatusCode::UNAUTHORIZED);
+    let answer = async move |request: Request| {
+        let verified = verify(&request, &keys);
+        // Who hangs up while a body is on its way is a broken origin: 502.
+        let _ = axum::body::to_bytes(request.into_body(), 1 << 20).await;
+        verified.ok_or(StatusCode::UNAUTHORIZED)
+    };
     let app = Router::new().fallback(answer);
     let port = env::var("PORT").map_or(Ok(8790), |port| port.parse())?;
     Ok(axum::serve(tokio::net::TcpListener::bind(("127.0.0.1", port)).await?, app).await?)
