@@ -84,9 +84,9 @@ pub async fn admit<P: Ports>(
     ports: &P,
     request: &Request,
     path: &CanonicalPath,
+    demand: Demand,
 ) -> Result<Admitted, Failure> {
     refuse_cross_origin(site, ports, request, path)?;
-    let demand = policy::demand(&site.config, path, &request.method);
     let unidentified = |with_identity, presented| Admitted { demand, with_identity, caller: None, presented };
     if demand.access == Access::Public || policy::is_trusted_preflight(&site.config, request) {
         return Ok(unidentified(false, Vec::new()));

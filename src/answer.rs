@@ -12,7 +12,7 @@ use crate::cookie;
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
 use crate::path::CanonicalPath;
-use crate::policy;
+use crate::policy::{self, Demand};
 use crate::ports::{Clock, Ports};
 use crate::request::Request;
 use crate::session::Session;
@@ -23,8 +23,7 @@ use crate::token::{Minted, Token};
 /// Where a start may come in the origin's answer: how far the feed is, before
 /// the request is let through, lest a log-in in flight outlives a kill. Asked
 /// before the verdict on the session, which must not wait for it.
-pub async fn before<P: Ports>(site: &Site, ports: &P, request: &Request, path: &CanonicalPath) -> Option<Since> {
-    let demand = policy::demand(&site.config, path, &request.method);
+pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<Since> {
     if !demand.commands {
         return None;
     }

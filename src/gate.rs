@@ -14,6 +14,7 @@ use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
 use crate::path::CanonicalPath;
+use crate::policy;
 use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
@@ -55,8 +56,9 @@ async fn pass<P: Ports>(
     if is_admin_host(site, request) {
         return Err(Failure::AdminHost);
     }
-    let known = answer::before(site, ports, request, &path).await;
-    let admitted = admission::admit(site, ports, request, &path).await?;
+    let demand = policy::demand(&site.config, &path, &request.method);
+    let known = answer::before(site, ports, demand).await;
+    let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
     let outgoing = forward::compose(site, ports, request, &path, &admitted)?;
     let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
