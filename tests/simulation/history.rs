@@ -47,6 +47,7 @@ impl Route {
 
 /// One request of a client.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one observation")]
 pub struct Asked {
     pub route: Route,
     pub cookie: Option<usize>,

@@ -9,11 +9,14 @@ use super::random::Dice;
 
 #[derive(Default)]
 pub struct Kv {
-    /// What was written when, in this order; `None`: it was removed.
-    writes: RefCell<HashMap<String, Vec<(Micros, Option<String>)>>>,
+    /// What was written when, in this order.
+    writes: RefCell<HashMap<String, Vec<Timed>>>,
     /// What a place sees of a key, until when.
-    views: RefCell<BTreeMap<(usize, String), (Micros, Option<String>)>>,
+    views: RefCell<BTreeMap<(usize, String), Timed>>,
 }
+
+/// A record, or `None`: there is none, at some time.
+type Timed = (Micros, Option<String>);
 
 impl Kv {
     pub fn write(&self, name: String, value: Option<String>, now: Micros) {
