@@ -1,9 +1,11 @@
-//! One site, ready to serve: its configuration and its keys.
+//! Sites, ready to serve: their configuration and their keys.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::admin_keys::AdminKeys;
-use crate::config::{Config, Mistake};
+use crate::config::{self, Config, Mistake};
 use crate::keys::KEYS_FORM;
 use crate::signature::Signer;
 use crate::token::KeyRing;
@@ -30,18 +32,12 @@ pub struct Secrets<'a> {
 }
 
 impl Site {
-    /// Reads the `WARIFU` binding, a JSON text, and the secrets.
+    /// Reads the configuration of one site, and the secrets.
     ///
     /// # Errors
     /// Every mistake that was found, in both.
-    pub fn read(binding: &str, secrets: Secrets<'_>) -> Result<Self, Vec<Mistake>> {
-        let mistake = |key: &str, says: String| Mistake { key: key.to_owned(), says };
-        if binding.is_empty() {
-            return Err(vec![mistake("WARIFU", "the binding is missing; set [vars.WARIFU]".to_owned())]);
-        }
-        let value: Value =
-            serde_json::from_str(binding).map_err(|error| vec![mistake("WARIFU", format!("not JSON: {error}"))])?;
-        let (config, mut mistakes) = Config::read(&value, secrets.origin_keys.is_some());
+    fn of_table(table: &Value, secrets: Secrets<'_>) -> Result<Self, Vec<Mistake>> {
+        let (config, mut mistakes) = Config::read(table, secrets.origin_keys.is_some());
         let ring = match secrets.keys {
             None => Err(vec![mistake("WARIFU_KEYS", format!("the secret is not set; {KEYS_FORM}"))]),
             Some(text) => KeyRing::read(text, &config.site),
@@ -60,4 +56,64 @@ impl Site {
             }
         }
     }
+
+    /// The hosts that lead to it: the application's, and the operators'.
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.config.hosts.iter().chain(&self.config.admin_host).map(String::as_str)
+    }
+}
+
+/// The sites of a Worker: one, or several that are told apart by their hosts.
+#[derive(Debug)]
+pub struct Sites(Vec<Site>);
+
+impl Sites {
+    /// Reads the `WARIFU` binding, a JSON text, and the secrets.
+    ///
+    /// # Errors
+    /// Every mistake that was found, in all of them.
+    pub fn read(binding: &str, secrets: Secrets<'_>) -> Result<Self, Vec<Mistake>> {
+        if binding.is_empty() {
+            return Err(vec![mistake("WARIFU", "the binding is missing; set [vars.WARIFU]".to_owned())]);
+        }
+        let value: Value =
+            serde_json::from_str(binding).map_err(|error| vec![mistake("WARIFU", format!("not JSON: {error}"))])?;
+        let (mut sites, mut mistakes) = (Vec::new(), Vec::new());
+        for part in config::split(&value)? {
+            match Site::of_table(&part.table, secrets) {
+                Ok(site) => sites.push(site),
+                Err(found) => mistakes.extend(found.into_iter().map(|mistake| part.place(mistake))),
+            }
+        }
+        if mistakes.is_empty() {
+            let named = sites.iter().map(|site| (site.config.site.as_str(), site.hosts().collect()));
+            mistakes = config::refuse_twins(named);
+        }
+        // What stands in the common part is wrong in each site.
+        let mut seen = BTreeSet::new();
+        mistakes.retain(|mistake| seen.insert(mistake.to_string()));
+        if mistakes.is_empty() { Ok(Self(sites)) } else { Err(mistakes) }
+    }
+
+    /// The place of the site that a host leads to. One site alone decides for
+    /// itself; `None`: none of several is meant.
+    pub fn index_of(&self, host: &str) -> Option<usize> {
+        if self.0.len() == 1 {
+            return Some(0);
+        }
+        self.0.iter().position(|site| site.hosts().any(|known| known == host))
+    }
+
+    pub fn as_slice(&self) -> &[Site] {
+        &self.0
+    }
+
+    /// The first of them, or the only one.
+    pub fn into_first(self) -> Option<Site> {
+        self.0.into_iter().next()
+    }
+}
+
+fn mistake(key: &str, says: String) -> Mistake {
+    Mistake { key: key.to_owned(), says }
 }

@@ -8,6 +8,7 @@
 
 mod reader;
 mod routes;
+mod sites;
 mod values;
 
 use core::time::Duration;
@@ -17,8 +18,9 @@ use serde_json::{Map, Value};
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
 pub use self::routes::{Access, OnOutage, Route};
+pub use self::sites::{Part, refuse_twins, split};
 pub use self::values::{
-    CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name,
+    BOUND_MAX, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name,
 };
 use crate::time::show_span;
 
@@ -237,6 +239,4 @@ fn refuse_not_built(root: &Table<'_>) {
     let bearer = custody.tables("bearer");
     custody.not_built("bearer", bearer.is_some_and(|b| !b.is_empty()), "");
     custody.finish();
-    let sites = root.tables("sites");
-    root.not_built("sites", sites.is_some_and(|sites| !sites.is_empty()), "");
 }

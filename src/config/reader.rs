@@ -227,7 +227,7 @@ impl<'a> Table<'a> {
 }
 
 /// A found value for a message: at most [`SHOWN_CHARS_MAX`] characters of it.
-fn show(value: &Value) -> String {
+pub fn show(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

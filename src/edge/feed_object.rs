@@ -6,8 +6,9 @@ use futures_util::FutureExt;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::audit::Event;
+use crate::config::BOUND_MAX;
 use crate::edge::log::log;
-use crate::edge::objects::{Objects, configuration};
+use crate::edge::objects::{Objects, configuration, site_of};
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::ports::{Clock, Random};
@@ -38,11 +39,13 @@ impl DurableObject for FeedObject {
     fn new(state: State, env: Env) -> Self {
         let mut epoch = Epoch([0; 8]);
         let is_random = PlatformRandom.fill(&mut epoch.0);
-        let config = configuration(&env);
-        let bound_ms = millis(config.bound.max(config.continue_in_use()));
+        let site = site_of(&state, &env);
+        // Polls name it too; this is for a feed that nobody has polled. Of a site
+        // that is not served here, the longest is taken that can be configured.
+        let config = site.as_ref().and_then(|site| configuration(&env, site));
+        let bound_ms = millis(config.map_or(BOUND_MAX, |config| config.bound.max(config.continue_in_use())));
         let object = is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms));
-        let surroundings =
-            Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, config.site) };
+        let surroundings = Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, site) };
         Self { object: AssertUnwindSafe(object), surroundings: AssertUnwindSafe(surroundings) }
     }
 

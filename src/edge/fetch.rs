@@ -20,13 +20,18 @@ use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::revocation::Memory;
-use crate::site::{Secrets, Site};
+use crate::site::{Secrets, Sites};
 
 thread_local! {
-    /// Prepared at the isolate's first request; the bindings never change under it.
-    static SITE: OnceCell<Rc<Result<Site, Vec<Mistake>>>> = const { OnceCell::new() };
-    /// Lives as long as the configuration: a new version gets new isolates.
-    static MEMORY: Rc<Memory> = Rc::default();
+    /// Prepared at the isolate's first request; the bindings never change under it,
+    /// since a new version gets new isolates.
+    static PREPARED: OnceCell<Rc<Result<Prepared, Vec<Mistake>>>> = const { OnceCell::new() };
+}
+
+/// The sites, and what this isolate remembers of each.
+struct Prepared {
+    sites: Sites,
+    memories: Vec<Rc<Memory>>,
 }
 
 #[event(fetch)]
@@ -52,11 +57,15 @@ async fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> worker
 }
 
 async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context: Context) -> Result<Response, JsValue> {
-    let site = SITE.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(read_site(&env)))));
-    let Ok(site) = site.as_ref() else {
+    let prepared = PREPARED.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(prepare(&env)))));
+    let Ok(Prepared { sites, memories }) = prepared.as_ref() else {
         return own(&response::refusal(None, request, &Failure::Misconfigured));
     };
-    let ports = RequestPorts::new(&env, context, &site.config, &MEMORY.with(Rc::clone), Clone::clone(&incoming));
+    let Some(index) = sites.index_of(&request.host) else {
+        return own(&response::refusal(None, request, &Failure::Misdirected));
+    };
+    let site = &sites.as_slice()[index];
+    let ports = RequestPorts::new(&env, context, &site.config, &memories[index], Clone::clone(&incoming));
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);
@@ -79,21 +88,25 @@ fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
 }
 
 /// Reads the configuration; says in the log what is wrong with it.
-fn read_site(env: &Env) -> Result<Site, Vec<Mistake>> {
+fn prepare(env: &Env) -> Result<Prepared, Vec<Mistake>> {
     let text = |name| glue::variable(env, name).ok().flatten();
     let (keys, admin_keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ADMIN_KEYS"), text("WARIFU_ORIGIN_KEYS"));
     let secrets =
         Secrets { keys: keys.as_deref(), admin_keys: admin_keys.as_deref(), origin_keys: origin_keys.as_deref() };
-    let mut read = Site::read(&text("WARIFU").unwrap_or_default(), secrets);
+    let mut read = Sites::read(&text("WARIFU").unwrap_or_default(), secrets);
     let has_kv = js_sys::Reflect::has(env, &"REPLICA".into()).unwrap_or(false);
-    if read.as_ref().is_ok_and(|site| site.config.replica == Replica::Always) && !has_kv {
+    let wants_kv = |sites: &Sites| sites.as_slice().iter().any(|site| site.config.replica == Replica::Always);
+    if read.as_ref().is_ok_and(wants_kv) && !has_kv {
         let says = "found \"always\", and no KV namespace is bound as REPLICA".to_owned();
         read = Err(vec![Mistake { key: "replica".to_owned(), says }]);
     }
     if let Err(mistakes) = &read {
         log(&Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });
     }
-    read
+    read.map(|sites| {
+        let memories = sites.as_slice().iter().map(|_| Rc::default()).collect();
+        Prepared { sites, memories }
+    })
 }
 
 fn own(response: &OwnResponse) -> Result<Response, JsValue> {

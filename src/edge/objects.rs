@@ -3,48 +3,71 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
+use worker::State;
 
-use crate::config::{Config, region_name};
+use crate::config::{self, Config, region_name};
 use crate::edge::glue;
 use crate::error::StoreError;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
 use crate::token::Locator;
 
-/// The configuration as an object reads it; whoever serves has checked it.
-pub fn configuration(env: &JsValue) -> Config {
+/// The site that an object belongs to: objects are named `<site>/…`. An alarm
+/// that was set before the platform kept names comes without one: then it is
+/// the only site. `None`: one of several.
+pub fn site_of(state: &State, env: &JsValue) -> Option<String> {
+    match state.id().name() {
+        Some(name) => name.split_once('/').map(|(site, _)| site.to_owned()),
+        None => match sites(env).as_slice() {
+            [only] => Some(only.site.clone()),
+            _ => None,
+        },
+    }
+}
+
+/// A site's configuration as an object reads it. `None`: the site is not served
+/// any more.
+pub fn configuration(env: &JsValue, site: &str) -> Option<Config> {
+    sites(env).into_iter().find(|config| config.site == site)
+}
+
+/// The sites; whoever serves has checked them.
+fn sites(env: &JsValue) -> Vec<Config> {
     let binding = glue::variable(env, "WARIFU").ok().flatten().unwrap_or_default();
-    Config::read(&serde_json::from_str(&binding).unwrap_or_default(), true).0
+    let parts = config::split(&serde_json::from_str(&binding).unwrap_or_default()).unwrap_or_default();
+    parts.iter().map(|part| Config::read(&part.table, true).0).collect()
 }
 
 /// The objects of one site.
 pub struct Objects {
     sessions: Option<JsValue>,
     feed: Option<JsValue>,
-    site: String,
+    /// `None`: an object that does not know where it belongs, and must ask nobody.
+    site: Option<String>,
 }
 
 impl Objects {
     /// `env` is that of a Worker or of an object: both have the bindings.
-    pub fn new(env: &JsValue, site: String) -> Self {
+    pub fn new(env: &JsValue, site: Option<String>) -> Self {
         let namespace = |name: &str| js_sys::Reflect::get(env, &name.into()).ok().filter(|found| !found.is_undefined());
         Self { sessions: namespace(SESSIONS), feed: namespace(FEED), site }
     }
 
     /// Shards are named `<site>/<generation>/<region>/<shard>`.
     pub async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
-        let name = format!("{}/{}/{}/{}", self.site, at.generation, at.region, at.shard);
+        let name = self.name(&format!("{}/{}/{}", at.generation, at.region, at.shard))?;
         let hint = region_name(at.region).filter(|_| at.region != 0);
         self.ask_sessions(&name, hint, message).await
     }
 
     /// No shard's name, so that many probes load no shard.
     pub async fn ask_probe(&self, message: &Message) -> Result<ShardAnswer, StoreError> {
-        self.ask_sessions(&self.probe_name(), None, message).await
+        self.ask_sessions(&self.name(PROBED)?, None, message).await
     }
 
-    fn probe_name(&self) -> String {
-        format!("{}/health", self.site)
+    fn name(&self, rest: &str) -> Result<String, StoreError> {
+        let unknown = || StoreError::Unreachable("an object without a name cannot know its site".to_owned());
+        self.site.as_ref().map(|site| format!("{site}/{rest}")).ok_or_else(unknown)
     }
 
     async fn ask_sessions(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
@@ -60,8 +83,7 @@ impl Objects {
     /// The feed has little time: a kill is else answered as committed, and
     /// published later.
     pub async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
-        let name = format!("{}/feed", self.site);
-        match converse(self.feed.as_ref(), FEED, &name, None, call, FEED_MS_MAX).await? {
+        match converse(self.feed.as_ref(), FEED, &self.name("feed")?, None, call, FEED_MS_MAX).await? {
             FeedReply::Panicked => Err(StoreError::Defect),
             FeedReply::Failed { reason } => Err(StoreError::Unreachable(reason)),
             reply => Ok(reply),
@@ -71,7 +93,7 @@ impl Objects {
     /// A message as it is to the object that answers probes.
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
-        ask(self.sessions.as_ref(), SESSIONS, &self.probe_name(), None, message, ANSWER_MS_MAX).await
+        ask(self.sessions.as_ref(), SESSIONS, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
     }
 }
 
@@ -122,6 +144,7 @@ pub fn store_calls() -> u32 {
 
 const SESSIONS: &str = "SESSIONS";
 const FEED: &str = "FEED";
+const PROBED: &str = "health";
 
 /// An object that has not answered by then is out of reach.
 const ANSWER_MS_MAX: u32 = 10_000;

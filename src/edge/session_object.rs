@@ -8,7 +8,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::audit::Event;
 use crate::edge::log::log;
-use crate::edge::objects::{Objects, configuration};
+use crate::edge::objects::{Objects, site_of};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::ports::Clock;
@@ -41,7 +41,7 @@ impl DurableObject for SessionObject {
             object: AssertUnwindSafe(Object::new(ObjectSql::new(&state))),
             surroundings: AssertUnwindSafe(Surroundings {
                 storage: ObjectStorage::new(&state),
-                objects: Objects::new(&env, configuration(&env).site),
+                objects: Objects::new(&env, site_of(&state, &env)),
             }),
             #[cfg(feature = "test-panic")]
             memory: AssertUnwindSafe::default(),

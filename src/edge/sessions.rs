@@ -28,7 +28,7 @@ pub struct SiteObjects {
 impl SiteObjects {
     pub fn new(env: &Env, context: Context, site: String) -> Self {
         let kv = js_sys::Reflect::get(env, &REPLICA.into()).ok().filter(|found| !found.is_undefined());
-        Self { objects: Rc::new(Objects::new(env, site)), kv, context }
+        Self { objects: Rc::new(Objects::new(env, Some(site))), kv, context }
     }
 
     #[cfg(feature = "test-panic")]

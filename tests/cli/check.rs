@@ -352,3 +352,51 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     let bad = file("explain-bad.toml", "");
     assert_eq!(warifu(&["check", &bad, "--explain", "/"]).code, 1);
 }
+
+/// Two sites behind the defaults of [`FINE`].
+const SITES: &str = r#"routes = [{ path = "/open", access = "public" }]
+
+[[vars.WARIFU.sites]]
+site = "shop"
+hosts = ["shop.test", "www.shop.test"]
+
+[[vars.WARIFU.sites]]
+site = "news"
+hosts = ["news.test"]
+origin = "http://news.origin.test"
+routes = []
+"#;
+
+#[test]
+fn each_site_is_explained_or_the_one_of_a_host() {
+    let path = file("sites.toml", &format!("{FINE}{SITES}"));
+    let run = warifu(&["check", &path]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.ends_with(": no mistakes (1 route of 2 sites)\n"), "{}", run.stdout);
+    let explained = |more: &[&str]| {
+        let run = warifu(&[&["check", &path, "--json", "--explain", "/open"], more].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let read = |line: &str| -> Value { serde_json::from_str(line).expect("a line of JSON") };
+        let pair = |found: Value| (found["site"].clone(), found["access"].clone());
+        run.stdout.lines().map(read).map(pair).collect::<Vec<_>>()
+    };
+    assert_eq!(explained(&[]), [(json!("shop"), json!("public")), (json!("news"), json!("required"))]);
+    assert_eq!(explained(&["--host", "www.shop.test"]), [(json!("shop"), json!("public"))]);
+    assert_eq!(explained(&["--host", "news.test"]), [(json!("news"), json!("required"))]);
+    let run = warifu(&["check", &path, "--explain", "/open", "--host", "else.test"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    for host in ["shop.test", "www.shop.test", "news.test"] {
+        assert!(run.stderr.contains(host), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_of_a_site_is_found_where_it_stands() {
+    let broken = SITES.replace("routes = []", "routes = [{ path = \"/x\", access = \"open\" }]");
+    assert_eq!(
+        places("site.toml", &format!("{FINE}{broken}"), &[]),
+        [at(28, 26, "vars.WARIFU.sites[1].routes[0].access")]
+    );
+    let twins = SITES.replace("[\"news.test\"]", "[\"shop.test\"]");
+    assert_eq!(places("twins.toml", &format!("{FINE}{twins}"), &[]), [at(26, 1, "vars.WARIFU.sites[1].hosts")]);
+}

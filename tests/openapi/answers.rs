@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use warifu::admin_keys::Scope;
-use warifu::site::{Secrets, Site};
+use warifu::site::{Secrets, Site, Sites};
 
 use crate::document::in_file;
 use crate::support::world::Seen;
@@ -62,7 +62,7 @@ impl Api {
         ])
         .to_string();
         let secrets = Secrets { keys: Some(KEYS), admin_keys: Some(&keys), ..Secrets::default() };
-        let site = Site::read(config, secrets).expect("a valid configuration");
+        let site = Sites::read(config, secrets).expect("a valid configuration").into_first().expect("a site");
         Self { world: World::with_login(), site, document: in_file() }
     }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use warifu::cookie::{Presented, presented, without_session};
 use warifu::path::CanonicalPath;
-use warifu::site::{Secrets, Site};
+use warifu::site::{Secrets, Sites};
 use warifu::time::{parse_span, show_span};
 use warifu::token::{KeyRing, Locator, Secret};
 
@@ -124,7 +124,7 @@ proptest! {
 
     #[test]
     fn any_json_is_a_configuration_or_mistakes_with_keys(text in "[\\[\\]{}\":,a-z0-9. _/*-]{0,80}") {
-        if let Err(mistakes) = Site::read(&text, Secrets { keys: Some(KEYS), ..Secrets::default() }) {
+        if let Err(mistakes) = Sites::read(&text, Secrets { keys: Some(KEYS), ..Secrets::default() }) {
             prop_assert!(mistakes.iter().all(|mistake| !mistake.key.is_empty() && !mistake.says.is_empty()));
         }
     }

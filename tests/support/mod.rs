@@ -8,9 +8,10 @@ pub mod world;
 
 pub use world::World;
 
+use warifu::config::Mistake;
 use warifu::headers::HeaderBlock;
 use warifu::request::Request;
-use warifu::site::{Secrets, Site};
+use warifu::site::{Secrets, Site, Sites};
 
 pub const KEYS: &str = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
 
@@ -56,15 +57,19 @@ pub fn site_of(config: &str) -> Site {
     site_with(config, KEYS)
 }
 
+fn only(read: Result<Sites, Vec<Mistake>>) -> Site {
+    read.expect("a valid configuration").into_first().expect("a site")
+}
+
 pub fn site_with(config: &str, keys: &str) -> Site {
     let secrets = Secrets { keys: Some(keys), admin_keys: Some(ADMIN_KEYS), origin_keys: None };
-    Site::read(config, secrets).expect("a valid configuration")
+    only(Sites::read(config, secrets))
 }
 
 /// [`CONFIG`], and forwarded requests are signed.
 pub fn signing_site() -> Site {
     let secrets = Secrets { keys: Some(KEYS), admin_keys: Some(ADMIN_KEYS), origin_keys: Some(ORIGIN_KEYS) };
-    Site::read(CONFIG, secrets).expect("a valid configuration")
+    only(Sites::read(CONFIG, secrets))
 }
 
 /// [`CONFIG`] with more keys: members of a JSON object.

@@ -963,7 +963,7 @@ def config_file():
         ("cross-origin-flag", "cross_origin", True), ("trusted-origins-text", "trusted_origins", "https://a.example"),
         ("map-text", "map", "auto"), ("map-number", "map", 64), ("routes-text", "routes", "/a"),
         ("cookie-text", "cookie", "sid"), ("identity-flag", "identity", True), ("custody-flag", "custody", False),
-        ("sites-text", "sites", "a"),
+        ("sites-text", "sites", "a"), ("sites-table", "sites", {"site": "a"}),
     ):
         bad("type-of-" + name, {key: value}, (key, found(value)))
     bad("type-of-routes-table", {"routes": {"path": "/a", "access": "public"}}, ("routes",))
@@ -1221,16 +1221,53 @@ def config_file():
 
     # known, but not built
     later = "not built yet"
-    for name, key, value in (
-        ("sites", "sites", [{"site": "shop", "hosts": ["shop.example"]}]),
-    ):
-        bad("not-built-" + name, {key: value}, (key, later))
     bad("not-built-nonce", route(commands="nonce"), ("routes[0].commands", later))
     bad("not-built-custody-cookies", {"custody": {"cookies": ["token"]}}, ("custody.cookies", later))
     bad("not-built-custody-bearer", {"custody": {"bearer": [{"path": "/api/login", "tokens": ["/access_token"]}]}}, ("custody.bearer", later))
     for key in ("fence", "on_limit", "on_replay", "replica"):
         allowed = {"fence": ("write", "read"), "on_limit": ("end_oldest", "refuse"), "on_replay": ("observe", "end"), "replica": ("off", "away", "always")}
         bad("unknown-value-of-" + key.replace("_", "-"), {key: "sometimes"}, (key, '"sometimes"') + allowed[key])
+
+    # several sites
+    shop = {"site": "shop", "hosts": ["shop.example", "www.shop.example"], "origin": "https://shop.internal"}
+    news = {"site": "news", "hosts": ["news.example"], "cookie": {"name": "__Host-news"}, "idle_timeout": "1h"}
+    common = {
+        "origin": "https://common.internal", "idle_timeout": "10m", "cookie": {"same_site": "strict"},
+        "routes": [{"path": "/a", "access": "public"}],
+    }
+    two = {**common, "sites": [shop, news]}
+
+    def site(name, host, config, values):
+        cases.add(name, config=config, host=host, secrets={"WARIFU_KEYS": good_keys}, expect={"ok": values})
+
+    site("sites-the-first", "shop.example", two, {
+        "/site": "shop", "/origin": "https://shop.internal", "/hosts": ["shop.example", "www.shop.example"],
+        "/idle_timeout_ms": 600000, "/cookie/name": COOKIE, "/cookie/same_site": "strict", "/routes/0/access": "public",
+    })
+    site("sites-the-second", "news.example", two, {
+        "/site": "news", "/origin": "https://common.internal", "/idle_timeout_ms": 3600000, "/cookie/name": "__Host-news",
+        "/cookie/same_site": "strict",
+    })
+    site("sites-another-host-of-the-first", "www.shop.example", two, {"/site": "shop"})
+    site("sites-by-admin-host", "ops.example", {"sites": [{**shop, "admin_host": "ops.example"}, news]}, {"/site": "shop"})
+    site("sites-lists-are-replaced", "shop.example", {**common, "sites": [{**shop, "routes": []}]}, {"/routes": []})
+    site("sites-one-of-them-serves-any-host", "elsewhere.example", {"sites": [shop]}, {"/site": "shop"})
+    bad("sites-default-of-a-name", {"site": "shop", **two}, ("site", "each names its own"))
+    bad("sites-default-of-hosts", {"hosts": ["a.example"], **two}, ("hosts", "each names its own"))
+    bad("sites-default-of-an-admin-host", {"admin_host": "a.example", **two}, ("admin_host", "each names its own"))
+    bad("sites-without-a-name", {"sites": [shop, {"hosts": ["a.example"]}]}, ("sites[1].site", "is missing"))
+    bad("sites-without-hosts", {"sites": [{"site": "shop"}, news]}, ("sites[0].hosts", "is missing"))
+    bad("sites-with-no-hosts", {"sites": [{**shop, "hosts": []}, news]}, ("sites[0].hosts", "is missing"))
+    bad("sites-that-are-no-table", {"sites": ["shop", news]}, ("sites[0]", "a table"))
+    bad("sites-of-one-name", {"sites": [shop, {**news, "site": "shop"}]}, ("sites[1].site", '"shop"', "sites[0]"))
+    bad("sites-of-one-host", {"sites": [shop, {**news, "hosts": ["n.example", "www.shop.example"]}]},
+        ("sites[1].hosts", '"www.shop.example"', "sites[0]"))
+    bad("sites-with-another-ones-admin-host", {"sites": [shop, {**news, "admin_host": "shop.example"}]},
+        ("sites[1].hosts", '"shop.example"', "sites[0]"))
+    bad("sites-in-sites", {"sites": [{**shop, "sites": [news]}, news]}, ("sites[0].sites",))
+    bad("sites-a-mistake-in-one", {"sites": [shop, {**news, "idle_timeout": "1 hour"}]}, ("sites[1].idle_timeout", '"1 hour"'))
+    bad("sites-a-mistake-deep-in-one", {"sites": [shop, {**news, "cookie": {"name": "x"}}]}, ("sites[1].cookie.name", '"x"'))
+    bad("sites-a-mistake-in-the-common-part", {**two, "bound": "3h"}, ("bound", '"3h"'))
 
     # all at once
     bad(

@@ -13,7 +13,7 @@ use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
 use warifu::session::Salt;
 use warifu::signature::{self, Signer};
-use warifu::site::{Secrets, Site};
+use warifu::site::{Secrets, Sites};
 use warifu::time::millis;
 use warifu::token::{KeyRing, Locator, Secret, Token};
 #[cfg(target_arch = "wasm32")]
@@ -98,10 +98,12 @@ fn configurations() {
             admin_keys: secret("WARIFU_ADMIN_KEYS"),
             origin_keys: secret("WARIFU_ORIGIN_KEYS"),
         };
-        let read = Site::read(&case["config"].to_string(), secrets);
+        let read = Sites::read(&case["config"].to_string(), secrets);
         match (read, case["expect"].get("ok"), case["expect"].get("errors")) {
-            (Ok(site), Some(values), None) => {
-                let found = show_config(&site.config);
+            (Ok(sites), Some(values), None) => {
+                let host = case.get("host").map_or("", text);
+                let index = sites.index_of(host).ok_or_else(|| format!("no site for {host:?}"))?;
+                let found = show_config(&sites.as_slice()[index].config);
                 for (pointer, expected) in values.as_object().expect("`ok` is an object") {
                     let value = found.pointer(pointer).ok_or_else(|| format!("{pointer} is not there"))?;
                     same(expected, value).map_err(|why| format!("{pointer}: {why}"))?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use toml::de::DeValue;
 use warifu::config::{Config, Mistake, Replica};
-use warifu::site::{Secrets, Site};
+use warifu::site::{Secrets, Sites};
 
 use crate::document::{Document, to_json};
 use crate::explain::explain;
@@ -41,6 +41,9 @@ pub struct Check {
     /// The method to go with --explain
     #[arg(long, value_name = "METHOD", default_value = "GET", requires = "explain")]
     method: String,
+    /// The host to go with --explain, where there are several sites; all of them if absent
+    #[arg(long, value_name = "HOST", requires = "explain")]
+    host: Option<String>,
 }
 
 impl Check {
@@ -68,7 +71,7 @@ impl Check {
             );
         }
         match read {
-            Ok(site) => crate::print(self.praise(&file, &site)?.as_bytes()),
+            Ok(sites) => crate::print(self.praise(&file, &sites)?.as_bytes()),
             Err(mut findings) => {
                 findings.sort_by_key(|finding| (finding.source.path != file.path, finding.span.start));
                 crate::print(self.blame(&findings)?.as_bytes())?;
@@ -77,7 +80,7 @@ impl Check {
         }
     }
 
-    /// The site as the gateway will have it, or everything that keeps it from
+    /// The sites as the gateway will have them, or everything that keeps it from
     /// that. The stand-in is for the keys when there is no file with them.
     fn read<'s>(
         &self,
@@ -85,7 +88,7 @@ impl Check {
         vars: Option<&'s Source>,
         stand_in: &str,
         document: &Document<'_>,
-    ) -> Result<Site, Vec<Finding<'s>>> {
+    ) -> Result<Sites, Vec<Finding<'s>>> {
         let secret = |name| vars.and_then(|source| variable(&source.text, name));
         let [ring, admins, origin_ring] = ["WARIFU_KEYS", "WARIFU_ADMIN_KEYS", "WARIFU_ORIGIN_KEYS"].map(secret);
         let keys = if vars.is_some() { ring.as_ref().map(Variable::text) } else { Some(stand_in) };
@@ -94,7 +97,7 @@ impl Check {
             admin_keys: admins.as_ref().map(Variable::text),
             origin_keys: origin_ring.as_ref().map(Variable::text),
         };
-        let site = Site::read(&self.binding(document), secrets);
+        let sites = Sites::read(&self.binding(document), secrets);
 
         let table = self.env.as_ref().map_or_else(|| "vars".to_owned(), |env| format!("env.{env}.vars"));
         let in_file = |key: String, says: String| Finding { span: document.place(&key), source: file, key, says };
@@ -112,14 +115,15 @@ impl Check {
             }
         };
         let mut beside = worker::mistakes(document, self.env.as_deref());
-        if let Ok(site) = &site {
-            beside.extend(self.wrong_replica(document, &site.config, &table));
+        for site in sites.iter().flat_map(Sites::as_slice) {
+            let mistake = self.wrong_replica(document, &site.config, &table);
+            beside.extend(mistake.filter(|mistake| !beside.contains(mistake)));
         }
         let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));
-        match site {
+        match sites {
             Err(mistakes) => Err(mistakes.into_iter().map(place).chain(beside).collect()),
             Ok(_) if beside.len() > 0 => Err(beside.collect()),
-            Ok(site) => Ok(site),
+            Ok(sites) => Ok(sites),
         }
     }
 
@@ -169,15 +173,39 @@ impl Check {
         Err(Failure::Unusable(format!("--env: found {env:?}; {allowed}")))
     }
 
-    fn praise(&self, file: &Source, site: &Site) -> Result<String, Failure> {
+    fn praise(&self, file: &Source, sites: &Sites) -> Result<String, Failure> {
         match &self.explain {
-            Some(path) => Ok(explain(&site.config, path, &self.method, self.json)),
+            Some(path) => self.explained(path, sites),
             None if self.json => report::for_programs(&[]),
             None => {
-                let routes = site.config.routes.len();
-                Ok(format!("{}: no mistakes ({routes} {})\n", file.path, if routes == 1 { "route" } else { "routes" }))
+                let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+                let routes = count(sites.as_slice().iter().map(|site| site.config.routes.len()).sum(), "route");
+                let of = match sites.as_slice() {
+                    [_] => String::new(),
+                    several => format!(" of {}", count(several.len(), "site")),
+                };
+                Ok(format!("{}: no mistakes ({routes}{of})\n", file.path))
             }
         }
+    }
+
+    /// What the policy of the site asks that the host leads to; of each, where
+    /// no host is named.
+    fn explained(&self, path: &str, sites: &Sites) -> Result<String, Failure> {
+        let several = sites.as_slice();
+        let meant = match &self.host {
+            None => several,
+            Some(host) => {
+                let index = sites.index_of(host).ok_or_else(|| {
+                    let known: Vec<&str> =
+                        several.iter().flat_map(|site| &site.config.hosts).map(String::as_str).collect();
+                    Failure::Unusable(format!("--host: found {host:?}; it must be one of {}", known.join(", ")))
+                })?;
+                &several[index..=index]
+            }
+        };
+        let has_names = several.len() > 1;
+        Ok(meant.iter().map(|site| explain(&site.config, path, &self.method, self.json, has_names)).collect())
     }
 
     fn blame(&self, findings: &[Finding<'_>]) -> Result<String, Failure> {

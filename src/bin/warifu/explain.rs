@@ -5,17 +5,19 @@ use warifu::config::{Access, Config};
 use warifu::path::CanonicalPath;
 use warifu::policy;
 
-/// The answer, for people or as one line of JSON.
-pub fn explain(config: &Config, raw: &str, method: &str, as_json: bool) -> String {
+/// The answer, for people or as one line of JSON; with the site's name where
+/// there are several.
+pub fn explain(config: &Config, raw: &str, method: &str, as_json: bool, has_name: bool) -> String {
     let method = method.to_ascii_uppercase();
     // The query is no part of what is matched.
     let raw = raw.split(['?', '#']).next().unwrap_or_default();
-    let rows = rows(config, raw, &method);
+    let name = has_name.then(|| ("site", json!(config.site)));
+    let rows = name.into_iter().chain(rows(config, raw, &method));
     if as_json {
         let pairs = [("method", json!(method)), ("path", json!(raw))].into_iter().chain(rows);
         return format!("{}\n", pairs.map(|(name, value)| (name.to_owned(), value)).collect::<Value>());
     }
-    let lines = rows.into_iter().map(|(name, value)| {
+    let lines = rows.map(|(name, value)| {
         let value = match value {
             Value::String(text) => text,
             Value::Bool(true) => "yes".to_owned(),
