@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::{Clock, Ports};
+use crate::ports::Ports;
 use crate::request::Request;
 use crate::session::{Served, Session};
 use crate::sessions::{Sessions, Verdict};
@@ -55,6 +55,11 @@ impl Admitted {
         self.caller.as_ref().zip(self.presented.first())
     }
 
+    /// The token of the live session.
+    pub fn into_token(self) -> Option<Token> {
+        self.caller.and_then(|_| self.presented.into_iter().next())
+    }
+
     /// The presented tokens, whether or not their sessions live. More than one
     /// means that none is honoured.
     pub fn presented(&self) -> &[Token] {
@@ -71,7 +76,7 @@ impl Caller {
             return None;
         }
         let (minted, session) = Sessions::new(site, ports).newer_token(token, &self.served).await?;
-        Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.clock().now())))
+        Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
     }
 }
 
@@ -90,12 +95,6 @@ pub async fn admit<P: Ports>(
     let unidentified = |with_identity, presented| Admitted { demand, with_identity, caller: None, presented };
     if demand.access == Access::Public || policy::is_trusted_preflight(&site.config, request) {
         return Ok(unidentified(false, Vec::new()));
-    }
-    if request.is_upgrade() {
-        // Forwarding it would open a channel that outlives its session.
-        return Err(Failure::NotYet(
-            "connections that change the protocol, such as WebSockets, are not carried on protected routes",
-        ));
     }
     let presented = presented(site, ports, request, path);
     match identify(site, ports, request, &presented, demand).await {
@@ -122,7 +121,7 @@ pub async fn identify<P: Ports>(
     let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand).await? else {
         return Err(Failure::NoSession);
     };
-    let now = ports.clock().now();
+    let now = ports.time();
     let is_renewed = demand.activity
         && session.wants_renewal(now, site.config.idle_timeout)
         && ports.memory().may_renew(&token.session_key(), now);

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::{Clock, Ports};
+use crate::ports::Ports;
 use crate::request::Request;
 use crate::session::Session;
 use crate::sessions::{NewSession, One, Sessions, Since, device};
@@ -107,7 +107,7 @@ async fn carry_out<P: Ports>(
     let sessions = Sessions::new(site, ports);
     let caller = || admitted.caller().ok_or(Failure::NoLiveSession);
     let cookie_of = |token: &Minted, session: &Session| {
-        cookie::set(&site.config.cookie, token, session.absolute_expires.since(ports.clock().now()))
+        cookie::set(&site.config.cookie, token, session.absolute_expires.since(ports.time()))
     };
     match command {
         Command::Start(Start { subject, level, ttl, claims, end_others }) => {

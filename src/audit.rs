@@ -97,6 +97,11 @@ pub enum Event {
         path: String,
         origin: String,
     },
+    /// A WebSocket or an event stream was cut.
+    ConnectionCut {
+        session: String,
+        reason: &'static str,
+    },
     StoreUnavailable {
         reason: String,
     },

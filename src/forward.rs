@@ -11,7 +11,7 @@ use crate::cookie;
 use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
-use crate::ports::{Clock, Outgoing, Ports};
+use crate::ports::{Outgoing, Ports};
 use crate::request::Request;
 use crate::session::Session;
 use crate::signature;
@@ -47,7 +47,7 @@ pub fn compose<P: Ports>(
                 [("@method", &*request.method), ("@authority", authority), ("@path", path.as_str()), ("@query", query)];
             let headers = identity.iter().map(|(name, value)| (&**name, &**value));
             let components: Vec<_> = derived.into_iter().chain(headers).collect();
-            let signed = signer.sign(&components, ports.clock().now(), ports.random()).ok_or(Failure::Internal)?;
+            let signed = signer.sign(&components, ports.time(), ports.random()).ok_or(Failure::Internal)?;
             ours = Some((signed.signature_input, signed.signature));
         }
         edits.set.extend(identity);
@@ -96,6 +96,7 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
         .get("connection")
         .map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()).collect())
         .unwrap_or_default();
+    let is_upgrade = request.is_upgrade();
     let is_unwanted = |name: &str| {
         let folded = folded(name);
         folded.starts_with("warifu-")
@@ -105,6 +106,7 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
             // RFC 9110, section 7.6.1: "Intermediaries MUST parse a received
             // Connection header field … and, for each connection-option in
             // this field, remove any header field(s) … with the same name".
+            || (name == "upgrade" && !is_upgrade)
             // An upgrade that was let through is passed on as one.
             || (name != "upgrade" && nominated.contains(name))
     };
@@ -163,8 +165,10 @@ const SMALL_BODY_BYTES_MAX: u64 = 1 << 20;
 
 /// Folded names of headers that some origins take for the request's method or
 /// URL, and of those that are rebuilt.
-const DROPPED: [&str; 7] = [
+const DROPPED: [&str; 8] = [
     "forwarded",
+    // Goes with `Upgrade: h2c` (RFC 7540, section 3.2.1), which is not passed on.
+    "http2-settings",
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",

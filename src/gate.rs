@@ -19,6 +19,7 @@ use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::site::Site;
+use crate::watch::{self, Watched};
 
 /// What the client gets.
 pub enum Reply<A> {
@@ -27,6 +28,8 @@ pub enum Reply<A> {
     Forwarded {
         answer: A,
         edits: HeaderEdits,
+        /// What goes on after the answer has begun, and ends with its session.
+        watched: Option<Box<Watched>>,
     },
 }
 
@@ -73,7 +76,9 @@ async fn pass<P: Ports>(
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
     let edits = answer::obey(site, ports, request, &path, &admitted, since, answer.headers()).await?;
-    Ok(Reply::Forwarded { answer, edits })
+    let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
+    let watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
+    Ok(Reply::Forwarded { answer, edits, watched })
 }
 
 /// Host, sizes and path: what is refused on every route, public ones too.
@@ -86,7 +91,8 @@ fn examine(site: &Site, request: &Request) -> Result<CanonicalPath, Failure> {
     if !hosts.is_empty() && !hosts.contains(&request.host) && !is_admin_host(site, request) {
         return Err(Failure::Misdirected);
     }
-    if request.headers.get("cookie").is_some_and(|header| header.len() > COOKIE_HEADER_BYTES_MAX) {
+    let is_too_long = request.headers.get("cookie").is_some_and(|header| header.len() > COOKIE_HEADER_BYTES_MAX);
+    if is_too_long || request.headers.bytes() > site.config.max_header_bytes {
         return Err(Failure::HeadersTooLarge);
     }
     CanonicalPath::parse(&request.raw_path).map_err(|refusal| Failure::BadRequest(refusal.explain()))

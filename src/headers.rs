@@ -32,6 +32,12 @@ impl HeaderBlock {
         Self(text)
     }
 
+    /// The bytes of all lines: names and values, and four more for each field,
+    /// as in HTTP/1.1.
+    pub fn bytes(&self) -> usize {
+        self.0.len() + self.0.bytes().filter(|byte| *byte == b'\n').count()
+    }
+
     /// All fields, in the order in which the platform lists them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.split('\n').filter_map(|line| line.split_once(": "))

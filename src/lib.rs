@@ -27,6 +27,7 @@ pub mod signature;
 pub mod command;
 pub mod answer;
 pub mod response;
+pub mod watch;
 
 pub mod site;
 pub mod keys;

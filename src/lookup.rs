@@ -12,7 +12,7 @@ use crate::config::{Access, Replica as ReplicaMode};
 use crate::error::{Failure, StoreError};
 use crate::mutants::{self, Mutant};
 use crate::policy::Demand;
-use crate::ports::{Clock, Feed, Ports, Replica};
+use crate::ports::{Feed, Ports, Replica};
 use crate::replica::{self, Record};
 use crate::revocation::{FeedAnswer, Known, Position};
 use crate::session::{Served, Session};
@@ -34,8 +34,7 @@ pub async fn look_up<P: Ports>(
 ) -> Result<Option<Verdict>, Failure> {
     let config = &site.config;
     let memory = ports.memory();
-    let now = ports.clock().now();
-    memory.observe(now);
+    let now = ports.time();
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
         return ask(site, ports, token, None).await;
     }
@@ -60,7 +59,7 @@ pub async fn look_up<P: Ports>(
 
 /// Asks the session object. With a bound, an answer that took longer is not
 /// gone by: the session may have been ended since it was given.
-async fn ask<P: Ports>(
+pub async fn ask<P: Ports>(
     site: &Site,
     ports: &P,
     token: &Token,
@@ -74,13 +73,12 @@ async fn ask<P: Ports>(
         );
     };
     for _ in 0..ASKED_MAX {
-        let question = memory.question(ports.clock().now());
+        let question = memory.question(ports.time());
         let checked = match Sessions::new(site, ports).check(token).await {
             Err(_) if mutants::is(Mutant::ErrorAsAbsence) => Checked::Nothing { is_final: false },
             checked => checked?,
         };
-        let now = ports.clock().now();
-        memory.observe(now);
+        let now = ports.time();
         if within.is_some_and(|within| !memory.is_timely(&question, now, within)) {
             continue;
         }
@@ -115,8 +113,7 @@ async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixM
     }
     let key = token.session_key();
     let found = replica.read(&replica::name(&config.site, &key)).await;
-    let now = ports.clock().now();
-    memory.observe(now);
+    let now = ports.time();
     // Where KV fails, there is still the object.
     let text = found.ok().flatten()?;
     let Some(record) = Record::parse(&text) else {
@@ -128,8 +125,7 @@ async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixM
 
 /// The last verdict, on a route that prefers it to none while nobody answers.
 fn go_on<P: Ports>(site: &Site, ports: &P, token: &Token) -> Option<Verdict> {
-    let (memory, now) = (ports.memory(), ports.clock().now());
-    memory.observe(now);
+    let (memory, now) = (ports.memory(), ports.time());
     let session = memory.look_in_outage(&token.session_key(), now, site.config.continue_for)?;
     Some(Verdict { session, served: Served::Current })
 }
@@ -137,8 +133,7 @@ fn go_on<P: Ports>(site: &Site, ports: &P, token: &Token) -> Option<Verdict> {
 /// How far this isolate knows the feed, as of less than `fresh` ago.
 pub fn known_position<P: Ports>(ports: &P, fresh: Duration) -> Option<Position> {
     let memory = ports.memory();
-    let now = ports.clock().now();
-    memory.observe(now);
+    let now = ports.time();
     memory.position().filter(|_| memory.window_age(now).is_some_and(|age| age < fresh))
 }
 
@@ -146,17 +141,17 @@ pub fn known_position<P: Ports>(ports: &P, fresh: Duration) -> Option<Position> 
 /// is on its way. `None`: it cannot be reached.
 pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> {
     let memory = ports.memory();
-    let sent = memory.poll(ports.clock().now());
+    let sent = memory.poll(ports.time());
     let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| ports.tell(event)).ok()?;
-    memory.observe(ports.clock().now());
+    ports.time();
     let position = Position { epoch: answer.epoch, seq: answer.high };
     memory.polled(&sent, answer).then_some(position)
 }
 
 /// Polls the feed after the answer to the client.
-fn poll_later<P: Ports>(site: &Site, ports: &P) {
+pub fn poll_later<P: Ports>(site: &Site, ports: &P) {
     let memory = Rc::clone(ports.memory());
-    let sent = memory.poll(ports.clock().now());
+    let sent = memory.poll(ports.time());
     let call = poll(site, sent.since);
     ports.feed().ask_later(call, move |reply, now| {
         memory.observe(now);

@@ -65,6 +65,10 @@ pub enum Mutant {
     StrictFromMemory,
     /// Every route goes on while the store is out of reach.
     OutageEverywhere,
+    /// What is open stays open though nobody vouches for it.
+    OpenWithoutProof,
+    /// What is open is looked at once.
+    OpenUnwatched,
     /// A failure of the store is taken for a no.
     ErrorAsAbsence,
     /// The edges are not told of a rotation.

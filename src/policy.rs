@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{Access, Config, CrossOrigin, OnOutage, Route};
+use crate::config::{Access, Config, CrossOrigin, OnEnd, OnOutage, Route};
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::request::Request;
@@ -23,6 +23,8 @@ pub struct Demand {
     pub activity: bool,
     /// Whether it is served on the last proof while no store answers.
     pub continues: bool,
+    /// What becomes of what is open when its session ends.
+    pub on_end: OnEnd,
 }
 
 impl Demand {
@@ -34,6 +36,7 @@ impl Demand {
         commands: false,
         activity: true,
         continues: false,
+        on_end: OnEnd::Close,
     };
 
     /// The stricter of two readings of one path, in every respect.
@@ -44,6 +47,7 @@ impl Demand {
             max_auth_age: self.max_auth_age.into_iter().chain(other.max_auth_age).min(),
             commands: self.commands && other.commands,
             activity: self.activity && other.activity,
+            on_end: if self.on_end == OnEnd::Keep { other.on_end } else { OnEnd::Close },
             continues: self.continues && other.continues && self.access.max(other.access) < Access::Strict,
         }
     }
@@ -83,6 +87,7 @@ fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
         commands: route.commands,
         activity: route.activity,
         continues: route.on_outage == OnOutage::Continue,
+        on_end: route.on_end,
     })
 }
 

@@ -131,6 +131,9 @@ pub enum BodyError {
 /// An origin's answer; its body stays a stream.
 pub trait Answer {
     fn headers(&self) -> &HeaderBlock;
+
+    /// Whether it is a WebSocket.
+    fn is_web_socket(&self) -> bool;
 }
 
 /// The wall clock of this machine.
@@ -160,6 +163,13 @@ pub trait Ports {
     fn random(&self) -> &impl Random;
     /// What this isolate remembers of the site.
     fn memory(&self) -> &Rc<Memory>;
+    /// The time. Each reading is shown to the memory: one that nobody has looked
+    /// at can hide a step back of the clock.
+    fn time(&self) -> UnixMillis {
+        let now = self.clock().now();
+        self.memory().observe(now);
+        now
+    }
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.

@@ -59,9 +59,11 @@ impl Request {
         !has_fetch_metadata && self.headers.get("accept").is_some_and(|accept| accept.contains("text/html"))
     }
 
-    /// Whether the client asks for another protocol, such as a WebSocket.
+    /// Whether the client asks for a WebSocket (RFC 6455, section 4.2.1). No
+    /// other protocol is ever changed to: such an offer is not passed on.
     pub fn is_upgrade(&self) -> bool {
-        self.headers.get("upgrade").is_some()
+        let protocols = |value: &str| value.split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket"));
+        self.headers.get("upgrade").is_some_and(protocols)
     }
 
     /// A browser's question whether it may send a cross-origin request

@@ -17,10 +17,11 @@ use serde_json::{Map, Value};
 
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
-pub use self::routes::{Access, OnOutage, Route};
+pub use self::routes::{Access, OnEnd, OnOutage, Route};
 pub use self::sites::{Part, refuse_twins, split};
 pub use self::values::{
-    BOUND_MAX, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code, region_name,
+    BOUND_MAX, BOUND_MIN, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code,
+    region_name,
 };
 use crate::time::show_span;
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub map: Vec<MapRow>,
     pub cookie: Cookie,
     pub routes: Vec<Route>,
+    /// Of a request's names and values together.
+    pub max_header_bytes: usize,
     pub trusted_origins: Vec<WebOrigin>,
     pub cross_origin: CrossOrigin,
     pub case_insensitive: bool,
@@ -186,6 +189,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         absolute_timeout,
         rotation_grace: values::rotation_grace(&root),
         max_sessions: u32::try_from(root.integer("max_sessions", 0, 100_000, 0)).unwrap_or(0),
+        max_header_bytes: usize::try_from(root.integer("max_header_bytes", 1_024, 131_072, 32_768)).unwrap_or(0),
         on_limit: root.choice(
             "on_limit",
             &[("end_oldest", OnLimit::EndOldest), ("refuse", OnLimit::Refuse)],

@@ -37,6 +37,17 @@ pub struct Route {
     /// Whether requests here count as use of the session.
     pub activity: bool,
     pub on_outage: OnOutage,
+    pub on_end: OnEnd,
+}
+
+/// What becomes of WebSockets and event streams that are open when their
+/// session ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnEnd {
+    /// They are cut.
+    Close,
+    /// They stay.
+    Keep,
 }
 
 /// What happens to requests while no store answers.
@@ -100,6 +111,10 @@ fn route(table: Table<'_>) -> Route {
         );
     }
     let on_outage = on_outage(&table, access);
+    let on_end = table.choice("on_end", &[("close", OnEnd::Close), ("keep", OnEnd::Keep)], OnEnd::Close);
+    if access == Access::Public && table.has("on_end") {
+        table.wrong("on_end", "found on a public route, where no session is read; leave it out");
+    }
     let level = u8::try_from(table.integer("level", 0, 255, 0)).unwrap_or(u8::MAX);
     let max_auth_age = table.optional_span("max_auth_age");
     if access < Access::Required && (level > 0 || max_auth_age.is_some()) {
@@ -119,6 +134,7 @@ fn route(table: Table<'_>) -> Route {
         commands,
         activity: table.flag("activity", true),
         on_outage,
+        on_end,
     };
     table.finish();
     route

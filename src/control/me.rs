@@ -12,7 +12,7 @@ use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
-use crate::ports::{Clock, Ports};
+use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::sessions::{One, Sessions};
@@ -111,7 +111,7 @@ async fn end_others<P: Ports>(
         Failure::NoLiveSession => Failure::NoSession,
         other => other,
     })?;
-    let set_cookie = cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.clock().now()));
+    let set_cookie = cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time()));
     Ok(receipt::answer(site, ports, ended.kill, waits).await.with("set-cookie", set_cookie))
 }
 

@@ -11,6 +11,7 @@ use worker::{Context, Env, event};
 
 use crate::audit::Event;
 use crate::config::{Mistake, Replica};
+use crate::edge::connection;
 use crate::edge::glue;
 use crate::edge::log::log;
 use crate::edge::ports::{ClientBody, RequestPorts};
@@ -72,7 +73,16 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
     }
     match gate::serve(site, &ports, request, ClientBody(incoming)).await {
         Reply::Own(response) => own(&response),
-        Reply::Forwarded { answer, edits } => glue::edited(&answer.0, &edits.to_lines()),
+        Reply::Forwarded { answer, edits, watched: None } => glue::edited(&answer.0, &edits.to_lines()),
+        Reply::Forwarded { answer, edits, watched: Some(watched) } => {
+            let connection = glue::connect(&answer.0, &edits.to_lines())?;
+            let response = connection.response();
+            wasm_bindgen_futures::spawn_local(async move {
+                let Ok(Prepared { sites, .. }) = prepared.as_ref() else { return };
+                connection::watch(&sites.as_slice()[index], &ports, &watched, &connection).await;
+            });
+            Ok(response)
+        }
     }
 }
 

@@ -29,7 +29,7 @@ function lines(headers) {
 }
 
 // Edits are lines: -name removes, =name: value sets, +name: value appends.
-function apply(headers, edits) {
+export function apply(headers, edits) {
   for (const line of edits.split("\n")) {
     if (line === "") continue;
     const name = line.slice(1);

@@ -1,6 +1,6 @@
 //! The functions of `glue.js`, and what they return.
 
-use js_sys::{Array, Error, Uint8Array};
+use js_sys::{Array, Error, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 
@@ -69,6 +69,32 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/connection.js")]
+extern "C" {
+    /// A WebSocket or an event stream on its way to the client, both ends of
+    /// which are ours.
+    pub type Connection;
+
+    #[wasm_bindgen(catch)]
+    pub fn connect(response: &Response, edits: &str) -> Result<Connection, JsValue>;
+
+    /// What the client gets.
+    #[wasm_bindgen(method, getter)]
+    pub fn response(this: &Connection) -> Response;
+
+    /// Resolves once there is nothing more to be cut.
+    #[wasm_bindgen(method, getter)]
+    pub fn over(this: &Connection) -> Promise;
+
+    /// Whether the client has sent something since the last call.
+    #[wasm_bindgen(method, js_name = wasUsed)]
+    pub fn was_used(this: &Connection) -> bool;
+
+    /// Ends it on both sides.
+    #[wasm_bindgen(method)]
+    pub fn cut(this: &Connection, code: u16, reason: &str);
 }
 
 /// The text of a JavaScript failure, for the log.

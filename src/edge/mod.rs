@@ -4,6 +4,7 @@
 //! headers, rows and messages cross in bulk, as one text, through the small
 //! functions of `glue.js`.
 
+mod connection;
 mod feed_object;
 mod fetch;
 mod glue;

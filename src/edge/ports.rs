@@ -128,6 +128,11 @@ impl Answer for OriginResponse {
     fn headers(&self) -> &HeaderBlock {
         &self.1
     }
+
+    fn is_web_socket(&self) -> bool {
+        // One crossing only where it can be one (RFC 6455, section 4.2.2).
+        self.1.get("upgrade").is_some() && self.0.status() == 101
+    }
 }
 
 /// `Date.now()`: stands still during computation when deployed, and advances

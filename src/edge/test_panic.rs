@@ -11,7 +11,8 @@
 //! - `object-stop/<n>`: the object that runs the nth statement from now on is
 //!   stopped before it; `object-stop/` calls that off and says whether it is
 //!   still to come
-//! - `store-calls`: how many messages this isolate has sent to objects
+//! - `store-calls`: how many messages this isolate has sent to session objects, and
+//!   how often it has polled the feed of this site
 
 #[path = "test_model.rs"]
 mod test_model;
@@ -35,7 +36,10 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
     let what = request.raw_path.strip_prefix("/_warifu/test/")?;
     Some(match what {
         "worker-panic" => panic!("a secret that must not get out"),
-        "store-calls" => OwnResponse::json(200, &json!({ "store_calls": store_calls() })),
+        "store-calls" => {
+            let polls = ports.memory().counts().polls;
+            OwnResponse::json(200, &json!({ "store_calls": store_calls(), "polls": polls }))
+        }
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             told(request, ports, what, "memory").await
         }

@@ -92,6 +92,12 @@ impl Memory {
         }
     }
 
+    /// How often the clock has stepped back, as far as anybody has seen: spans
+    /// of time from before are void.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
     /// What is known of a key without asking anybody.
     pub fn look(&self, key: &SessionKey, now: UnixMillis, bound: Duration, idle_timeout: Duration) -> Known {
         let (window, mut verdicts) = (self.window.borrow(), self.verdicts.borrow_mut());
@@ -234,9 +240,14 @@ impl Memory {
     /// requests come often enough to gain by it. With fewer, each asks.
     pub fn wants_poll(&self, now: UnixMillis, bound: Duration) -> bool {
         let often = self.looked.replace(Some(now)).is_some_and(|looked| now.since(looked) <= bound / 2);
+        often && self.is_poll_due(now, bound)
+    }
+
+    /// The same for connections that stay open, which look all the time.
+    pub fn is_poll_due(&self, now: UnixMillis, bound: Duration) -> bool {
         let rested = self.polled.get().is_none_or(|polled| now.since(polled) > bound / 2)
             && !(mutants::is(Mutant::PollsStop) && self.polled.get().is_some());
-        often && rested && self.window_age(now).is_none_or(|age| age > bound / 2)
+        rested && self.window_age(now).is_none_or(|age| age > bound / 2)
     }
 
     /// Before a poll is sent.

@@ -10,7 +10,7 @@ use crate::config::OnLimit;
 use crate::error::{Failure, StoreError};
 use crate::lookup;
 use crate::mutants::{self, Mutant};
-use crate::ports::{Clock, Ports, Random, Replica};
+use crate::ports::{Ports, Random, Replica};
 use crate::revocation::{Position, START_MAX};
 use crate::session::{Claims, Device, Session, Subject};
 use crate::site::Site;
@@ -50,7 +50,7 @@ pub struct Since {
 impl Since {
     /// Asks the feed, unless it was asked less than `fresh` ago.
     pub async fn now<P: Ports>(site: &Site, ports: &P, fresh: Duration) -> Self {
-        let at = ports.clock().now();
+        let at = ports.time();
         match lookup::known_position(ports, fresh) {
             Some(position) => Self { at, position: Some(position), is_of_now: false },
             None => Self { at, position: lookup::ask_position(site, ports).await, is_of_now: true },
@@ -95,7 +95,7 @@ impl<P: Ports> Sessions<'_, P> {
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
             self.end_presented(token, &start.subject).await?;
         }
-        let question = self.ports.memory().question(self.ports.clock().now());
+        let question = self.ports.memory().question(self.ports.time());
         let (session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
@@ -128,7 +128,7 @@ impl<P: Ports> Sessions<'_, P> {
 
     /// A shard remembers late kills only for so long.
     fn is_in_time(&self, subject: &Subject, since: Since, actor: &str) -> Result<(), Failure> {
-        if self.ports.clock().now().since(since.at) <= START_MAX || mutants::is(Mutant::LateStart) {
+        if self.ports.time().since(since.at) <= START_MAX || mutants::is(Mutant::LateStart) {
             return Ok(());
         }
         Err(self.killed_meanwhile(subject, actor))

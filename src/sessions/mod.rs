@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::audit::Event;
 use crate::config::{Fence, MapRow, OnReplay};
 use crate::error::{Failure, StoreError};
-use crate::ports::{After, Clock, Feed, Place, Ports, Put, Random, Shards};
+use crate::ports::{After, Feed, Place, Ports, Put, Random, Shards};
 use crate::replica;
 use crate::request::Request;
 use crate::revocation::{Memory, Question};
@@ -97,7 +97,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         let memory = Rc::clone(self.ports.memory());
         let name = self.record_name(token.locator(), &token.session_key());
         let keep = self.site.config.replica_horizon;
-        let (key, question) = (token.session_key(), memory.question(self.ports.clock().now()));
+        let (key, question) = (token.session_key(), memory.question(self.ports.time()));
         self.ports.shards().ask_later(token.locator(), message, move |answer, now| {
             memory.observe(now);
             match answer {

@@ -194,7 +194,7 @@ fn the_keys_of_revocation_are_known() {
                 [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"required\"\non_outage = \"continue\"\n";
     let path = file("revocation.toml", &format!("{FINE}{fine}"));
     let run = warifu(&["check", &path, "--explain", "/news/1"]);
-    assert!(run.code == 0 && run.stdout.ends_with("  on_outage  continue\n"), "{}", run.stdout);
+    assert!(run.code == 0 && run.stdout.contains("  on_outage  continue\n"), "{}", run.stdout);
     let bad = "bound = \"100ms\"\nfence = \"none\"\nreplica = \"never\"\nreplica_horizon = \"11m\"\ncontinue_for = \"0s\"\n\
                [[vars.WARIFU.routes]]\npath = \"/pay\"\naccess = \"strict\"\non_outage = \"continue\"\n";
     let expected = ["bound", "fence", "replica", "replica_horizon", "continue_for"]
@@ -326,7 +326,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     };
     let demand = |method, path, canonical, access, commands, activity| {
         json!({"method": method, "path": path, "canonical": canonical,
-               "access": access, "commands": commands, "activity": activity, "on_outage": "closed"})
+               "access": access, "commands": commands, "activity": activity, "on_outage": "closed", "on_end": "close"})
     };
     assert_eq!(explain(&["/login"]), demand("GET", "/login", "/login", "required", false, true));
     assert_eq!(
@@ -345,7 +345,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     let run = warifu(&["check", &path, "--explain", "/news/1"]);
     assert_eq!(
         run.stdout,
-        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n  on_outage  closed\n"
+        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n  on_outage  closed\n  on_end     close\n"
     );
     assert_eq!(warifu(&["check", &path, "--method", "POST"]).code, 2);
 

@@ -23,8 +23,14 @@ impl Ask {
             body: "",
             command: None,
             subject: None,
+            opens: false,
             origin_takes: 10 * MILLI,
         }
+    }
+
+    /// A WebSocket or an event stream.
+    pub fn open(who: &str, route: Route, cookie: usize) -> Self {
+        Self { opens: true, ..Self::get(who, route, Some(cookie)) }
     }
 
     pub fn log_in(who: &str, subject: &str, cookie: Option<usize>) -> Self {
@@ -151,7 +157,11 @@ impl Browser {
             12 => self.log_in(Some(cookie)).await,
             13..=24 => drop(self.send(get(Route::Poll)).await),
             25..=38 => drop(self.send(get(Route::News)).await),
-            39..=50 => drop(self.send(get(Route::Strict)).await),
+            39..=42 => {
+                let route = *self.dice.pick(&[Route::Account, Route::Account, Route::News, Route::Strict]);
+                drop(self.send(Ask::open(&self.name, route, cookie)).await);
+            }
+            43..=50 => drop(self.send(get(Route::Strict)).await),
             _ => drop(self.send(get(Route::Account)).await),
         }
     }

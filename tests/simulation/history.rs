@@ -8,6 +8,7 @@ use warifu::session::{KillId, SessionId};
 use warifu::token::SessionKey;
 
 use super::executor::{Micros, SECOND};
+use super::sockets::Open;
 use super::world::Node;
 
 /// An invariant that does not hold.
@@ -181,6 +182,9 @@ pub struct Counts {
     pub replica: u64,
     pub outage: u64,
     pub kills: u64,
+    /// WebSockets and event streams, and how many of them were cut.
+    pub opened: u64,
+    pub cut: u64,
     pub faults: BTreeMap<&'static str, u64>,
 }
 
@@ -191,6 +195,8 @@ pub struct History {
     pub asked: Vec<Asked>,
     pub lineages: BTreeMap<SessionId, Lineage>,
     pub cookies: Vec<Cookie>,
+    /// By the request that has opened it.
+    pub open: BTreeMap<usize, Open>,
     pub cookie_of_text: HashMap<String, usize>,
     pub kills: BTreeMap<KillId, Kill>,
     pub published: Vec<Published>,

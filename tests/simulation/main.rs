@@ -29,6 +29,7 @@ mod relay;
 mod report;
 mod run;
 mod schedules;
+mod sockets;
 mod truth;
 mod world;
 

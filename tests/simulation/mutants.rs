@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 40] = [
+const MUTANTS: [(Mutant, By); 42] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -48,6 +48,8 @@ const MUTANTS: [(Mutant, By); 40] = [
     (Mutant::DeadForever, By::Schedule(schedules::a_dead_cookie_is_tried_on_and_on)),
     (Mutant::StrictFromMemory, By::Chance),
     (Mutant::OutageEverywhere, By::Chance),
+    (Mutant::OpenWithoutProof, By::Chance),
+    (Mutant::OpenUnwatched, By::Chance),
     (Mutant::ErrorAsAbsence, By::Chance),
     (Mutant::SilentRotation, By::Chance),
     (Mutant::SilentUpdate, By::Schedule(schedules::claims_change_elsewhere)),

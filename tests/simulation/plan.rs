@@ -121,6 +121,11 @@ impl Plan {
         lost + crashes + partitions > 0
     }
 
+    /// Whether nothing at all goes wrong.
+    pub fn is_quiet(&self) -> bool {
+        !self.has_faults() && self.faults.slow == 0
+    }
+
     /// The site as a version of the Worker reads it, with so many rows.
     pub fn site(&self, version: usize, rows: usize) -> Rc<Site> {
         let rows: Vec<String> = self.rows[..rows]

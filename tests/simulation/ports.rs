@@ -332,7 +332,9 @@ impl Origin for Visit {
         }
         let (command, span) = self.world.command_of(self.request);
         self.world.exec.sleep(span).await;
-        Ok(Head(HeaderBlock::from_pairs(command.iter().map(|command| ("Warifu-Command", command.as_str())))))
+        let opened = self.world.opens(self.request).then_some(("Sec-WebSocket-Accept", "x"));
+        let command = command.iter().map(|command| ("Warifu-Command", command.as_str()));
+        Ok(Head(HeaderBlock::from_pairs(command.chain(opened))))
     }
 }
 
@@ -341,6 +343,10 @@ pub struct Head(HeaderBlock);
 impl Answer for Head {
     fn headers(&self) -> &HeaderBlock {
         &self.0
+    }
+
+    fn is_web_socket(&self) -> bool {
+        self.0.get("sec-websocket-accept").is_some()
     }
 }
 

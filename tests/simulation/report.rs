@@ -44,6 +44,8 @@ struct Sums {
     replica: u64,
     outage: u64,
     kills: u64,
+    opened: u64,
+    cut: u64,
     failed: u64,
     faults: BTreeMap<&'static str, u64>,
 }
@@ -71,6 +73,8 @@ impl Total {
         sums.replica += counts.replica;
         sums.outage += counts.outage;
         sums.kills += counts.kills;
+        sums.opened += counts.opened;
+        sums.cut += counts.cut;
         sums.failed += u64::from(!outcome.violations.is_empty());
         for (kind, count) in &counts.faults {
             *sums.faults.entry(kind).or_default() += count;
@@ -83,7 +87,7 @@ impl Total {
     pub fn print(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         eprintln!(
-            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} from KV, {} in an outage), {} kills",
+            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} from KV, {} in an outage), {} kills, {} left open ({} cut)",
             sums.seeds,
             self.began.elapsed().as_secs_f64(),
             sums.requests,
@@ -93,6 +97,8 @@ impl Total {
             sums.replica,
             sums.outage,
             sums.kills,
+            sums.opened,
+            sums.cut,
         );
         let faults: Vec<String> = sums.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         eprintln!("faults: {}", faults.join(", "));
@@ -102,6 +108,7 @@ impl Total {
     pub fn check(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         assert_eq!(sums.failed, 0, "seeds that violate an invariant");
+        assert!(sums.seeds < 20 || sums.cut > 0, "nothing open was ever cut");
         assert!(sums.seeds < 20 || sums.replica > 0, "no record of KV was ever worth anything");
         assert!(sums.cached * 5 >= sums.acceptances, "{} of {} from memory", sums.cached, sums.acceptances);
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::check::settled;
+use super::check::{open, settled};
 use super::clients;
 use super::executor::{FOREVER, Micros};
 use super::faults;
@@ -52,6 +52,7 @@ pub fn run_plan(plan: Plan, is_traced: bool) -> Outcome {
 pub fn advance(world: &World, until: Micros) {
     while world.exec.now() < until && world.history.borrow().violations.is_empty() {
         world.exec.run_until((world.exec.now() + STEP).min(until));
+        open::i17_none_is_open_for_long(&mut world.history.borrow_mut(), &world.plan, world.exec.now());
     }
 }
 

@@ -22,6 +22,7 @@ use super::plan::Plan;
 use super::ports::{self, Bytes, Visit};
 use super::random::Dice;
 use super::relay::Relay;
+use super::sockets;
 
 /// A place that sends messages or gets them.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -55,7 +56,7 @@ pub struct World {
     pub has_faults: Cell<bool>,
     /// Rows of the map that are in use.
     pub rows: Cell<usize>,
-    commands: RefCell<BTreeMap<usize, (Option<String>, Micros)>>,
+    asks: RefCell<BTreeMap<usize, Ask>>,
     restarts: Cell<usize>,
     pub relay: Relay,
     pub kv: Kv,
@@ -74,6 +75,8 @@ pub struct Ask {
     /// What the origin will say.
     pub command: Option<String>,
     pub subject: Option<String>,
+    /// Whether it is to stay open.
+    pub opens: bool,
     /// How long the origin takes.
     pub origin_takes: Micros,
 }
@@ -123,7 +126,7 @@ impl World {
             edges: RefCell::default(),
             has_faults: Cell::new(true),
             rows: Cell::new(1),
-            commands: RefCell::default(),
+            asks: RefCell::default(),
             restarts: Cell::new(0),
             relay: Relay::default(),
             kv: Kv::default(),
@@ -249,7 +252,13 @@ impl World {
 
     /// What the origin says to a request, and how long it takes.
     pub fn command_of(&self, request: usize) -> (Option<String>, Micros) {
-        self.commands.borrow().get(&request).cloned().unwrap_or_default()
+        let asks = self.asks.borrow();
+        asks.get(&request).map(|ask| (ask.command.clone(), ask.origin_takes)).unwrap_or_default()
+    }
+
+    /// Whether a request is to stay open.
+    pub fn opens(&self, request: usize) -> bool {
+        self.asks.borrow().get(&request).is_some_and(|ask| ask.opens)
     }
 
     /// A request has been let through with a session.
@@ -328,7 +337,7 @@ impl World {
             has_store_failed: false,
             starts: None,
         });
-        self.commands.borrow_mut().insert(request, (ask.command.clone(), ask.origin_takes));
+        self.asks.borrow_mut().insert(request, ask.clone());
         request
     }
 
@@ -340,6 +349,9 @@ impl World {
         } else {
             headers.push(("sec-fetch-site", "same-origin"));
         }
+        if ask.opens {
+            headers.push(("upgrade", "websocket"));
+        }
         headers.extend(cookie.as_deref().map(|cookie| ("cookie", cookie)));
         let url = format!("https://app.test{}{}", ask.route.path(), ask.path);
         Request::new(ask.method, &url, HeaderBlock::from_pairs(headers)).expect("a request")
@@ -349,7 +361,12 @@ impl World {
     fn answered(&self, visit: &Visit, ask: &Ask, reply: Reply<ports::Head>) -> Seen {
         let (status, headers, body) = match reply {
             Reply::Own(own) => (Some(own.status), own.headers, own.body),
-            Reply::Forwarded { edits, .. } => (None, [edits.set, edits.append].concat(), String::new()),
+            Reply::Forwarded { edits, watched, .. } => {
+                if let Some(watched) = watched {
+                    sockets::watch(visit, watched);
+                }
+                (None, [edits.set, edits.append].concat(), String::new())
+            }
         };
         let find = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
         let set_cookie = find("set-cookie").map(|value| value.split(';').next().unwrap_or_default().to_owned());

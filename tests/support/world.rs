@@ -12,6 +12,7 @@ use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::ports::Outgoing;
 use warifu::ports::{After, Answer, Body, BodyError, Clock, Feed, Origin, Place, Ports, Put, Random, Replica};
 use warifu::request::Request;
+use warifu::response::OwnResponse;
 use warifu::revocation::{Epoch, Memory};
 use warifu::site::Site;
 use warifu::store::SqlError;
@@ -22,6 +23,7 @@ use warifu::store::message::{Home, Message, ShardAnswer, ShardCall};
 use warifu::store::session_object::{ObjectPorts, SessionObject};
 use warifu::time::UnixMillis;
 use warifu::token::Locator;
+use warifu::watch::{self, End, Watched};
 
 use super::sqlite::Sqlite;
 
@@ -70,6 +72,8 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     pub body: String,
     pub removed: Vec<String>,
+    /// What is cut when its session ends.
+    pub watched: Option<Box<Watched>>,
 }
 
 impl Seen {
@@ -142,13 +146,21 @@ impl World {
         let isolate = Isolate { world: self, memory: self.memory(site) };
         match pollster::block_on(gate::serve(site, &isolate, request, Bytes(body))) {
             Reply::Own(own) => {
-                Seen { status: Some(own.status), headers: own.headers, body: own.body, removed: Vec::new() }
+                let OwnResponse { status, headers, body } = own;
+                Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
             }
-            Reply::Forwarded { edits, .. } => {
+            Reply::Forwarded { edits, watched, .. } => {
                 let HeaderEdits { remove, set, append } = edits;
-                Seen { status: None, headers: [set, append].concat(), body: String::new(), removed: remove }
+                Seen { status: None, headers: [set, append].concat(), body: String::new(), removed: remove, watched }
             }
         }
+    }
+
+    /// Watches what a request has opened, until it is cut; `was_used` is asked
+    /// at each look.
+    pub fn watch(&self, site: &Site, watched: &Watched, was_used: impl Fn() -> bool) -> End {
+        let isolate = Isolate { world: self, memory: self.memory(site) };
+        pollster::block_on(watch::until_end(site, &isolate, watched, was_used))
     }
 
     /// What the isolate of this site remembers.
@@ -386,6 +398,10 @@ pub struct Head(HeaderBlock);
 impl Answer for Head {
     fn headers(&self) -> &HeaderBlock {
         &self.0
+    }
+
+    fn is_web_socket(&self) -> bool {
+        self.0.get("sec-websocket-accept").is_some()
     }
 }
 

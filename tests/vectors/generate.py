@@ -777,6 +777,7 @@ DEFAULTS = {
     "absolute_timeout": "12h",
     "rotation_grace": "15s",
     "max_sessions": 0,
+    "max_header_bytes": 32768,
     "on_limit": "end_oldest",
     "on_replay": "observe",
     "replica": "away",
@@ -885,6 +886,13 @@ def config_file():
         ok("replica-" + value, {"replica": value}, {"/replica": value})
     for access in ("optional", "required"):
         ok("continue-on-" + access, route(access=access, on_outage="continue"), {"/routes/0/on_outage": "continue"})
+    for access in ("optional", "required", "strict"):
+        ok("keep-on-" + access, route(access=access, on_end="keep"), {"/routes/0/on_end": "keep"})
+    ok("on-end-default", route(), {"/routes/0/on_end": "close"})
+    ok("on-end-default-given", route(on_end="close"), {"/routes/0/on_end": "close"})
+    ok("max-header-bytes-default", {}, {"/max_header_bytes": 32768})
+    for value in (1024, 131072):
+        ok("max-header-bytes-%d" % value, {"max_header_bytes": value}, {"/max_header_bytes": value})
     for value in ("lax", "strict", "none"):
         ok("same-site-" + value, {"cookie": {"same_site": value}}, {"/cookie/same_site": value, "/cookie/name": COOKIE})
     ok("cookie-name", {"cookie": {"name": "__Host-sid"}}, {"/cookie/name": "__Host-sid"})
@@ -1176,6 +1184,10 @@ def config_file():
     bad("commands-on-public", route(access="public", commands=True), ("routes[0].commands", "true"))
     bad("commands-unknown", route(commands="yes"), ("routes[0].commands", '"yes"'))
     bad("on-outage-unknown", route(on_outage="open"), ("routes[0].on_outage", '"open"', "closed", "continue"))
+    bad("on-end-unknown", route(on_end="cut"), ("routes[0].on_end", '"cut"', "close", "keep"))
+    bad("on-end-on-public", route(access="public", on_end="close"), ("routes[0].on_end", "public"))
+    for value in (1023, 131073):
+        bad("max-header-bytes-%d" % value, {"max_header_bytes": value}, ("max_header_bytes", str(value), "1024", "131072"))
     bad(
         "continue-on-strict",
         {"routes": [{"path": "/a", "access": "public"}, {"path": "/b", "access": "strict", "on_outage": "continue"}]},

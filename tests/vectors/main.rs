@@ -8,7 +8,9 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 use warifu::command::{self, Command, CommandRefusal};
-use warifu::config::{Access, Config, Fence, Mistake, OnLimit, OnOutage, OnReplay, Replica, SameSite, region_name};
+use warifu::config::{
+    Access, Config, Fence, Mistake, OnEnd, OnLimit, OnOutage, OnReplay, Replica, SameSite, region_name,
+};
 use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
 use warifu::session::Salt;
@@ -293,6 +295,7 @@ fn show_config(config: &Config) -> Value {
             "access": show_access(route.access),
             "level": route.level,
             "max_auth_age_ms": route.max_auth_age.map(millis),
+            "on_end": if route.on_end == OnEnd::Keep { "keep" } else { "close" },
             "on_outage": if route.on_outage == OnOutage::Continue { "continue" } else { "closed" },
         })
     });
@@ -315,6 +318,7 @@ fn show_config(config: &Config) -> Value {
         },
         "replica_horizon_ms": millis(config.replica_horizon),
         "continue_for_ms": millis(config.continue_for),
+        "max_header_bytes": config.max_header_bytes,
         "origin_timeout_ms": millis(config.origin_timeout),
         "sign": config.sign,
         "rotation_grace_ms": millis(config.rotation_grace),

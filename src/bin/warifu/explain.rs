@@ -1,7 +1,7 @@
 //! What the policy asks of one path: the gateway's own code, asked.
 
 use serde_json::{Value, json};
-use warifu::config::{Access, Config};
+use warifu::config::{Access, Config, OnEnd};
 use warifu::path::CanonicalPath;
 use warifu::policy;
 
@@ -51,5 +51,6 @@ fn rows(config: &Config, raw: &str, method: &str) -> Vec<(&'static str, Value)> 
         ("commands", json!(demand.commands)),
         ("activity", json!(demand.activity)),
         ("on_outage", json!(if demand.continues { "continue" } else { "closed" })),
+        ("on_end", json!(if demand.on_end == OnEnd::Close { "close" } else { "keep" })),
     ]
 }

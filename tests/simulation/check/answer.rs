@@ -67,14 +67,22 @@ fn whoever_is_in_stays_in(
     let asked = &history.asked[request];
     let is_refused =
         seen.status == Some(401) && matches!(asked.route, Route::Account | Route::Poll | Route::News | Route::Strict);
-    let cookie = &history.cookies[asked.cookie.filter(|_| is_refused)?];
+    let index = asked.cookie.filter(|_| is_refused)?;
+    let invariant = is_still_in(history, plan, index, now)?;
+    let says =
+        format!("{} (c{index}) is refused, though nobody has ended it", history.name(history.cookies[index].session));
+    Some((invariant, says))
+}
+
+/// Whether a cookie must open its session now, by which invariant.
+pub fn is_still_in(history: &History, plan: &Plan, index: usize, now: Micros) -> Option<&'static str> {
+    let cookie = &history.cookies[index];
     let lineage = history.lineages.get(&cookie.session)?;
     // A replay, or what looks like one, may end the session.
     let has_rotated = history.cookies.iter().any(|other| other.session == cookie.session && other.parent.is_some());
     if cookie.is_doomed || lineage.is_doomed || plan.max_sessions > 0 || (plan.ends_on_replay && has_rotated) {
         return None;
     }
-    let index = asked.cookie?;
     let successors = history.cookies.iter().enumerate().filter(|(other, _)| history.ancestors(*other).contains(&index));
     let used = successors.filter_map(|(_, other)| other.sent).min();
     // An object may be woken on a machine whose clock is ahead.
@@ -87,8 +95,7 @@ fn whoever_is_in_stays_in(
     if now - lineage.used + skew >= idle || lineage.renewals > 0 || lineage.has_renewal_failed {
         return None;
     }
-    let says = format!("{} (c{index}) is refused, though nobody has ended it", lineage.name);
-    Some((if used.is_some() { "I12" } else { "I11" }, says))
+    Some(if used.is_some() { "I12" } else { "I11" })
 }
 
 /// I10: that a key opens nothing is not believed for ever.

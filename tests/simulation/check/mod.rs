@@ -3,6 +3,7 @@
 pub mod acceptance;
 pub mod answer;
 pub mod feed;
+pub mod open;
 pub mod settled;
 
 use super::executor::{MILLI, Micros};

@@ -1,0 +1,105 @@
+// What goes on after its answer has begun: WebSockets and event streams, whose both
+// ends are ours, so that they can be cut.
+
+import { apply } from "./glue.js";
+
+export function connect(response, edits) {
+  const headers = new Headers(response.headers);
+  apply(headers, edits);
+  return response.webSocket ? new Socket(response, headers) : new Stream(response, headers);
+}
+
+// The platform does the handshakes itself, one with each side.
+const OF_ONE_HOP = ["sec-websocket-accept", "sec-websocket-extensions"];
+
+class Socket {
+  #client;
+  #origin;
+  #used = false;
+  #isCut = false;
+  #open = 2;
+  #settle;
+
+  constructor(response, headers) {
+    const [theirs, ours] = Object.values(new WebSocketPair());
+    this.over = new Promise((resolve) => (this.#settle = resolve));
+    this.#client = ours;
+    this.#origin = response.webSocket;
+    // Half open: a close is passed on with its code, and answered with the other's.
+    for (const side of [this.#client, this.#origin]) {
+      side.binaryType = "arraybuffer"; // a Blob would have to be awaited, and be overtaken
+      side.accept({ allowHalfOpen: true });
+    }
+    this.#pass(this.#client, this.#origin, 1001, () => (this.#used = true));
+    this.#pass(this.#origin, this.#client, 1014, () => {});
+    OF_ONE_HOP.forEach((name) => headers.delete(name));
+    this.response = new Response(null, { status: response.status, headers, webSocket: theirs });
+  }
+
+  // `lost` is what the other side is told where this one is gone without a word.
+  #pass(from, to, lost, note) {
+    from.addEventListener("message", ({ data }) => {
+      note();
+      if (!this.#isCut) attempt(() => to.send(data));
+    });
+    let isOver = false;
+    const end = (code, reason) => {
+      if (isOver) return;
+      isOver = true;
+      if (code === 1006) close(to, lost, "");
+      else close(to, code, reason);
+      if (--this.#open === 0) this.#settle();
+      // Whoever does not answer a close is not waited for.
+      else setTimeout(() => this.#settle(), CLOSING_MS);
+    };
+    from.addEventListener("close", ({ code, reason }) => end(code, reason));
+    from.addEventListener("error", () => end(1006, ""));
+  }
+
+  wasUsed() {
+    const used = this.#used;
+    this.#used = false;
+    return used;
+  }
+
+  cut(code, reason) {
+    this.#isCut = true;
+    close(this.#client, code, reason);
+    close(this.#origin, code, reason);
+  }
+}
+
+// RFC 6455, section 7.4.1: 1005 stands for no code, and is not sent.
+function close(side, code, reason) {
+  attempt(() => (code === 1005 ? side.close() : side.close(code, reason)));
+}
+
+// The other side may be gone by now.
+function attempt(work) {
+  try {
+    work();
+  } catch {}
+}
+
+class Stream {
+  #cutting = new AbortController();
+
+  constructor(response, headers) {
+    const { body, status, statusText } = response;
+    const { readable, writable } = new IdentityTransformStream();
+    // Broken off by the client, by the origin or by us: each ends the other two.
+    this.over = body === null ? Promise.resolve() : body.pipeTo(writable, { signal: this.#cutting.signal }).catch(() => {});
+    this.response = new Response(body === null ? null : readable, { status, statusText, headers });
+  }
+
+  wasUsed() {
+    return false;
+  }
+
+  cut(_, reason) {
+    this.#cutting.abort(new Error(reason));
+  }
+}
+
+// How long the second close may take after the first.
+const CLOSING_MS = 10_000;

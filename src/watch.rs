@@ -1,0 +1,231 @@
+//! What outlives its request: a WebSocket or an event stream is cut when its
+//! session is over.
+//!
+//! The verdict is sought again and again, in the way of requests: in memory,
+//! while the window of the feed is fresh, and at the session object else. All
+//! connections of an isolate share its window, so there is one poll for all of
+//! them. What cannot be proven for the bound and [`SLACK`] is cut too.
+
+use core::pin::pin;
+use core::time::Duration;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+
+use crate::admission::Admitted;
+use crate::config::{BOUND_MIN, OnEnd};
+use crate::headers::HeaderBlock;
+use crate::lookup;
+use crate::mutants::{self, Mutant};
+use crate::policy::Demand;
+use crate::ports::Ports;
+use crate::request::Request;
+use crate::revocation::Known;
+use crate::session::{Served, Session, SessionId};
+use crate::sessions::{Sessions, Verdict};
+use crate::site::Site;
+use crate::time::UnixMillis;
+use crate::token::Token;
+
+/// A connection that is open on behalf of a session. It goes by the secret that
+/// opened it: a thief's copy of an older one must not live on in a socket.
+pub struct Watched {
+    token: Token,
+    demand: Demand,
+    request: Request,
+    session: SessionId,
+}
+
+/// Why a connection is cut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The session has ended or expired, its secret was replaced, or the log-in
+    /// is too old for the route.
+    Over,
+    /// Nobody could say for too long.
+    Unknown,
+}
+
+impl End {
+    /// What a WebSocket is closed with.
+    pub fn close(self) -> (u16, &'static str) {
+        match self {
+            Self::Over => (4401, "the session has ended"),
+            // RFC 6455, section 7.4, and its registry: "Try Again Later".
+            Self::Unknown => (1013, "the session cannot be checked at the moment"),
+        }
+    }
+}
+
+impl Watched {
+    /// The connection that this request may open; `None`: its end is no matter
+    /// of ours.
+    pub fn new(request: &Request, admitted: Admitted) -> Option<Self> {
+        let demand = admitted.demand();
+        let session = admitted.session().filter(|_| demand.on_end == OnEnd::Close)?.id;
+        let token = admitted.into_token()?;
+        Some(Self { token, demand, request: request.clone(), session })
+    }
+
+    /// Whose it is.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+}
+
+/// Whether an answer goes on for as long as somebody listens.
+pub fn is_event_stream(headers: &HeaderBlock) -> bool {
+    headers.get("content-type").is_some_and(|found| {
+        let essence = found.split(';').next().unwrap_or_default().trim();
+        EVENT_STREAMS.iter().any(|known| essence.eq_ignore_ascii_case(known))
+    })
+}
+
+/// Resolves once the connection is to be cut. `was_used` says whether the
+/// client has sent anything since it was last asked.
+pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_used: impl Fn() -> bool) -> End {
+    // With no bound at all, requests ask the object each time; what is open
+    // cannot, and has a second for the cut.
+    let bound = site.config.bound.max(BOUND_MIN);
+    let patience = if watched.demand.continues { bound.max(site.config.continue_for) } else { bound } + SLACK;
+    let tick = (bound / 2).min(TICK_MAX);
+    // The request's own verdict may have rested on a window of this age.
+    let mut watch = Watch { site, ports, watched, bound, age: bound, is_current: true };
+    loop {
+        let start = Reading::new(ports);
+        // An object that hangs must not keep open what nobody vouches for.
+        let left = patience.saturating_sub(watch.age).max(LOOK_MIN);
+        let looked = match select(pin!(watch.look()), pin!(ports.sleep(left))).await {
+            Either::Left((looked, _)) => looked,
+            Either::Right(_) => Looked::Nothing,
+        };
+        let end = Reading::new(ports);
+        match looked {
+            Looked::Over => return End::Over,
+            Looked::Proven { session, age, is_current } => {
+                (watch.age, watch.is_current) = (age, is_current);
+                if was_used() {
+                    watch.renew(&session);
+                }
+            }
+            Looked::Nothing => {}
+        }
+        watch.age += end.since(start, left);
+        if watch.age >= patience && !mutants::is(Mutant::OpenWithoutProof) {
+            return End::Unknown;
+        }
+        let pause = tick.min(patience.saturating_sub(watch.age));
+        ports.sleep(pause).await;
+        while mutants::is(Mutant::OpenUnwatched) {
+            ports.sleep(tick).await;
+        }
+        watch.age += Reading::new(ports).since(end, pause);
+    }
+}
+
+/// What the clock has shown.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: UnixMillis,
+    steps: u64,
+}
+
+impl Reading {
+    fn new<P: Ports>(ports: &P) -> Self {
+        Self { at: ports.time(), steps: ports.memory().steps() }
+    }
+
+    /// The time between two readings; where the clock has stepped back
+    /// meanwhile, what the timer allowed at most.
+    fn since(self, earlier: Self, at_most: Duration) -> Duration {
+        if self.steps == earlier.steps { self.at.since(earlier.at) } else { at_most }
+    }
+}
+
+/// One connection under watch.
+struct Watch<'a, P> {
+    site: &'a Site,
+    ports: &'a P,
+    watched: &'a Watched,
+    bound: Duration,
+    /// For how long nobody has vouched for the session.
+    age: Duration,
+    /// Whether its secret was the newest then.
+    is_current: bool,
+}
+
+enum Looked {
+    Proven {
+        session: Rc<Session>,
+        /// Of the proof, when the look began.
+        age: Duration,
+        is_current: bool,
+    },
+    Over,
+    /// Nothing has been learnt.
+    Nothing,
+}
+
+impl<P: Ports> Watch<'_, P> {
+    async fn look(&self) -> Looked {
+        let Self { site, ports, watched, bound, .. } = *self;
+        let memory = ports.memory();
+        let at = ports.time();
+        if memory.is_poll_due(at, bound) {
+            lookup::poll_later(site, ports);
+        }
+        match memory.look(&watched.token.session_key(), at, bound, site.config.idle_timeout) {
+            Known::Live(session) => {
+                let age = memory.window_age(at).unwrap_or(bound);
+                return self.judged(session, age, true);
+            }
+            Known::Dead => return Looked::Over,
+            Known::Nothing => {}
+        }
+        // An old secret's yes is not remembered, and without a window none is:
+        // then the object is asked as rarely as may be.
+        let is_fresh = memory.window_age(at).is_some_and(|age| age <= bound);
+        if self.age < bound && !(is_fresh && self.is_current) {
+            return Looked::Nothing;
+        }
+        match lookup::ask(site, ports, &watched.token, Some(bound)).await {
+            Ok(Some(Verdict { session, served })) => self.judged(session, Duration::ZERO, served == Served::Current),
+            Ok(None) => Looked::Over,
+            Err(_) => Looked::Nothing,
+        }
+    }
+
+    fn judged(&self, session: Rc<Session>, age: Duration, is_current: bool) -> Looked {
+        if self.watched.demand.is_met_by(&session, self.ports.time()).is_err() {
+            return Looked::Over;
+        }
+        Looked::Proven { session, age, is_current }
+    }
+
+    /// What a client sends is use of its session, as a request is.
+    fn renew(&self, session: &Session) {
+        let Self { site, ports, watched, .. } = self;
+        let at = ports.time();
+        if watched.demand.activity
+            && session.wants_renewal(at, site.config.idle_timeout)
+            && ports.memory().may_renew(&watched.token.session_key(), at)
+        {
+            Sessions::new(site, *ports).renew_later(&watched.token, watched.session, &watched.request);
+        }
+    }
+}
+
+/// How much longer than the bound a connection may go on without a proof; of
+/// the second that is promised, the rest is for the cut itself.
+pub const SLACK: Duration = Duration::from_millis(350);
+
+/// What a look gets in any case.
+const LOOK_MIN: Duration = Duration::from_millis(350);
+
+/// Between two looks, at most.
+const TICK_MAX: Duration = Duration::from_millis(500);
+
+/// The media types of streams without an end (HTML, section 9.2; the others are
+/// conventions).
+const EVENT_STREAMS: [&str; 4] =
+    ["text/event-stream", "application/x-ndjson", "application/json-seq", "multipart/x-mixed-replace"];

@@ -1,0 +1,155 @@
+//! What goes on after its answer has begun: WebSockets and event streams.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use warifu::site::Site;
+use warifu::watch::{End, Watched};
+
+use crate::support::world::at_origin;
+use crate::support::{World, request, site_of};
+
+const BOUND: Duration = Duration::from_secs(2);
+const SECOND: Duration = Duration::from_secs(1);
+
+const CONFIG: &str = r#"{"origin": "http://origin.test", "idle_timeout": "1m", "routes": [
+    {"path": "/login", "access": "optional", "commands": true},
+    {"path": "/open", "access": "public"},
+    {"path": "/kept", "access": "required", "on_end": "keep"},
+    {"path": "/maybe", "access": "optional"},
+    {"path": "/quiet", "access": "required", "activity": false},
+    {"path": "/news", "access": "required", "on_outage": "continue"},
+    {"path": "/fresh", "access": "required", "max_auth_age": "5m"}
+]}"#;
+
+/// An origin whose answers are event streams, but for the log-in's and /page's.
+fn world() -> (World, Site, String) {
+    let world = World::new(|outgoing| {
+        Some(if outgoing.url.contains("/login") {
+            vec![("Warifu-Command", "do=start, sub=\"alice\"")]
+        } else if outgoing.url.contains("/page") {
+            vec![("Content-Type", "text/html")]
+        } else {
+            vec![("Content-Type", "Text/Event-Stream ; charset=utf-8")]
+        })
+    });
+    let site = site_of(CONFIG);
+    let cookie = world.log_in(&site);
+    (world, site, cookie)
+}
+
+fn open(world: &World, site: &Site, path: &str, cookie: &str) -> Option<Box<Watched>> {
+    let seen = world.serve(site, &request("GET", path, &[("cookie", cookie)]));
+    assert_eq!(seen.status, None, "{path}");
+    seen.watched
+}
+
+#[test]
+fn what_lasts_is_watched_where_a_session_has_opened_it() {
+    let (world, site, cookie) = world();
+    for (path, is_watched) in
+        [("/events", true), ("/maybe", true), ("/open", false), ("/kept", false), ("/page", false)]
+    {
+        assert_eq!(open(&world, &site, path, &cookie).is_some(), is_watched, "{path}");
+    }
+    assert!(open(&world, &site, "/maybe", "").is_none(), "nobody's session");
+    // A parameter is no way round the rule.
+    assert!(open(&world, &site, "/kept;x", &cookie).is_some());
+}
+
+#[test]
+fn an_offer_of_another_protocol_is_not_passed_on() {
+    let (world, site, cookie) = world();
+    let reaches_origin = |headers: &[(&str, &str)], name: &str| {
+        let request = request("GET", "/page", &[headers, &[("cookie", cookie.as_str())]].concat());
+        assert_eq!(world.serve(&site, &request).status, None, "{headers:?}");
+        let seen = world.origin.seen.borrow();
+        at_origin(&request, seen.last().expect("a request")).iter().any(|(found, _)| found == name)
+    };
+    let offered = [("upgrade", "h2c"), ("http2-settings", "AAMAAABk")];
+    assert!(!reaches_origin(&offered, "upgrade"));
+    assert!(!reaches_origin(&offered, "http2-settings"));
+    assert!(reaches_origin(&[("upgrade", "WebSocket"), ("sec-fetch-site", "same-origin")], "upgrade"));
+}
+
+#[test]
+fn what_is_open_is_cut_within_the_bound_and_a_second() {
+    let (world, site, cookie) = world();
+    // Ended at another edge: this one hears of it from the feed.
+    let elsewhere = site_of(CONFIG);
+    let watched = open(&world, &site, "/events", &cookie).expect("a stream");
+    let (looks, ended) = (Cell::new(0), Cell::new(None));
+    let end = world.watch(&site, &watched, || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 30 {
+            let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+            let seen = world.serve(&elsewhere, &request("POST", "/_warifu/logout", &headers));
+            assert!(seen.status.is_some_and(|status| status < 400));
+            ended.set(Some(world.shards.now.get()));
+        }
+        false
+    });
+    let after = world.shards.now.get().since(ended.get().expect("an end"));
+    assert_eq!(end, End::Over);
+    assert!(after <= BOUND + SECOND, "{after:?}");
+}
+
+#[test]
+fn looking_for_long_asks_the_feed_and_hardly_ever_a_shard() {
+    let (world, site, cookie) = world();
+    let watched = open(&world, &site, "/events", &cookie).expect("a stream");
+    let start = world.shards.now.get();
+    let (calls, polls) = (world.shards.calls.get(), world.shards.polls.get());
+    // It is sent to, so its session does not idle, until it does.
+    let passed = || world.shards.now.get().since(start);
+    assert_eq!(world.watch(&site, &watched, || passed() < 10 * 60 * SECOND), End::Over);
+    assert!(passed() > 10 * 60 * SECOND && passed() < 12 * 60 * SECOND, "{:?}", passed());
+    let (calls, polls) = (world.shards.calls.get() - calls, world.shards.polls.get() - polls);
+    // A renewal each six seconds, with this short idle timeout, and a question.
+    assert!(calls <= 250, "{calls} calls of shards in eleven minutes");
+    assert!((400..=700).contains(&polls), "{polls} polls in eleven minutes");
+}
+
+#[test]
+fn to_listen_is_not_to_use() {
+    for (path, sends) in [("/events", false), ("/quiet", true)] {
+        let (world, site, cookie) = world();
+        let watched = open(&world, &site, path, &cookie).expect("a stream");
+        let start = world.shards.now.get();
+        assert_eq!(world.watch(&site, &watched, || sends), End::Over, "{path}");
+        let after = world.shards.now.get().since(start);
+        assert!(after >= 60 * SECOND && after <= 70 * SECOND, "{path}: {after:?}");
+    }
+}
+
+#[test]
+fn nobody_to_ask_is_another_end_and_comes_in_time() {
+    for (path, patience) in [("/events", BOUND), ("/news", Duration::from_secs(60))] {
+        let (world, site, cookie) = world();
+        let watched = open(&world, &site, path, &cookie).expect("a stream");
+        let (looks, down) = (Cell::new(0), Cell::new(None));
+        let end = world.watch(&site, &watched, || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 10 {
+                world.shards.is_down.set(true);
+                world.shards.is_feed_down.set(true);
+                down.set(Some(world.shards.now.get()));
+            }
+            true
+        });
+        let after = world.shards.now.get().since(down.get().expect("an outage"));
+        assert_eq!(end, End::Unknown, "{path}");
+        assert!(after > patience / 2 && after <= patience + SECOND, "{path}: {after:?}");
+        assert_eq!(end.close().0, 1013);
+    }
+}
+
+#[test]
+fn a_log_in_that_has_become_too_old_for_the_route_ends_it() {
+    let (world, site, cookie) = world();
+    let watched = open(&world, &site, "/fresh", &cookie).expect("a stream");
+    let start = world.shards.now.get();
+    assert_eq!(world.watch(&site, &watched, || true), End::Over);
+    let after = world.shards.now.get().since(start);
+    assert!(after >= 299 * SECOND && after <= 300 * SECOND + BOUND + SECOND, "{after:?}");
+}
