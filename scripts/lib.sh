@@ -17,7 +17,9 @@ export WARIFU_PATH="$tools/bin:$root/node_modules/.bin:$PATH"
 WARIFU_SCHEMATHESIS=$tools/schemathesis-$(sed -n 's/^schemathesis==//p' "$root/tests/schemathesis/requirements.txt")
 # And the origin of examples/verify/flask.
 WARIFU_FLASK=$tools/flask-$(sed -n 's/^Flask==//p' "$root/examples/verify/flask/requirements.txt")
-export WARIFU_SCHEMATHESIS WARIFU_FLASK
+# And httpbin, with the tests of requests.
+WARIFU_HTTPBIN=$tools/httpbin-$(sed -n 's/^httpbin==//p' "$root/tests/httpbin/requirements.txt")
+export WARIFU_SCHEMATHESIS WARIFU_FLASK WARIFU_HTTPBIN
 
 say() { printf '%s\n' "$*"; }
 die() {
