@@ -182,6 +182,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/asvs.md",
         "docs/performance.md",
         "docs/platform.md",
+        "docs/forwarding.md",
         "docs/adr/0007-the-feed.md",
         "SECURITY.md",
     ] {
