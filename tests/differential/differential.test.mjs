@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 
+import { startBare } from "../workerd/support/bare.mjs";
 import { newAdminKey, until } from "../workerd/support/gateway.mjs";
 import { sendAll } from "./support/client.mjs";
-import { startBare } from "./support/gateway.mjs";
 import { generate, request } from "./support/generate.mjs";
 import { answerFaults, faults, need } from "./support/oracle.mjs";
 import { startOrigins } from "./support/origins.mjs";

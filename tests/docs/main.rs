@@ -58,6 +58,39 @@ fn the_tests_of_the_requirements_exist() {
     assert_eq!(count, 24, "19 of V7 and 5 of V3.3");
 }
 
+/// The files and names of the tests in a cell: "`file`: name", separated by `<br>`.
+fn tests_of(cell: &str) -> impl Iterator<Item = (&str, &str)> {
+    cell.split("<br>").filter(|test| *test != "none: not built yet").map(|test| {
+        let (file, name) = test.split_once("`: ").unwrap_or_else(|| panic!("{test}: no test"));
+        (file.strip_prefix('`').expect("a test file"), name)
+    })
+}
+
+#[test]
+fn the_tests_of_the_breaks_exist_and_all_of_those_are_named() {
+    let document = read("docs/attacks.md");
+    let mut named = BTreeSet::new();
+    for row in rows(&document).filter(|row| row[0] != "break") {
+        let [of, _, tests] = row[..] else { panic!("{row:?}") };
+        for (file, name) in tests_of(tests) {
+            let source = read(file);
+            let is_there = [format!("fn {name}("), format!("test(\"{name}\"")];
+            assert!(is_there.iter().any(|form| source.contains(form)), "{of}: no test {name:?} in {file}");
+            named.insert((file.to_owned(), name.to_owned()));
+        }
+    }
+    for part in ["paths", "people", "sites"] {
+        let file = format!("tests/workerd/attacks-{part}.test.mjs");
+        let source = read(&file);
+        let mut count = 0;
+        for name in source.lines().filter_map(|line| line.strip_prefix("test(\"")?.split('"').next()) {
+            assert!(named.contains(&(file.clone(), name.to_owned())), "{name:?} is not in docs/attacks.md");
+            count += 1;
+        }
+        assert!(count >= 5, "{file}: {count}");
+    }
+}
+
 #[test]
 fn the_requirements_are_all_of_their_chapters() {
     let document = read("docs/asvs.md");
@@ -180,6 +213,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/consistency.md",
         "docs/signatures.md",
         "docs/asvs.md",
+        "docs/attacks.md",
         "docs/performance.md",
         "docs/platform.md",
         "docs/forwarding.md",

@@ -1,5 +1,5 @@
-// Bad input over raw sockets, past what client libraries normalise. Names are
-// those of the breaks in other gates that the cases repeat.
+// Bad input from clients and origins, and what it costs. The breaks of other gates are in
+// attacks-paths, attacks-people and attacks-sites.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -13,63 +13,6 @@ after(() => gateway.close());
 
 const get = (path, headers = "") => gateway.raw(`GET ${path} HTTP/1.1\nHost: app.test\nConnection: close\n${headers}\n`);
 const storeCalls = async () => (await (await gateway.fetch("/_warifu/test/store-calls")).json()).store_calls;
-
-// The rule end to end: 400 from anyone, or matched and forwarded as one path.
-test("the gate and the origin read a path alike", async () => {
-  const refused = [
-    "/echo/..%2faccount", "/echo/%2E%2e%2faccount", "/echo%2f..%2faccount", "/echo/..%5caccount", "/echo//x", "//echo/x",
-    "/echo/%00", "/echo/%0d%0aX:y", "/echo/%7F", "/echo/%252e%252e/account", "/echo/%252faccount", "/echo/%25%32%66x",
-    "/echo/..;/account", "/echo/..;x=1/account", "/echo/%", "/echo/%zz", "/echo/a b", "/%2561ccount", "/echo/\xe4",
-  ];
-  for (const path of refused) assert.equal((await get(path)).status, 400, path);
-});
-
-test("what the platform resolves is matched as resolved", async () => {
-  for (const path of ["/echo/../account", "/echo/%2e%2e/account", "/echo/%2E./account", "/echo/..\\account", "/echo/x/..\\..\\account"]) {
-    const { status } = await get(path, "Accept: application/json\n");
-    assert.ok(status === 401 || status === 400, `${path}: ${status}`);
-  }
-  for (const path of ["/%61ccount", "/account;x=1", "/account%3bx", "/account#/../echo/x"]) {
-    assert.equal((await get(path, "Accept: application/json\n")).status, 401, path);
-  }
-});
-
-test("the canonical form is what arrives", async () => {
-  const { text } = await get("/ech%6f/%7Ea%c3%a4|b?q=%2f..%2F//&%zz");
-  const seen = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
-  assert.equal(seen.path, "/echo/~a%C3%A4%7Cb");
-  assert.equal(seen.query, "q=%2f..%2F//&%zz");
-});
-
-test("forged identity never arrives, on public routes either", async () => {
-  const forged = [
-    "Warifu-Subject: admin", "warifu_subject: admin", "WARIFU-SUBJECT: admin", "Warifu.Subject: admin",
-    "Warifu-Level: 255", "warifu_claims: admin", "X-Original-URL: /admin", "X-Rewrite-URL: /admin",
-    "X-HTTP-Method-Override: DELETE", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Host: evil", "Forwarded: for=6.6.6.6",
-    "X_Forwarded_For: 6.6.6.6",
-  ].join("\n");
-  const bob = await gateway.logIn("bob");
-  const open = await start({ warifu: { routes: [{ path: "/*", access: "public" }] } });
-  try {
-    const request = (cookie) => `GET /echo/x HTTP/1.1\nHost: app.test\nConnection: close\nCookie: ${cookie}\n${forged}\n\n`;
-    const cases = [
-      ["public", await open.raw(request("a=b")), undefined],
-      ["anonymous", await gateway.raw(request("a=b")), ""],
-      ["bob", await gateway.raw(request(bob.cookie)), "bob"],
-    ];
-    for (const [name, { text, status }, subject] of cases) {
-      assert.equal(status, 200, text);
-      const { headers } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1));
-      for (const lie of ["admin", "255", "DELETE", "6.6.6.6", "evil"]) {
-        assert.ok(!JSON.stringify(headers).includes(lie), `${lie}, ${name}: ${JSON.stringify(headers)}`);
-      }
-      assert.equal(headers["warifu-subject"], subject, name);
-      assert.ok(!("warifu_subject" in headers));
-    }
-  } finally {
-    await open.close();
-  }
-});
 
 test("a wrong MAC asks no store", async () => {
   const { cookie } = await gateway.logIn();
@@ -85,19 +28,6 @@ test("a wrong MAC asks no store", async () => {
   assert.equal(await storeCalls(), calls, "bad tokens");
   assert.equal((await gateway.fetch("/account", { headers: { cookie } })).status, 200);
   assert.equal(await storeCalls(), calls + 1, "the counter counts");
-});
-
-test("cookie tossing, duplicates and foreign bytes", async () => {
-  const [mine, thiefs] = [await gateway.logIn(), await gateway.logIn()];
-  const status = async (header) => (await get("/api/me", `Accept: application/json\n${header}\n`)).status;
-  assert.equal(await status(`Cookie: ${mine.cookie}`), 200);
-  assert.equal(await status(`Cookie: ${mine.cookie}; ${thiefs.cookie}`), 401);
-  assert.equal(await status(`Cookie: ${mine.cookie}; ${mine.cookie}; ${COOKIE}=x`), 200);
-  assert.equal(await status(`Cookie: a=1\nCookie: ${mine.cookie}`), 401, "two headers are joined by a comma");
-  assert.equal(await status(`Cookie: ${mine.cookie}\xff`), 401);
-  assert.equal(await status(`Cookie: \xff=1; ${mine.cookie}`), 200);
-  assert.equal(await status(`Cookie: ${mine.cookie.toLowerCase()}`), 401);
-  assert.equal(await status(`Cookie: \xa0${mine.cookie}`), 401, "prefix bypass with Unicode space");
 });
 
 test("a Cookie header over the limit gets 431 on every route", async () => {
@@ -153,14 +83,3 @@ async function lyingOrigin(answer) {
   return { gateway, close: () => gateway.close().then(() => server.close()) };
 }
 
-test("cross-origin requests that change something are refused", async () => {
-  const { cookie } = await gateway.logIn();
-  const post = async (headers) =>
-    (await gateway.fetch("/transfer", { method: "POST", headers: { cookie, ...headers }, body: "x" })).status;
-  assert.equal(await post({ "sec-fetch-site": "cross-site" }), 403);
-  assert.equal(await post({ "sec-fetch-site": "same-site" }), 403);
-  assert.equal(await post({ origin: "https://evil.example" }), 403);
-  assert.equal(await post({ origin: "null" }), 403);
-  assert.notEqual(await post({ "sec-fetch-site": "same-origin" }), 403);
-  assert.notEqual(await post({ origin: gateway.url }), 403, "an Origin equal to the Host");
-});

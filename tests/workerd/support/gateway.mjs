@@ -176,7 +176,7 @@ export async function freePort() {
 
 // Sends bytes as they are, past any client library that would normalise them,
 // and returns all that comes back.
-async function raw(url, text) {
+export async function raw(url, text) {
   const socket = net.connect(Number(url.port), url.hostname);
   socket.end(Buffer.from(text.replaceAll("\n", "\r\n"), "latin1"));
   const chunks = [];

@@ -5,9 +5,9 @@ import path from "node:path";
 
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 
-import { client, newKeys, project, root } from "../../workerd/support/gateway.mjs";
+import { client, newKeys, project, raw, root } from "./gateway.mjs";
 
-export async function startBare({ warifu, adminKeys, originKeys, build = "build-test" }) {
+export async function startBare({ warifu, adminKeys = [], originKeys, build = "build-test" }) {
   const file = (name) => readFileSync(path.join(root, build, name));
   const classes = project.durable_objects.bindings.map(({ name, class_name: className }) => [name, { className, useSQLite: true }]);
   const logs = [];
@@ -29,8 +29,8 @@ export async function startBare({ warifu, adminKeys, originKeys, build = "build-
           bindings: {
             WARIFU: warifu,
             WARIFU_KEYS: newKeys(),
-            WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)),
-            WARIFU_ORIGIN_KEYS: originKeys,
+            ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
+            ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
           },
           unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
         },
@@ -39,5 +39,5 @@ export async function startBare({ warifu, adminKeys, originKeys, build = "build-
   );
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL("warifu");
-  return { url, fetch: client(url), logs, close: () => miniflare.dispose() };
+  return { url, fetch: client(url), raw: (text) => raw(url, text), logs: () => logs.join("\n"), close: () => miniflare.dispose() };
 }
