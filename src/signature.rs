@@ -128,17 +128,23 @@ pub fn without_ours(header: &str) -> Option<String> {
 }
 
 /// The members of a well-formed Dictionary: the text between its commas, which
-/// can else stand only in strings.
+/// can else stand only in strings. A Display String, `%"…"`, is one in which a
+/// backslash escapes nothing (RFC 9651, section 4.2.10).
 fn members(header: &str) -> impl Iterator<Item = &str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
+    let (mut is_quoted, mut is_escaped, mut has_escapes) = (false, false, true);
+    let mut before = ' ';
     let parts = header.split(move |c: char| {
+        let earlier = core::mem::replace(&mut before, c);
         if is_escaped {
             is_escaped = false;
             return false;
         }
         match c {
-            '"' => is_quoted = !is_quoted,
-            '\\' => is_escaped = is_quoted,
+            '"' => {
+                is_quoted = !is_quoted;
+                has_escapes = earlier != '%';
+            }
+            '\\' => is_escaped = is_quoted && has_escapes,
             _ => {}
         }
         c == ',' && !is_quoted

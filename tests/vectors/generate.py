@@ -1646,6 +1646,10 @@ def signature_file():
     strip("others-stay-as-they-are", other + ", b=(:AAAA:   :BBBB:)", other + ", b=(:AAAA:   :BBBB:)")
     strip("a-name-that-begins-like-ours", "warifu2=:AAAA:, warif=1", "warifu2=:AAAA:, warif=1")
     strip("ours-within-a-string", 'a=", warifu=:AAAA:"', 'a=", warifu=:AAAA:"')
+    # RFC 9651, section 4.2.10: in a Display String, a backslash escapes nothing.
+    strip("ours-after-a-display-string-that-ends-in-a-backslash", 'a=%"\\", warifu=:AAAA:', 'a=%"\\"')
+    strip("ours-within-a-display-string", 'a=%"\\, warifu=:AAAA:", b', 'a=%"\\, warifu=:AAAA:", b')
+    strip("ours-after-a-string-that-ends-in-a-percent", 'a="%", b="\\", warifu=1", warifu=2', 'a="%", b="\\", warifu=1"')
     for name, bad in (
         ("no-dictionary", "AAAA=="), ("upper-case", "Warifu=:AAAA:"), ("an-open-string", 'a="'),
         ("an-open-list", "a=(1"), ("a-trailing-comma", "a=1,"), ("not-ascii", "a=\u00e9"), ("a-bad-one-and-ours", "=, warifu=1"),
