@@ -125,8 +125,9 @@ impl CanonicalPath {
 
 /// A dot, a separator or a control character in more bytes than UTF-8 allows
 /// (RFC 3629, section 3: "a naive implementation may decode the overlong UTF-8
-/// sequence C0 80 into the character U+0000"). Other bytes that are no UTF-8
-/// pass: they are letters in older encodings.
+/// sequence C0 80 into the character U+0000"). RFC 2279 had up to six bytes, and
+/// its decoders live on. Other bytes that are no UTF-8 pass: they are letters in
+/// older encodings.
 fn refuse_overlong(decoded: &[u8]) -> Result<(), PathRefusal> {
     let is_dangerous = |high: u8, low: u8| {
         let value = high << 6 | low & 0x3F;
@@ -135,7 +136,9 @@ fn refuse_overlong(decoded: &[u8]) -> Result<(), PathRefusal> {
     let is_overlong = |window: &[u8]| match window {
         [high @ 0xC0..=0xC1, low, ..]
         | [0xE0, high @ 0x80..=0x81, low, ..]
-        | [0xF0, 0x80, high @ 0x80..=0x81, low, ..] => is_dangerous(high & 1, *low),
+        | [0xF0, 0x80, high @ 0x80..=0x81, low, ..]
+        | [0xF8, 0x80, 0x80, high @ 0x80..=0x81, low, ..]
+        | [0xFC, 0x80, 0x80, 0x80, high @ 0x80..=0x81, low, ..] => is_dangerous(high & 1, *low),
         _ => false,
     };
     if (0..decoded.len()).any(|at| is_overlong(&decoded[at..])) {

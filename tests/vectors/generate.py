@@ -498,7 +498,7 @@ def has_hollow_segment(path):
     return any(part.split(b";")[0] == b"" for part in path.split(b"/")[1:-1])
 
 
-OVERLONG = re.compile(rb"(?:[\xc0\xc1]|\xe0[\x80\x81]|\xf0\x80[\x80\x81])[\x80-\xbf]")
+OVERLONG = re.compile(rb"(?:[\xc0\xc1]|(?:\xe0|\xf0\x80|\xf8\x80{2}|\xfc\x80{3})[\x80\x81])[\x80-\xbf]")
 
 
 def has_overlong(path):
@@ -619,7 +619,10 @@ def path_file():
     bad("encoded-overlong-nul", "/a%c0%80b", "an overlong NUL")
     bad("encoded-overlong-of-three", "/a%e0%80%afb", "an overlong slash of three bytes")
     bad("encoded-overlong-of-four", "/a%f0%80%80%aeb", "an overlong dot of four bytes")
+    bad("encoded-overlong-of-five", "/a%f8%80%80%80%afb", "an overlong slash of five bytes (RFC 2279)")
+    bad("encoded-overlong-of-six", "/a%fc%80%80%80%80%aeb", "an overlong dot of six bytes (RFC 2279)")
     ok("encoded-not-quite-overlong", "/%C0%B1%E0%A4%A8%C2%80")
+    ok("encoded-not-quite-overlong-of-five", "/%F8%80%80%80%B1%F8%80%81%80%AF")
     ok("encoded-full-width-slash", "/a%ef%bc%8fb", "/a%EF%BC%8Fb")
     ok("encoded-next-line", "/%c2%85", "/%C2%85")
     ok("encoded-80", "/%80")
