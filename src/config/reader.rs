@@ -52,8 +52,10 @@ impl<'a> Table<'a> {
         Self { at: String::new(), entries, known: RefCell::default(), mistakes }
     }
 
-    /// `key` with the path to this table before it.
+    /// `key` with the path to this table before it; one without a character is
+    /// shown in quotes.
     pub fn name(&self, key: &str) -> String {
+        let key = if key.is_empty() { "\"\"" } else { key };
         if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
     }
 
@@ -216,12 +218,11 @@ impl<'a> Table<'a> {
 
     /// Reports every key that nothing has asked for.
     pub fn finish(self) {
-        let mut known = self.known.into_inner();
+        let mut known = self.known.take();
         known.sort_unstable();
         known.dedup();
         for key in self.entries.keys().filter(|key| !known.contains(&key.as_str())) {
-            let name = if self.at.is_empty() { key.clone() } else { format!("{}.{key}", self.at) };
-            self.mistakes.add(name, format!("unknown key; allowed here: {}", known.join(", ")));
+            self.mistakes.add(self.name(key), format!("unknown key; allowed here: {}", known.join(", ")));
         }
     }
 }

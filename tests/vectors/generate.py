@@ -950,6 +950,7 @@ def config_file():
     bad("unknown-key", {"idle_timout": "30m"}, ("idle_timout", "idle_timeout", "absolute_timeout"))
     bad("unknown-key-in-another-case", {"Site": "default"}, ("Site", "site"))
     bad("unknown-key-in-camel-case", {"idleTimeout": "30m"}, ("idleTimeout", "idle_timeout"))
+    bad("unknown-key-without-a-name", {"": "x"}, ('""', "unknown key"))
     bad("unknown-key-of-the-cookie", {"cookie": {"samesite": "lax"}}, ("cookie.samesite", "same_site", "persistent"))
     bad("unknown-key-of-a-map-row", {"map": [{"generation": 1, "shards": 64, "regions": "auto"}]}, ("map[0].regions", "region", "shards"))
     bad("unknown-key-of-a-route", route(method="GET"), ("routes[0].method", "methods", "max_auth_age"))
