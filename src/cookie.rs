@@ -64,9 +64,12 @@ pub fn without_session(header: &str, name: &str) -> Option<String> {
 }
 
 /// Whether a Set-Cookie value of the origin's would write the session cookie.
+/// Browsers that are older than the rule against it (RFC 6265bis, section 5.7)
+/// keep `=name=value` as a cookie without a name, and send `name=value`.
 pub fn is_session_cookie(set_cookie: &str, name: &str) -> bool {
-    let pair = set_cookie.split(';').next().unwrap_or_default();
-    pair.split('=').next().unwrap_or_default().trim().eq_ignore_ascii_case(name)
+    let pair = set_cookie.split(';').next().unwrap_or_default().trim_start();
+    let sent = pair.strip_prefix('=').unwrap_or(pair);
+    sent.split('=').next().unwrap_or_default().trim().eq_ignore_ascii_case(name)
 }
 
 /// The pairs: split at `;`, one space after it dropped, nothing else.

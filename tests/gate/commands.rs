@@ -97,6 +97,7 @@ fn the_origin_cannot_write_the_session_cookie_itself() {
             ("Set-Cookie", "theirs=1"),
             ("Set-Cookie", "__Host-Http-warifu=evil; Path=/; Secure"),
             ("Set-Cookie", " __host-http-WARIFU =evil"),
+            ("Set-Cookie", "= __Host-Http-warifu=evil; Path=/; Secure"),
             ("Set-Cookie", "more=2; Path=/"),
         ])
     });
