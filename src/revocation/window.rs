@@ -283,7 +283,8 @@ fn begins_after(answer: &FeedAnswer, since: Option<Position>) -> u64 {
 /// Whether an answer is one that the feed can give: dense, in order, and
 /// complete from where it was asked for, or from where its memory begins.
 fn is_sound(answer: &FeedAnswer, since: Option<Position>) -> bool {
-    if answer.low > answer.high {
+    // Nothing could come after the last number, nor a change of this isolate's own.
+    if answer.low > answer.high || answer.high == u64::MAX {
         return false;
     }
     let asked = begins_after(answer, since);

@@ -112,13 +112,17 @@ type Spoil = fn(&mut FeedAnswer);
 #[test]
 fn what_the_feed_cannot_say_empties_the_window() {
     let good = answer(1, 0, 10, &[EntryKey::Session(id(1)), EntryKey::Session(id(2))]);
-    let spoil: [(&str, Spoil); 7] = [
+    let spoil: [(&str, Spoil); 8] = [
         ("skips", |answer| answer.entries[1].seq = 13),
         ("repeats", |answer| answer.entries[1].seq = 11),
         ("swaps", |answer| answer.entries.swap(0, 1)),
         ("leaves out", |answer| drop(answer.entries.pop())),
         ("claims more", |answer| answer.high = 13),
         ("low above high", |answer| answer.low = 13),
+        ("at the end of all numbers", |answer| {
+            (answer.low, answer.high) = (u64::MAX, u64::MAX);
+            answer.entries.clear();
+        }),
         ("older than time", |answer| answer.age_ms = u64::MAX),
     ];
     for (what, spoil) in spoil {
