@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim advisories clean
+.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim fuzz advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -22,7 +22,7 @@ lint: ## Only the formatting and clippy
 	@scripts/test fmt clippy-native clippy-wasm clippy-wasm-test
 
 fmt: ## Format the Rust code
-	@cargo fmt --all
+	@scripts/fmt
 
 deploy-dry-run: ## Bundle as for a deployment, without deploying, and show the size
 	@scripts/test build dry-run
@@ -38,6 +38,9 @@ bench-window: ## Measure the warm check of a token with an empty window of the f
 
 sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED=n for one, with its trace)
 	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) cargo test --profile sim --features mutants --test simulation -- --nocapture
+
+fuzz: ## Try to break the parsers, each for a while (WARIFU_FUZZ_SECONDS=15; some minutes the first time)
+	@scripts/setup fuzz && scripts/fuzz
 
 kill-time: build ## Measure how long killed sessions are still accepted, and draw docs/figures/kill-time.svg (some minutes)
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/kill-time.mjs
