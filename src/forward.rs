@@ -36,7 +36,9 @@ pub fn compose<P: Ports>(
         Some(origin) => (origin.as_str().to_owned(), origin.host()),
         None => (format!("{}://{}", request.scheme, request.host), request.host.as_str()),
     };
-    let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+    // As the platform's fetch writes it: what is signed is what arrives.
+    let encoded = |query: &String| format!("?{}", utf8_percent_encode(query, IN_QUERY));
+    let query = request.query.as_ref().map_or_else(String::new, encoded);
     let mut ours = None;
     if admitted.with_identity() {
         let identity = identity(config, admitted.session());
@@ -176,6 +178,9 @@ const DROPPED: [&str; 8] = [
     "x-method-override",
     "x-real-ip",
 ];
+
+/// URL Standard, section 1.3: the special-query percent-encode set.
+const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
 
 /// Everything outside %x21–7E, and `%`.
 const IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
