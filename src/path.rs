@@ -109,18 +109,31 @@ impl CanonicalPath {
                 start.eq_ignore_ascii_case(OUR_PREFIX) && (rest.is_empty() || rest.starts_with(b"/"))
             })
         };
-        is_below(&self.decoded) || self.without_parameters().is_some_and(|bare| is_below(&bare))
+        is_below(&self.decoded) || self.other_readings().iter().any(|reading| is_below(reading))
     }
 
-    /// The decoded path without path parameters (`/a;x=1/b` → `/a/b`), if it
-    /// has any: some origins route by this form.
-    pub fn without_parameters(&self) -> Option<Vec<u8>> {
-        if !self.decoded.contains(&b';') {
-            return None;
+    /// The other ways in which an origin may read the path to route by it:
+    /// without path parameters (`/a;x=1/b` → `/a/b`); decoded again, behind a
+    /// proxy that passes on what it has decoded; and then up to a `?` or `#`
+    /// that this has laid bare.
+    pub fn other_readings(&self) -> Vec<Vec<u8>> {
+        if !self.decoded.iter().any(|byte| matches!(byte, b';' | b'?' | b'#' | b'%')) {
+            return Vec::new();
         }
-        let segments: Vec<&[u8]> = self.decoded.split(|b| *b == b'/').map(before_parameters).collect();
-        Some(segments.join(&b'/'))
+        // What cannot be decoded to the end is no path.
+        let full = fully_decoded(&self.decoded).unwrap_or_default();
+        let mut readings = vec![bare(&self.decoded), bare(&full), full];
+        readings.retain(|reading| *reading != self.decoded);
+        readings.dedup();
+        readings
     }
+}
+
+/// Without query, fragment and path parameters.
+fn bare(decoded: &[u8]) -> Vec<u8> {
+    let path = decoded.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').map(before_parameters).collect();
+    segments.join(&b'/')
 }
 
 /// A dot, a separator or a control character in more bytes than UTF-8 allows

@@ -65,14 +65,11 @@ impl Demand {
     }
 }
 
-/// What the policy asks of a path and a method. Some origins route by the path
-/// without its parameters, so a path with `;` gets the stricter of both readings.
+/// What the policy asks of a path and a method. Of the ways in which
+/// origins may read the path, the strictest counts.
 pub fn demand(config: &Config, path: &CanonicalPath, method: &str) -> Demand {
     let as_is = first_match(config, path.decoded(), method);
-    match path.without_parameters() {
-        Some(bare) => as_is.and(first_match(config, &bare, method)),
-        None => as_is,
-    }
+    path.other_readings().iter().fold(as_is, |demand, reading| demand.and(first_match(config, reading, method)))
 }
 
 fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {

@@ -111,7 +111,13 @@ fn one_demand(path: &CanonicalPath) {
         (other.len() <= 16_384).then(|| CanonicalPath::parse(&other).expect("the same path, written otherwise"));
     for method in ["GET", "POST"] {
         let found = demand(&CONFIG, path, method);
-        let least = access(path.decoded(), method).max(access(&strip(path.decoded()), method));
+        let mut full = path.decoded().to_vec();
+        while decode(&full) != full {
+            full = decode(&full);
+        }
+        let cut = |layer: &[u8]| strip(layer.split(|b| b"?#".contains(b)).next().unwrap_or_default());
+        let readings = [path.decoded().to_vec(), cut(path.decoded()), cut(&full), full];
+        let least = readings.iter().map(|reading| access(reading, method)).max().expect("four readings");
         assert_eq!(found.access, least, "{:?}", path.as_str());
         if found.access == Access::Strict {
             reached!("a strict path");

@@ -52,6 +52,26 @@ fn a_rule_with_methods_is_for_those_only() {
 }
 
 #[test]
+fn a_path_that_an_origin_may_decode_again_gets_the_strictest_reading() {
+    let routes = r#""routes": [
+        {"path": "/open/admin/*", "access": "required"}, {"path": "/open/a%20b", "access": "strict"},
+        {"path": "/open/*", "access": "public"}]"#;
+    let (world, site) = (World::with_login(), site_of(&format!(r#"{{"origin": "http://origin.test", {routes}}}"#)));
+    let status = |path: &str| world.serve(&site, &request("GET", path, &[])).status;
+    for path in ["/open/admin", "/open/admin%3Bx", "/open/admin%253Bx", "/open/admin%25253Bx/y", "/open/admin%3Fx"] {
+        assert_eq!(status(path), Some(401), "{path}");
+    }
+    for path in ["/open/admin%23x", "/open/admin%253f", "/open/a%20b", "/open/a%2520b", "/open/a%2520b;x"] {
+        assert_eq!(status(path), Some(401), "{path}");
+    }
+    for path in ["/open/x%3Bx", "/open/administrator%3Fx", "/open/x%2520b", "/open/what%3F"] {
+        assert_eq!(status(path), None, "{path}");
+    }
+    // Our own API is never the application's, and the reverse.
+    assert_eq!(status("/_warifu%3Fx"), Some(404));
+}
+
+#[test]
 fn path_parameters_get_the_stricter_reading() {
     let site = site_of(
         r#"{"origin": "http://o", "routes": [
