@@ -36,12 +36,13 @@ pub enum Reply<A> {
 /// Serves one request.
 pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: BodyOf<P>) -> Reply<AnswerOf<P>> {
     match pass(site, ports, request, body).await {
-        Ok(reply) => reply,
+        Ok(Reply::Own(own)) => Reply::Own(own.hardened(request)),
+        Ok(forwarded) => forwarded,
         Err(failure) => {
             if failure == Failure::NoSession && response::is_login_page(site, request) {
                 ports.tell(Event::LoginNeedsSession { path: site.config.login.clone() });
             }
-            Reply::Own(response::refusal(Some(site), request, &failure))
+            Reply::Own(response::refusal(Some(site), request, &failure).hardened(request))
         }
     }
 }

@@ -29,6 +29,19 @@ impl OwnResponse {
         self
     }
 
+    /// What each answer of warifu's own says to browsers: no other origin may
+    /// embed it, and, over https, that this host is reached by nothing else
+    /// (RFC 6797, section 7.2: never over http). Only this host: its neighbours
+    /// are not ours.
+    #[must_use]
+    pub fn hardened(self, request: &Request) -> Self {
+        let hardened = self.with("cross-origin-resource-policy", "same-origin");
+        if request.scheme == "https" {
+            return hardened.with("strict-transport-security", "max-age=31536000");
+        }
+        hardened
+    }
+
     fn with_body(self, content_type: &str, body: String) -> Self {
         let mut response = self.with("content-type", content_type).with("x-content-type-options", "nosniff");
         response.body = body;
