@@ -11,6 +11,7 @@
 pub struct CanonicalPath {
     text: String,
     decoded: Vec<u8>,
+    other_readings: Vec<Vec<u8>>,
 }
 
 /// Why a path is refused; shown to the client as the problem's detail.
@@ -83,11 +84,18 @@ impl CanonicalPath {
             }
             decoded.push(byte);
         }
-        for reading in [&decoded, &fully_decoded(&decoded)?] {
+        let full = fully_decoded(&decoded)?;
+        for reading in [&decoded, &full] {
             refuse_overlong(reading)?;
             refuse_odd_segments(reading)?;
         }
-        Ok(Self { text, decoded })
+        let mut other_readings = Vec::new();
+        if decoded.iter().any(|byte| matches!(byte, b';' | b'?' | b'#' | b'%')) {
+            other_readings.extend([bare(&decoded), bare(&full), full]);
+            other_readings.retain(|reading| *reading != decoded);
+            other_readings.dedup();
+        }
+        Ok(Self { text, decoded, other_readings })
     }
 
     /// The form that is forwarded.
@@ -109,23 +117,15 @@ impl CanonicalPath {
                 start.eq_ignore_ascii_case(OUR_PREFIX) && (rest.is_empty() || rest.starts_with(b"/"))
             })
         };
-        is_below(&self.decoded) || self.other_readings().iter().any(|reading| is_below(reading))
+        is_below(&self.decoded) || self.other_readings.iter().any(|reading| is_below(reading))
     }
 
     /// The other ways in which an origin may read the path to route by it:
     /// without path parameters (`/a;x=1/b` → `/a/b`); decoded again, behind a
     /// proxy that passes on what it has decoded; and then up to a `?` or `#`
     /// that this has laid bare.
-    pub fn other_readings(&self) -> Vec<Vec<u8>> {
-        if !self.decoded.iter().any(|byte| matches!(byte, b';' | b'?' | b'#' | b'%')) {
-            return Vec::new();
-        }
-        // What cannot be decoded to the end is no path.
-        let full = fully_decoded(&self.decoded).unwrap_or_default();
-        let mut readings = vec![bare(&self.decoded), bare(&full), full];
-        readings.retain(|reading| *reading != self.decoded);
-        readings.dedup();
-        readings
+    pub fn other_readings(&self) -> &[Vec<u8>] {
+        &self.other_readings
     }
 }
 

@@ -100,23 +100,14 @@ fn overlong(bytes: &[u8]) -> Option<u8> {
 /// The same demand for every way to write the path, and never less than the
 /// strictest that an origin could route it by.
 fn one_demand(path: &CanonicalPath) {
-    let strip = |bytes: &[u8]| {
-        let bare = bytes.split(|b| *b == b'/').map(|s| s.split(|b| *b == b';').next().unwrap_or_default());
-        bare.collect::<Vec<_>>().join(&b'/')
-    };
     let salt = path.decoded().iter().fold(7_u32, |salt, b| salt.wrapping_mul(31).wrapping_add(u32::from(*b)));
     let other = rewritten(path.as_str(), salt);
     // An escape is longer than what it stands for, and paths have a bound.
     let other =
         (other.len() <= 16_384).then(|| CanonicalPath::parse(&other).expect("the same path, written otherwise"));
+    let readings = readings(path.decoded());
     for method in ["GET", "POST"] {
         let found = demand(&CONFIG, path, method);
-        let mut full = path.decoded().to_vec();
-        while decode(&full) != full {
-            full = decode(&full);
-        }
-        let cut = |layer: &[u8]| strip(layer.split(|b| b"?#".contains(b)).next().unwrap_or_default());
-        let readings = [path.decoded().to_vec(), cut(path.decoded()), cut(&full), full];
         let least = readings.iter().map(|reading| access(reading, method)).max().expect("four readings");
         assert_eq!(found.access, least, "{:?}", path.as_str());
         if found.access == Access::Strict {
@@ -137,7 +128,22 @@ fn one_demand(path: &CanonicalPath) {
         let lower = bytes.to_ascii_lowercase();
         lower == b"/_warifu" || lower.starts_with(b"/_warifu/")
     };
-    assert_eq!(path.is_ours(), head(path.decoded()) || head(&strip(path.decoded())));
+    assert_eq!(path.is_ours(), readings.iter().any(|reading| head(reading)), "{:?}", path.as_str());
+}
+
+/// The ways in which an origin could route by a path: decoded once or to the
+/// end, each also without query, fragment and parameters.
+fn readings(decoded: &[u8]) -> [Vec<u8>; 4] {
+    let mut full = decoded.to_vec();
+    while decode(&full) != full {
+        full = decode(&full);
+    }
+    let bare = |layer: &[u8]| {
+        let path = layer.split(|b| b"?#".contains(b)).next().unwrap_or_default();
+        let segments = path.split(|b| *b == b'/').map(|s| s.split(|b| *b == b';').next().unwrap_or_default());
+        segments.collect::<Vec<_>>().join(&b'/')
+    };
+    [decoded.to_vec(), bare(decoded), bare(&full), full]
 }
 
 /// Hex in either case, and letters and digits encoded here and there.
