@@ -121,15 +121,29 @@ pub async fn identify<P: Ports>(
     let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand).await? else {
         return Err(Failure::NoSession);
     };
+    let is_renewed = renew(site, ports, request, token, &session, demand);
+    demand.is_met_by(&session, ports.time())?;
+    Ok(Caller { session, served, is_renewed })
+}
+
+/// Writes down a use of the session, where it counts and is due: later, and
+/// once for many. Whether it does.
+pub fn renew<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    token: &Token,
+    session: &Session,
+    demand: Demand,
+) -> bool {
     let now = ports.time();
-    let is_renewed = demand.activity
+    let is_due = demand.activity
         && session.wants_renewal(now, site.config.idle_timeout)
         && ports.memory().may_renew(&token.session_key(), now);
-    if is_renewed {
+    if is_due {
         Sessions::new(site, ports).renew_later(token, session.id, request);
     }
-    demand.is_met_by(&session, now)?;
-    Ok(Caller { session, served, is_renewed })
+    is_due
 }
 
 /// Refuses what another site must not send, and writes it down.

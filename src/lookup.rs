@@ -143,6 +143,7 @@ pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> 
     let memory = ports.memory();
     let sent = memory.poll(ports.time());
     let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| ports.tell(event)).ok()?;
+    // So that the memory sees whether the clock stepped back on the way.
     ports.time();
     let position = Position { epoch: answer.epoch, seq: answer.high };
     memory.polled(&sent, answer).then_some(position)

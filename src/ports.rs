@@ -170,6 +170,7 @@ pub trait Ports {
         self.memory().observe(now);
         now
     }
+
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use crate::admission::Admitted;
+use crate::admission::{self, Admitted};
 use crate::config::{BOUND_MIN, OnEnd};
 use crate::headers::HeaderBlock;
 use crate::lookup;
@@ -22,7 +22,7 @@ use crate::ports::Ports;
 use crate::request::Request;
 use crate::revocation::Known;
 use crate::session::{Served, Session, SessionId};
-use crate::sessions::{Sessions, Verdict};
+use crate::sessions::Verdict;
 use crate::site::Site;
 use crate::time::UnixMillis;
 use crate::token::Token;
@@ -104,8 +104,9 @@ pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_
             Looked::Over => return End::Over,
             Looked::Proven { session, age, is_current } => {
                 (watch.age, watch.is_current) = (age, is_current);
+                // What a client sends is use of its session, as a request is.
                 if was_used() {
-                    watch.renew(&session);
+                    admission::renew(site, ports, &watched.request, &watched.token, &session, watched.demand);
                 }
             }
             Looked::Nothing => {}
@@ -200,18 +201,6 @@ impl<P: Ports> Watch<'_, P> {
             return Looked::Over;
         }
         Looked::Proven { session, age, is_current }
-    }
-
-    /// What a client sends is use of its session, as a request is.
-    fn renew(&self, session: &Session) {
-        let Self { site, ports, watched, .. } = self;
-        let at = ports.time();
-        if watched.demand.activity
-            && session.wants_renewal(at, site.config.idle_timeout)
-            && ports.memory().may_renew(&watched.token.session_key(), at)
-        {
-            Sessions::new(site, *ports).renew_later(&watched.token, watched.session, &watched.request);
-        }
     }
 }
 
