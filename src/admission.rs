@@ -14,7 +14,9 @@ use crate::request::Request;
 use crate::session::{Served, Session};
 use crate::sessions::{Sessions, Verdict};
 use crate::site::Site;
+use crate::time::UnixMillis;
 use crate::token::Token;
+use crate::watch::Reading;
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
 /// forwards without having admitted does not compile.
@@ -33,6 +35,8 @@ pub struct Caller {
     served: Served,
     /// Whether this request is written down as a use of the session.
     is_renewed: bool,
+    /// From before the verdict was sought.
+    sought: Reading,
 }
 
 impl Admitted {
@@ -55,9 +59,9 @@ impl Admitted {
         self.caller.as_ref().zip(self.presented.first())
     }
 
-    /// The token of the live session.
-    pub fn into_token(self) -> Option<Token> {
-        self.caller.and_then(|_| self.presented.into_iter().next())
+    /// The token of the live session, and when the verdict on it was sought.
+    pub fn into_token(self) -> Option<(Token, Reading)> {
+        self.caller.zip(self.presented.into_iter().next()).map(|(caller, token)| (token, caller.sought))
     }
 
     /// The presented tokens, whether or not their sessions live. More than one
@@ -118,12 +122,14 @@ pub async fn identify<P: Ports>(
     demand: Demand,
 ) -> Result<Caller, Failure> {
     let [token] = presented else { return Err(Failure::NoSession) };
+    let sought = Reading::new(ports);
     let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand).await? else {
         return Err(Failure::NoSession);
     };
-    let is_renewed = renew(site, ports, request, token, &session, demand);
-    demand.is_met_by(&session, ports.time())?;
-    Ok(Caller { session, served, is_renewed })
+    let now = ports.time();
+    let is_renewed = renew(site, ports, request, token, &session, demand, now);
+    demand.is_met_by(&session, now)?;
+    Ok(Caller { session, served, is_renewed, sought })
 }
 
 /// Writes down a use of the session, where it counts and is due: later, and
@@ -135,8 +141,8 @@ pub fn renew<P: Ports>(
     token: &Token,
     session: &Session,
     demand: Demand,
+    now: UnixMillis,
 ) -> bool {
-    let now = ports.time();
     let is_due = demand.activity
         && session.wants_renewal(now, site.config.idle_timeout)
         && ports.memory().may_renew(&token.session_key(), now);

@@ -78,7 +78,13 @@ async fn pass<P: Ports>(
     })?;
     let edits = answer::obey(site, ports, request, &path, &admitted, since, answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
-    let watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
+    let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
+    if let Some(watched) = &mut watched
+        && let Err(failure) = watch::may_open(site, ports, watched).await
+    {
+        answer.refuse();
+        return Err(failure);
+    }
     Ok(Reply::Forwarded { answer, edits, watched })
 }
 

@@ -134,6 +134,9 @@ pub trait Answer {
 
     /// Whether it is a WebSocket.
     fn is_web_socket(&self) -> bool;
+
+    /// Ends what the origin has begun to send: the client does not get it.
+    fn refuse(self);
 }
 
 /// The wall clock of this machine.

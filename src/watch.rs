@@ -14,6 +14,7 @@ use futures_util::future::{Either, select};
 
 use crate::admission::{self, Admitted};
 use crate::config::{BOUND_MIN, OnEnd};
+use crate::error::Failure;
 use crate::headers::HeaderBlock;
 use crate::lookup;
 use crate::mutants::{self, Mutant};
@@ -34,6 +35,8 @@ pub struct Watched {
     demand: Demand,
     request: Request,
     session: SessionId,
+    /// From before the verdict was sought that it opens on.
+    sought: Reading,
 }
 
 /// Why a connection is cut.
@@ -63,8 +66,8 @@ impl Watched {
     pub fn new(request: &Request, admitted: Admitted) -> Option<Self> {
         let demand = admitted.demand();
         let session = admitted.session().filter(|_| demand.on_end == OnEnd::Close)?.id;
-        let token = admitted.into_token()?;
-        Some(Self { token, demand, request: request.clone(), session })
+        let (token, sought) = admitted.into_token()?;
+        Some(Self { token, demand, request: request.clone(), session, sought })
     }
 
     /// Whose it is.
@@ -81,41 +84,47 @@ pub fn is_event_stream(headers: &HeaderBlock) -> bool {
     })
 }
 
+/// Whether what the origin has granted may still be opened: it may have taken
+/// long for that, or the verdict itself has, and the session may have ended.
+///
+/// # Errors
+/// It has, or nobody can say.
+pub async fn may_open<P: Ports>(site: &Site, ports: &P, watched: &mut Watched) -> Result<(), Failure> {
+    let mut watch = Watch::new(site, ports, watched);
+    if watch.age < watch.patience {
+        return Ok(());
+    }
+    let start = Reading::new(ports);
+    match watch.look_in_time().await {
+        Looked::Over => Err(Failure::NoSession),
+        Looked::Nothing => Err(Failure::StoreUnavailable),
+        Looked::Proven { .. } => {
+            watched.sought = start;
+            Ok(())
+        }
+    }
+}
+
 /// Resolves once the connection is to be cut. `was_used` says whether the
 /// client has sent anything since it was last asked.
 pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_used: impl Fn() -> bool) -> End {
-    // With no bound at all, requests ask the object each time; what is open
-    // cannot, and has a second for the cut.
-    let bound = site.config.bound.max(BOUND_MIN);
-    let patience = if watched.demand.continues { bound.max(site.config.continue_for) } else { bound } + SLACK;
+    let mut watch = Watch::new(site, ports, watched);
+    let Watch { bound, patience, .. } = watch;
     let tick = (bound / 2).min(TICK_MAX);
-    // The request's own verdict may have rested on a window of this age.
-    let mut watch = Watch { site, ports, watched, bound, age: bound, is_current: true };
     loop {
-        let start = Reading::new(ports);
-        // An object that hangs must not keep open what nobody vouches for.
-        let left = patience.saturating_sub(watch.age).max(LOOK_MIN);
-        let looked = match select(pin!(watch.look()), pin!(ports.sleep(left))).await {
-            Either::Left((looked, _)) => looked,
-            Either::Right(_) => Looked::Nothing,
-        };
-        let end = Reading::new(ports);
-        match looked {
+        match watch.look_in_time().await {
             Looked::Over => return End::Over,
-            Looked::Proven { session, age, is_current } => {
-                (watch.age, watch.is_current) = (age, is_current);
-                // What a client sends is use of its session, as a request is.
-                if was_used() {
-                    admission::renew(site, ports, &watched.request, &watched.token, &session, watched.demand);
-                }
+            // What a client sends is use of its session, as a request is.
+            Looked::Proven { session } if was_used() => {
+                let Watched { request, token, demand, .. } = watched;
+                admission::renew(site, ports, request, token, &session, *demand, ports.time());
             }
-            Looked::Nothing => {}
+            Looked::Proven { .. } | Looked::Nothing => {}
         }
-        watch.age += end.since(start, left);
         if watch.age >= patience && !mutants::is(Mutant::OpenWithoutProof) {
             return End::Unknown;
         }
-        let pause = tick.min(patience.saturating_sub(watch.age));
+        let (end, pause) = (Reading::new(ports), tick.min(patience.saturating_sub(watch.age)));
         ports.sleep(pause).await;
         while mutants::is(Mutant::OpenUnwatched) {
             ports.sleep(tick).await;
@@ -125,14 +134,14 @@ pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_
 }
 
 /// What the clock has shown.
-#[derive(Clone, Copy)]
-struct Reading {
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
     at: UnixMillis,
     steps: u64,
 }
 
 impl Reading {
-    fn new<P: Ports>(ports: &P) -> Self {
+    pub fn new<P: Ports>(ports: &P) -> Self {
         Self { at: ports.time(), steps: ports.memory().steps() }
     }
 
@@ -149,6 +158,8 @@ struct Watch<'a, P> {
     ports: &'a P,
     watched: &'a Watched,
     bound: Duration,
+    /// For how long it may go on without a proof.
+    patience: Duration,
     /// For how long nobody has vouched for the session.
     age: Duration,
     /// Whether its secret was the newest then.
@@ -158,17 +169,58 @@ struct Watch<'a, P> {
 enum Looked {
     Proven {
         session: Rc<Session>,
-        /// Of the proof, when the look began.
-        age: Duration,
-        is_current: bool,
     },
     Over,
     /// Nothing has been learnt.
     Nothing,
 }
 
-impl<P: Ports> Watch<'_, P> {
-    async fn look(&self) -> Looked {
+/// The same, with what it is worth.
+enum Found {
+    Proven {
+        session: Rc<Session>,
+        /// Of the proof, when the look began.
+        age: Duration,
+        is_current: bool,
+    },
+    Over,
+    Nothing,
+}
+
+impl<'a, P: Ports> Watch<'a, P> {
+    fn new(site: &'a Site, ports: &'a P, watched: &'a Watched) -> Self {
+        // With no bound at all, requests ask the object each time; what is open
+        // cannot, and has a second for the cut.
+        let bound = site.config.bound.max(BOUND_MIN);
+        let without = if watched.demand.continues { bound.max(site.config.continue_for) } else { bound };
+        let patience = without + SLACK;
+        // The verdict may have rested on a window that was as old as it may be.
+        let age = bound + Reading::new(ports).since(watched.sought, patience);
+        Self { site, ports, watched, bound, patience, age, is_current: true }
+    }
+
+    /// Looks, and keeps how old the proof is then. An object that hangs must
+    /// not keep open what nobody vouches for.
+    async fn look_in_time(&mut self) -> Looked {
+        let start = Reading::new(self.ports);
+        let left = self.patience.saturating_sub(self.age).max(LOOK_MIN);
+        let found = match select(pin!(self.look()), pin!(self.ports.sleep(left))).await {
+            Either::Left((found, _)) => found,
+            Either::Right(_) => Found::Nothing,
+        };
+        let looked = match found {
+            Found::Over => Looked::Over,
+            Found::Nothing => Looked::Nothing,
+            Found::Proven { session, age, is_current } => {
+                (self.age, self.is_current) = (age, is_current);
+                Looked::Proven { session }
+            }
+        };
+        self.age += Reading::new(self.ports).since(start, left);
+        looked
+    }
+
+    async fn look(&self) -> Found {
         let Self { site, ports, watched, bound, .. } = *self;
         let memory = ports.memory();
         let at = ports.time();
@@ -180,27 +232,27 @@ impl<P: Ports> Watch<'_, P> {
                 let age = memory.window_age(at).unwrap_or(bound);
                 return self.judged(session, age, true);
             }
-            Known::Dead => return Looked::Over,
+            Known::Dead => return Found::Over,
             Known::Nothing => {}
         }
         // An old secret's yes is not remembered, and without a window none is:
         // then the object is asked as rarely as may be.
         let is_fresh = memory.window_age(at).is_some_and(|age| age <= bound);
         if self.age < bound && !(is_fresh && self.is_current) {
-            return Looked::Nothing;
+            return Found::Nothing;
         }
         match lookup::ask(site, ports, &watched.token, Some(bound)).await {
             Ok(Some(Verdict { session, served })) => self.judged(session, Duration::ZERO, served == Served::Current),
-            Ok(None) => Looked::Over,
-            Err(_) => Looked::Nothing,
+            Ok(None) => Found::Over,
+            Err(_) => Found::Nothing,
         }
     }
 
-    fn judged(&self, session: Rc<Session>, age: Duration, is_current: bool) -> Looked {
+    fn judged(&self, session: Rc<Session>, age: Duration, is_current: bool) -> Found {
         if self.watched.demand.is_met_by(&session, self.ports.time()).is_err() {
-            return Looked::Over;
+            return Found::Over;
         }
-        Looked::Proven { session, age, is_current }
+        Found::Proven { session, age, is_current }
     }
 }
 

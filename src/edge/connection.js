@@ -9,6 +9,15 @@ export function connect(response, edits) {
   return response.webSocket ? new Socket(response, headers) : new Stream(response, headers);
 }
 
+// Ends what the origin has begun, of which the client gets nothing.
+export function refuse({ webSocket, body }) {
+  if (webSocket) {
+    webSocket.accept();
+    close(webSocket, 1001, "");
+  }
+  body?.cancel().catch(() => {});
+}
+
 // The platform does the handshakes itself, one with each side.
 const OF_ONE_HOP = ["sec-websocket-accept", "sec-websocket-extensions"];
 

@@ -78,6 +78,9 @@ extern "C" {
     pub type Connection;
 
     #[wasm_bindgen(catch)]
+    pub fn refuse(response: &Response) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
     pub fn connect(response: &Response, edits: &str) -> Result<Connection, JsValue>;
 
     /// What the client gets.

@@ -133,6 +133,11 @@ impl Answer for OriginResponse {
         // One crossing only where it can be one (RFC 6455, section 4.2.2).
         self.1.get("upgrade").is_some() && self.0.status() == 101
     }
+
+    fn refuse(self) {
+        // What cannot be ended is dropped.
+        let _ = glue::refuse(&self.0);
+    }
 }
 
 /// `Date.now()`: stands still during computation when deployed, and advances

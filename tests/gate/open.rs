@@ -1,6 +1,7 @@
 //! What goes on after its answer has begun: WebSockets and event streams.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use warifu::site::Site;
@@ -11,6 +12,9 @@ use crate::support::{World, request, site_of};
 
 const BOUND: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
+
+/// What happens while the origin takes its time.
+type Act = Box<dyn Fn()>;
 
 const CONFIG: &str = r#"{"origin": "http://origin.test", "idle_timeout": "1m", "routes": [
     {"path": "/login", "access": "optional", "commands": true},
@@ -152,4 +156,39 @@ fn a_log_in_that_has_become_too_old_for_the_route_ends_it() {
     assert_eq!(world.watch(&site, &watched, || true), End::Over);
     let after = world.shards.now.get().since(start);
     assert!(after >= 299 * SECOND && after <= 300 * SECOND + BOUND + SECOND, "{after:?}");
+}
+
+#[test]
+fn what_the_origin_grants_late_is_not_opened_for_who_has_gone() {
+    // Ended at another edge while the origin took its time, and then nobody to ask.
+    for (ends, refused) in [(true, 401), (false, 503)] {
+        let meanwhile: Rc<RefCell<Option<Act>>> = Rc::default();
+        let hook = Rc::clone(&meanwhile);
+        let world = Rc::new(World::new(move |outgoing| {
+            if outgoing.url.contains("/login") {
+                return Some(vec![("Warifu-Command", "do=start, sub=\"alice\"")]);
+            }
+            if let Some(act) = hook.take() {
+                act();
+            }
+            Some(vec![("Content-Type", "text/event-stream")])
+        }));
+        let (site, elsewhere) = (site_of(CONFIG), site_of(CONFIG));
+        let cookie = world.log_in(&site);
+        let (there, token) = (Rc::downgrade(&world), cookie.clone());
+        meanwhile.replace(Some(Box::new(move || {
+            let world = there.upgrade().expect("the world");
+            if ends {
+                let headers = [("cookie", token.as_str()), ("sec-fetch-site", "same-origin")];
+                world.serve(&elsewhere, &request("POST", "/_warifu/logout", &headers));
+            } else {
+                world.shards.is_down.set(true);
+                world.shards.is_feed_down.set(true);
+            }
+            world.shards.now.set(world.shards.now.get().plus(10 * SECOND));
+        })));
+        let seen = world.serve(&site, &request("GET", "/events", &[("cookie", cookie.as_str())]));
+        assert_eq!(seen.status, Some(refused));
+        assert!(seen.watched.is_none());
+    }
 }

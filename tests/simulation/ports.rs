@@ -348,6 +348,8 @@ impl Answer for Head {
     fn is_web_socket(&self) -> bool {
         self.0.get("sec-websocket-accept").is_some()
     }
+
+    fn refuse(self) {}
 }
 
 pub struct Bytes(pub Vec<u8>);

@@ -403,6 +403,8 @@ impl Answer for Head {
     fn is_web_socket(&self) -> bool {
         self.0.get("sec-websocket-accept").is_some()
     }
+
+    fn refuse(self) {}
 }
 
 pub struct Bytes(Vec<u8>);

@@ -144,6 +144,21 @@ test("a handshake that the origin does not finish is given up: origin_timeout", 
   }
 });
 
+test("who has logged out while the origin took its time gets nothing of it", async () => {
+  const answer = await gateway.fetch(`/login?command=${encodeURIComponent('do=start, sub="bob"')}`);
+  const bobs = answer.headers.getSetCookie()[0].split(";")[0];
+  const begun = performance.now();
+  const socket = connect(gateway, "/sockets/late", { cookie: bobs });
+  await until(() => origin.requests.at(-1).url === "/sockets/late", "the handshake has reached the origin");
+  const headers = { cookie: bobs, "sec-fetch-site": "same-origin" };
+  assert.equal((await gateway.fetch("/_warifu/logout", { method: "POST", headers })).status, 204);
+  await until(() => performance.now() - begun > 500, "the first verdict is too old to open on");
+  const before = origin.closed.length;
+  origin.grant();
+  assert.equal(await refusedWith(socket), 401);
+  await until(() => origin.closed.length > before, "the origin sees that nobody is there");
+});
+
 test("the offer of another protocol is not passed on, and is no hindrance", async () => {
   const answer = await gateway.raw(
     `GET /page HTTP/1.1\nHost: app.test\nUpgrade: h2c\nConnection: Upgrade, HTTP2-Settings, close\nHTTP2-Settings: AAMAAABk\nCookie: ${cookie}\n\n`,

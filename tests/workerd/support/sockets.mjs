@@ -6,10 +6,11 @@ import { WebSocket, WebSocketServer } from "ws";
 
 // At /sockets/echo it echoes; /sockets/log remembers what it gets; /sockets/close
 // closes as it is told: "<code> <reason>"; /sockets/vanish goes without a word;
-// /sockets/refused and /sockets/never do not become one. /events is an event stream,
+// /sockets/refused and /sockets/never do not become one, and /sockets/late only once
+// `grant` is called. /events is an event stream,
 // of which `tick` sends one more event to all.
 export async function startSockets() {
-  const origin = { requests: [], closed: [], streams: new Set(), open: new Set() };
+  const origin = { requests: [], closed: [], streams: new Set(), open: new Set(), grant: () => {} };
   const server = createServer((request, response) => {
     origin.requests.push(request);
     const { pathname, searchParams } = new URL(request.url, "http://origin");
@@ -31,6 +32,10 @@ export async function startSockets() {
     const path = request.url.split("?")[0];
     if (path.endsWith("/never")) return;
     if (path.endsWith("/refused")) return socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno");
+    if (path.endsWith("/late")) return (origin.grant = () => accept(request, socket, head, path));
+    accept(request, socket, head, path);
+  });
+  const accept = (request, socket, head, path) => {
     sockets.handleUpgrade(request, socket, head, (opened) => {
       origin.open.add(opened);
       opened.on("close", (code, reason) => {
@@ -47,7 +52,7 @@ export async function startSockets() {
         opened.send(data, { binary: isBinary });
       });
     });
-  });
+  };
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return Object.assign(origin, {
