@@ -74,11 +74,14 @@ export function connect(gateway, path, { cookie, from = gateway.url, protocols =
   const [messages, waiting] = [[], []];
   socket.on("message", (data, isBinary) => {
     const message = isBinary ? data : String(data);
-    if (waiting.length > 0) waiting.shift()(message);
+    if (waiting.length > 0) waiting.shift().resolve(message);
     else messages.push(message);
   });
   const closed = new Promise((resolve) => {
-    socket.on("close", (code, reason) => resolve({ code, reason: String(reason), at: Date.now() }));
+    socket.on("close", (code, reason) => {
+      resolve({ code, reason: String(reason), at: Date.now() });
+      waiting.splice(0).forEach(({ reject }) => reject(new Error(`closed with ${code} ${reason} while a message was awaited`)));
+    });
   });
   const opened = new Promise((resolve, reject) => {
     socket.on("open", resolve);
@@ -89,6 +92,10 @@ export function connect(gateway, path, { cookie, from = gateway.url, protocols =
     socket.on("error", reject);
   });
   opened.catch(() => {});
-  const next = () => (messages.length > 0 ? Promise.resolve(messages.shift()) : new Promise((resolve) => waiting.push(resolve)));
+  const next = () => {
+    if (messages.length > 0) return Promise.resolve(messages.shift());
+    if (socket.readyState > WebSocket.OPEN) return Promise.reject(new Error("closed, and a message is awaited"));
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+  };
   return Object.assign(socket, { closed, opened, next });
 }
