@@ -48,7 +48,9 @@ fn i10_a_failure_is_no_answer(history: &History, request: usize, seen: &Seen) ->
         return None;
     }
     let to_login = seen.location.as_deref().is_some_and(|location| location.starts_with("/login"));
-    if seen.status == Some(401) || to_login {
+    // What fails after it was let through was no verdict; a later one may have
+    // been, and I11 and I12 look at that.
+    if (seen.status == Some(401) || to_login) && asked.forwarded.is_none() {
         return Some("a failure of the store became a log-out".to_owned());
     }
     // A log-in may be let through though nobody knows who was there before.
