@@ -7,12 +7,13 @@ use core::time::Duration;
 
 use crate::admission::Admitted;
 use crate::audit::Event;
-use crate::command::{self, Command, Start};
+use crate::command::{Command, Start};
+use crate::config::Commands;
 use crate::cookie;
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
 use crate::path::CanonicalPath;
-use crate::policy::{self, Demand};
+use crate::policy::Demand;
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::session::Session;
@@ -24,7 +25,7 @@ use crate::token::{Minted, Token};
 /// the request is let through, lest a log-in in flight outlives a kill. Asked
 /// before the verdict on the session, which must not wait for it.
 pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<Since> {
-    if !demand.commands {
+    if demand.commands == Commands::No {
         return None;
     }
     Some(Since::now(site, ports, site.config.bound).await)
@@ -59,7 +60,7 @@ pub async fn obey<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     admitted: &Admitted,
-    since: Option<Since>,
+    command: Option<(Command, Since)>,
     headers: &HeaderBlock,
 ) -> Result<HeaderEdits, Failure> {
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
@@ -67,7 +68,7 @@ pub async fn obey<P: Ports>(
     if !admitted.presented().is_empty() {
         never_stored(headers, &mut edits);
     }
-    let Some(header) = headers.get("warifu-command") else {
+    let Some((command, since)) = command else {
         if let Some((caller, token)) = admitted.caller()
             && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
         {
@@ -75,19 +76,6 @@ pub async fn obey<P: Ports>(
         }
         return Ok(edits);
     };
-    let path_text = || path.as_str().to_owned();
-    let Some(since) = since else {
-        ports.tell(Event::CommandIgnored { path: path_text(), reason: "the route has no commands = true" });
-        return Ok(edits);
-    };
-    let command = command::parse(header).map_err(|refusal| {
-        ports.tell(Event::CommandRefused { path: path_text(), reason: refusal.explain() });
-        Failure::BadCommand(refusal.explain())
-    })?;
-    if matches!(command, Command::Start(_)) && !policy::may_start_session(&site.config, request) {
-        ports.tell(Event::CommandIgnored { path: path_text(), reason: "another site caused the request" });
-        return Ok(edits);
-    }
     if let Some(set_cookie) = carry_out(site, ports, request, admitted, since, command).await? {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
     }

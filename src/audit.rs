@@ -74,8 +74,8 @@ pub enum Event {
     SeveralTokens {
         path: String,
     },
-    /// A command from a route without `commands = true`, or in answer to a
-    /// request that another site caused.
+    /// A command from a route without `commands`, one that nothing shows to be
+    /// the origin's own, or in answer to a request that another site caused.
     CommandIgnored {
         path: String,
         reason: &'static str,

@@ -7,6 +7,7 @@
 use core::convert::Infallible;
 use core::time::Duration;
 
+use ctutils::CtEq;
 use sfv::visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser};
 
@@ -44,20 +45,30 @@ pub struct Start {
     pub end_others: bool,
 }
 
-/// Why a command is not obeyed; shown to whoever runs the origin.
+/// What the origin was sent with the request, for its command to repeat.
+#[derive(Clone, Copy)]
+pub enum Nonce<'a> {
+    /// Nothing: the member `nonce` is refused.
+    NotSent,
+    /// The command may leave it out.
+    Sent(&'a str),
+    /// A command without it is not taken for the origin's own.
+    Wanted(&'a str),
+}
+
+/// Why a command is not obeyed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CommandRefusal {
+    /// The text is for whoever runs the origin.
     Malformed(&'static str),
-    /// Known, but not in this version.
-    NotBuilt(&'static str),
+    /// Nothing shows that it is the origin's own.
+    Unproven(&'static str),
 }
 
 impl CommandRefusal {
     pub fn explain(&self) -> String {
-        match self {
-            Self::Malformed(why) => format!("Warifu-Command: {why}"),
-            Self::NotBuilt(what) => format!("Warifu-Command: {what} is not built yet"),
-        }
+        let (Self::Malformed(why) | Self::Unproven(why)) = self;
+        format!("Warifu-Command: {why}")
     }
 }
 
@@ -66,16 +77,19 @@ impl CommandRefusal {
 /// # Errors
 /// Why it is not obeyed. Unknown members are refused too: to skip one would
 /// start a session that is not the one that the origin asked for.
-pub fn parse(header: &str) -> Result<Command, CommandRefusal> {
-    let members = Parser::new(header)
-        .parse_dictionary_with_visitor(Members::default())
-        .map_err(|_| CommandRefusal::Malformed("not a Structured Field Dictionary (RFC 9651)"))?;
+pub fn parse(header: &str, nonce: Nonce<'_>) -> Result<Command, CommandRefusal> {
+    let members = Members::read(header);
+    nonce.compare(members.as_ref().ok())?;
+    let members = members.map_err(CommandRefusal::Malformed)?;
     if members.has_repeated_or_adorned {
         return Err(CommandRefusal::Malformed(
             "each member must be there once, be a plain item, and have no parameters",
         ));
     }
-    let members = members.list;
+    let mut members = members.list;
+    if !matches!(nonce, Nonce::NotSent) {
+        members.retain(|(key, _)| *key != "nonce");
+    }
     let action = members.iter().find(|(key, _)| *key == "do").map(|(_, value)| value);
     let Some(action) = action else {
         return Err(CommandRefusal::Malformed("do is missing: do=start, sub=\"42\""));
@@ -95,6 +109,30 @@ pub fn parse(header: &str) -> Result<Command, CommandRefusal> {
         "end-others" => alone(Command::EndOthers),
         "end-all" => alone(Command::EndAll),
         _ => Err(CommandRefusal::Malformed("unknown do; allowed: start, rotate, update, end, end-others, end-all")),
+    }
+}
+
+impl Nonce<'_> {
+    /// Whether the members show that the origin itself has spoken. Of several
+    /// nonces one is enough: the header is malformed then, and the origin has a
+    /// part in it.
+    fn compare(self, members: Option<&Members<'_>>) -> Result<(), CommandRefusal> {
+        let (sent, is_wanted) = match self {
+            Self::NotSent => return Ok(()),
+            Self::Sent(sent) => (sent, false),
+            Self::Wanted(sent) => (sent, true),
+        };
+        let unproven = |why| if is_wanted { Err(CommandRefusal::Unproven(why)) } else { Ok(()) };
+        let Some(members) = members else { return unproven("it cannot be read, and so no nonce in it") };
+        let mut said = members.list.iter().filter(|(key, _)| *key == "nonce").map(|(_, value)| value).peekable();
+        if said.peek().is_none() {
+            return unproven("it does not repeat the nonce");
+        }
+        let is_sent = |value: &BareItemFromInput<'_>| match value {
+            BareItemFromInput::String(text) => text.as_str().as_bytes().ct_eq(sent.as_bytes()).to_bool(),
+            _ => false,
+        };
+        if said.any(is_sent) { Ok(()) } else { Err(CommandRefusal::Unproven("its nonce is not that of the request")) }
     }
 }
 
@@ -149,13 +187,15 @@ fn parse_update(members: &[Item<'_>]) -> Result<Command, CommandRefusal> {
     claims.map(|claims| Command::Update { claims }).ok_or(CommandRefusal::Malformed("do=update needs claims"))
 }
 
-/// A member that is not there to be obeyed; `nonce` comes in a later version.
+/// A member that does not belong to the command; `nonce` does where one was
+/// sent.
 fn unknown_or_nonce(members: &[Item<'_>], says: &'static str) -> CommandRefusal {
-    if members.iter().any(|(key, _)| *key == "nonce") {
-        CommandRefusal::NotBuilt("nonce")
+    let has_nonce = members.iter().any(|(key, _)| *key == "nonce");
+    CommandRefusal::Malformed(if has_nonce {
+        "nonce: none was sent; the route needs commands = \"nonce\""
     } else {
-        CommandRefusal::Malformed(says)
-    }
+        says
+    })
 }
 
 fn level_of(value: &BareItemFromInput<'_>) -> Result<u8, CommandRefusal> {
@@ -195,6 +235,17 @@ fn ttl_of(seconds: i64) -> Result<Duration, CommandRefusal> {
 struct Members<'de> {
     list: Vec<(&'de str, BareItemFromInput<'de>)>,
     has_repeated_or_adorned: bool,
+}
+
+impl<'de> Members<'de> {
+    fn read(header: &'de str) -> Result<Self, &'static str> {
+        if header.len() > COMMAND_BYTES_MAX {
+            return Err("it is longer than 8192 bytes");
+        }
+        Parser::new(header)
+            .parse_dictionary_with_visitor(Self::default())
+            .map_err(|_| "not a Structured Field Dictionary (RFC 9651)")
+    }
 }
 
 impl<'de> DictionaryVisitor<'de> for Members<'de> {
@@ -257,6 +308,10 @@ impl<'de> ParameterVisitor<'de> for AnyParameter<'_> {
         Ok(())
     }
 }
+
+/// More than twice the longest subject and claims. Each member is compared with
+/// those before it, so there must not be any number of them.
+const COMMAND_BYTES_MAX: usize = 8_192;
 
 /// Ten years, as in the configuration.
 const TTL_SECONDS_MAX: u64 = 315_360_000;

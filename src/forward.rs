@@ -17,7 +17,8 @@ use crate::session::Session;
 use crate::signature;
 use crate::site::Site;
 
-/// Composes the request to the origin.
+/// Composes the request to the origin; `nonce` is what a command in its answer
+/// has to repeat.
 ///
 /// # Errors
 /// It is to be signed, and there is no randomness to be had.
@@ -27,9 +28,13 @@ pub fn compose<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     admitted: &Admitted,
+    nonce: Option<&str>,
 ) -> Result<Outgoing, Failure> {
     let config = &site.config;
     let mut edits = HeaderEdits { remove: unwanted(config, request), ..HeaderEdits::default() };
+    if let Some(nonce) = nonce {
+        edits.set("warifu-nonce", nonce);
+    }
     forwarding(request, &mut edits);
     session_cookie_out(config, request, &mut edits);
     let (base, authority) = match &config.origin {

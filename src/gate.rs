@@ -13,6 +13,7 @@ use crate::cookie::COOKIE_HEADER_BYTES_MAX;
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
+use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
 use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
@@ -64,7 +65,8 @@ async fn pass<P: Ports>(
     let known = answer::before(site, ports, demand).await;
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
-    let outgoing = forward::compose(site, ports, request, &path, &admitted)?;
+    let challenge = Challenge::new(ports, demand)?;
+    let outgoing = forward::compose(site, ports, request, &path, &admitted, challenge.nonce())?;
     let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
         OriginError::Unreachable(reason) => {
             ports.tell(Event::OriginUnreachable { reason });
@@ -76,7 +78,8 @@ async fn pass<P: Ports>(
         }
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
-    let edits = answer::obey(site, ports, request, &path, &admitted, since, answer.headers()).await?;
+    let command = challenge.heard(site, ports, request, &path, &answer)?;
+    let edits = answer::obey(site, ports, request, &path, &admitted, command.zip(since), answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
     let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
     if let Some(watched) = &mut watched

@@ -25,6 +25,7 @@ pub mod store;
 pub mod forward;
 pub mod signature;
 pub mod command;
+pub mod origin_proof;
 pub mod answer;
 pub mod response;
 pub mod watch;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{Access, Config, CrossOrigin, OnEnd, OnOutage, Route};
+use crate::config::{Access, Commands, Config, CrossOrigin, OnEnd, OnOutage, Route};
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::request::Request;
@@ -18,7 +18,7 @@ pub struct Demand {
     /// The longest time since the person proved who they are.
     pub max_auth_age: Option<Duration>,
     /// Whether the origin's answer may start and end sessions.
-    pub commands: bool,
+    pub commands: Commands,
     /// Whether the request counts as use of the session.
     pub activity: bool,
     /// Whether it is served on the last proof while no store answers.
@@ -33,7 +33,7 @@ impl Demand {
         access: Access::Required,
         level: 0,
         max_auth_age: None,
-        commands: false,
+        commands: Commands::No,
         activity: true,
         continues: false,
         on_end: OnEnd::Close,
@@ -45,7 +45,7 @@ impl Demand {
             access: self.access.max(other.access),
             level: self.level.max(other.level),
             max_auth_age: self.max_auth_age.into_iter().chain(other.max_auth_age).min(),
-            commands: self.commands && other.commands,
+            commands: self.commands.max(other.commands),
             activity: self.activity && other.activity,
             on_end: if self.on_end == OnEnd::Keep { other.on_end } else { OnEnd::Close },
             continues: self.continues && other.continues && self.access.max(other.access) < Access::Strict,

@@ -8,11 +8,14 @@ use base64ct::{Base64, Encoding};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
-use warifu::command::{Command, CommandRefusal, Start, parse};
+use warifu::command::{Command, CommandRefusal, Nonce, Start, parse};
 use warifu::session::{Claims, Subject};
 use warifu_fuzz::{assembled, reached};
 
-const PIECES: [&str; 32] = [
+/// That of the test vectors, which are the first inputs.
+const NONCE: &str = "fRIlBd04cFMB0hmL1eN_mQ";
+
+const PIECES: [&str; 35] = [
     "do=start",
     "do=rotate",
     "do=update",
@@ -37,6 +40,9 @@ const PIECES: [&str; 32] = [
     "=?0",
     "?1",
     "nonce",
+    ", nonce=\"fRIlBd04cFMB0hmL1eN_mQ\"",
+    ", nonce=\"AAAB\"",
+    "fRIlBd04cFMB0hmL1eN_mQ",
     "%\"%c3%a4\"",
     "\"",
     "%\"",
@@ -49,10 +55,38 @@ const PIECES: [&str; 32] = [
 
 fuzz_target!(|data: &str| -> Corpus {
     let header = &*assembled(data, &PIECES);
-    let expected = read(header);
-    match parse(header) {
+    let plain = parse(header, Nonce::NotSent);
+    check(header, &plain, read(header, false));
+    // With a nonce, the rest of the command means what it does without.
+    let expected = read(header, true);
+    let (sent, wanted) = (parse(header, Nonce::Sent(NONCE)), parse(header, Nonce::Wanted(NONCE)));
+    match said(header) {
+        Said::Nothing => {
+            assert_eq!(sent, plain, "{header:?}");
+            assert!(matches!(wanted, Err(CommandRefusal::Unproven(_))), "{header:?}");
+        }
+        Said::Another => {
+            reached!("another nonce");
+            assert!(matches!(sent, Err(CommandRefusal::Unproven(_))), "{header:?}");
+            assert_eq!(sent, wanted);
+        }
+        Said::TheOne => {
+            if expected.is_some() {
+                reached!("the nonce is repeated");
+            }
+            assert!(!matches!(wanted, Err(CommandRefusal::Unproven(_))), "{header:?}");
+            assert_eq!(sent, wanted);
+            check(header, &wanted, expected);
+        }
+    }
+    // Thousands of ways to be no Dictionary would crowd the others out.
+    if Parser::new(header).parse::<Dictionary>().is_ok() { Corpus::Keep } else { Corpus::Reject }
+});
+
+fn check(header: &str, found: &Result<Command, CommandRefusal>, expected: Option<Command>) {
+    match found {
         Ok(command) => {
-            match &command {
+            match command {
                 Command::Start(_) => reached!("start"),
                 Command::Rotate { .. } => reached!("rotate"),
                 Command::Update { .. } => reached!("update"),
@@ -60,28 +94,52 @@ fuzz_target!(|data: &str| -> Corpus {
                 Command::EndOthers => reached!("end-others"),
                 Command::EndAll => reached!("end-all"),
             }
-            assert_eq!(Some(&command), expected.as_ref(), "{header:?} is obeyed otherwise than it says");
-            let text = write(&command);
-            assert_eq!(parse(&text), Ok(command), "{text:?}");
+            assert_eq!(Some(command), expected.as_ref(), "{header:?} is obeyed otherwise than it says");
+            let text = write(command);
+            assert_eq!(parse(&text, Nonce::NotSent).as_ref(), Ok(command), "{text:?}");
         }
         Err(refusal) => {
             assert_eq!(expected, None, "{header:?} is refused: {refusal:?}");
             assert!(refusal.explain().starts_with("Warifu-Command: "));
-            if matches!(refusal, CommandRefusal::NotBuilt(_)) {
-                reached!("not built");
-                assert!(keys(header).contains(&"nonce"));
-            }
         }
     }
-    // Thousands of ways to be no Dictionary would crowd the others out.
-    if Parser::new(header).parse::<Dictionary>().is_ok() { Corpus::Keep } else { Corpus::Reject }
-});
+}
+
+/// What a header says of the nonce.
+enum Said {
+    Nothing,
+    Another,
+    TheOne,
+}
+
+/// Found in the text: a Dictionary does not show which of two came first.
+fn said(header: &str) -> Said {
+    if header.len() > BYTES_MAX || Parser::new(header).parse::<Dictionary>().is_err() {
+        return Said::Nothing;
+    }
+    let mut said = Said::Nothing;
+    for member in members(header).filter(|member| key(member) == "nonce") {
+        // A list is no item, and so no nonce.
+        if member.starts_with("nonce=(") {
+            continue;
+        }
+        let item = Parser::new(member).parse::<Dictionary>().expect("one member of a Dictionary");
+        match item.get("nonce") {
+            Some(ListEntry::Item(item)) if matches!(&item.bare_item, BareItem::String(text) if text.as_str() == NONCE) =>
+            {
+                return Said::TheOne;
+            }
+            _ => said = Said::Another,
+        }
+    }
+    said
+}
 
 /// Reads a command from the finished Dictionary, and what that does not show,
 /// repeated keys, from the text.
-fn read(header: &str) -> Option<Command> {
-    let members = Parser::new(header).parse::<Dictionary>().ok()?;
-    if keys(header).len() != members.len() {
+fn read(header: &str, takes_nonce: bool) -> Option<Command> {
+    let members = Parser::new(header).parse::<Dictionary>().ok().filter(|_| header.len() <= BYTES_MAX)?;
+    if self::members(header).count() != members.len() {
         reached!("a repeated member");
         return None;
     }
@@ -93,7 +151,9 @@ fn read(header: &str) -> Option<Command> {
         }
     }
     let get = |wanted: &str| items.iter().find(|(key, _)| *key == wanted).map(|(_, value)| *value);
-    let only = |allowed: &[&str]| items.iter().all(|(key, _)| *key == "do" || allowed.contains(key));
+    let only = |allowed: &[&str]| {
+        items.iter().all(|(key, _)| *key == "do" || allowed.contains(key) || (takes_nonce && *key == "nonce"))
+    };
     let BareItem::Token(action) = get("do")? else { return None };
     let level = match get("level") {
         None => None,
@@ -153,16 +213,23 @@ fn object(bytes: &[u8]) -> Option<Claims> {
     claims
 }
 
-/// The keys of a well-formed Dictionary, each as often as it stands there.
-fn keys(header: &str) -> Vec<&str> {
-    let mut keys = Vec::new();
+/// The members of a well-formed Dictionary, each as often as it stands there.
+fn members(header: &str) -> impl Iterator<Item = &str> {
     let mut rest = header.trim_start_matches(' ');
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.*".contains(c)));
-        keys.push(&rest[..end.unwrap_or(rest.len())]);
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let member = rest;
         rest = after_comma(rest);
-    }
-    keys
+        let length = member.len() - rest.len();
+        Some(member[..length].trim_end_matches([' ', '\t']).trim_end_matches(',').trim_end_matches([' ', '\t']))
+    })
+}
+
+fn key(member: &str) -> &str {
+    let end = member.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.*".contains(c)));
+    &member[..end.unwrap_or(member.len())]
 }
 
 fn after_comma(member: &str) -> &str {
@@ -208,3 +275,6 @@ fn write(command: &Command) -> String {
         Command::EndAll => "do=end-all".to_owned(),
     }
 }
+
+/// No longer header is read.
+const BYTES_MAX: usize = 8_192;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
-pub use self::routes::{Access, OnEnd, OnOutage, Route};
+pub use self::routes::{Access, Commands, OnEnd, OnOutage, Route};
 pub use self::sites::{Part, refuse_twins, split};
 pub use self::values::{
     BOUND_MAX, BOUND_MIN, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code,

@@ -80,11 +80,6 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
-    /// Whether the key holds exactly this string.
-    pub fn is(&self, key: &str, word: &str) -> bool {
-        self.entries.get(key).and_then(Value::as_str) == Some(word)
-    }
-
     fn wrong_type(&self, key: &str, found: &Value, wanted: &str) {
         self.wrong(key, format!("found {}; it must be {wanted}", show(found)));
     }
@@ -109,6 +104,19 @@ impl<'a> Table<'a> {
 
     pub fn flag(&self, key: &'static str, default: bool) -> bool {
         self.optional_flag(key).unwrap_or(default)
+    }
+
+    /// `true`, `false`, which is the default, or a word for a third thing.
+    pub fn flag_or<T>(&self, key: &'static str, (word, third): (&str, T), (no, yes): (T, T)) -> T {
+        match self.value(key) {
+            None | Some(Value::Bool(false)) => no,
+            Some(Value::Bool(true)) => yes,
+            Some(Value::String(found)) if found == word => third,
+            Some(found) => {
+                self.wrong_type(key, found, &format!("true, false or {word:?}"));
+                no
+            }
+        }
     }
 
     /// A whole number from `min` to `max`.

@@ -33,11 +33,23 @@ pub struct Route {
     /// The longest time since the person proved who they are.
     pub max_auth_age: Option<Duration>,
     /// Whether the origin may start and end sessions in its answers here.
-    pub commands: bool,
+    pub commands: Commands,
     /// Whether requests here count as use of the session.
     pub activity: bool,
     pub on_outage: OnOutage,
     pub on_end: OnEnd,
+}
+
+/// Which commands in the origin's answers count, from the least to the most
+/// strict.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Commands {
+    /// Every one.
+    Yes,
+    /// One that repeats the nonce of the request that it answers.
+    Nonce,
+    /// None.
+    No,
 }
 
 /// What becomes of WebSockets and event streams that are open when their
@@ -103,11 +115,14 @@ fn route(table: Table<'_>) -> Route {
         table.wrong("access", "missing; it must be one of \"public\", \"optional\", \"required\", \"strict\"");
     }
     let access = access.unwrap_or(Access::Strict);
-    let commands = commands(&table);
-    if commands && access == Access::Public {
+    let commands = table.flag_or("commands", ("nonce", Commands::Nonce), (Commands::No, Commands::Yes));
+    if commands != Commands::No && access == Access::Public {
+        let found = if commands == Commands::Yes { "true" } else { "\"nonce\"" };
         table.wrong(
             "commands",
-            "found true on a public route; there the presented session is not read: use access = \"optional\"",
+            format!(
+                "found {found} on a public route; there the presented session is not read: use access = \"optional\""
+            ),
         );
     }
     let on_outage = on_outage(&table, access);
@@ -138,16 +153,6 @@ fn route(table: Table<'_>) -> Route {
     };
     table.finish();
     route
-}
-
-/// `commands`: true, false, or (in a later version) `"nonce"`.
-fn commands(table: &Table<'_>) -> bool {
-    if table.is("commands", "nonce") {
-        let _ = table.text("commands");
-        table.not_built("commands", true, ", or set true or false");
-        return false;
-    }
-    table.flag("commands", false)
 }
 
 /// `on_outage`: only where the session is looked at, and not asked for each time.

@@ -317,6 +317,7 @@ fn a_table_may_be_given_as_json_as_well() {
 #[test]
 fn the_policy_is_explained_by_the_gateways_own_code() {
     let routes = "[[vars.WARIFU.routes]]\npath = \"/login\"\nmethods = [\"POST\"]\naccess = \"optional\"\ncommands = true\n\
+                  [[vars.WARIFU.routes]]\npath = \"/relay\"\naccess = \"optional\"\ncommands = \"nonce\"\n\
                   [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"public\"\nactivity = false\n";
     let path = file("explain.toml", &format!("{FINE}{routes}"));
     let explain = |more: &[&str]| {
@@ -333,6 +334,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
         explain(&["/login?x=1", "--method", "post"]),
         demand("POST", "/login", "/login", "optional", true, true)
     );
+    assert_eq!(explain(&["/relay"])["commands"], "nonce");
     assert_eq!(explain(&["/news/%61/"]), demand("GET", "/news/%61/", "/news/a/", "public", false, false));
     // The stricter of both readings.
     assert_eq!(explain(&["/news;x/a"]), demand("GET", "/news;x/a", "/news;x/a", "required", false, false));

@@ -13,6 +13,7 @@ mod kills;
 mod logout;
 mod lookup;
 mod meanwhile;
+mod nonce;
 mod open;
 mod replica;
 mod rotation;

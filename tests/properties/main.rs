@@ -113,7 +113,8 @@ proptest! {
 
     #[test]
     fn any_header_is_a_command_or_a_refusal(header in any::<String>()) {
-        let _ = warifu::command::parse(&header);
+        let _ = warifu::command::parse(&header, warifu::command::Nonce::NotSent);
+        let _ = warifu::command::parse(&header, warifu::command::Nonce::Wanted(&header));
     }
 
     #[test]

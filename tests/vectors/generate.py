@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the shared test vectors beside this file.
 
-    python3 tests/vectors/generate.py            write the five JSON files
+    python3 tests/vectors/generate.py            write the JSON files
     python3 tests/vectors/generate.py --check    exit 1 if a committed file differs
 
 The token format, the canonical path and the rules of a subject are implemented
@@ -890,6 +890,8 @@ def config_file():
     for access in ("optional", "required"):
         ok("continue-on-" + access, route(access=access, on_outage="continue"), {"/routes/0/on_outage": "continue"})
     for access in ("optional", "required", "strict"):
+        for name, value in (("no", False), ("yes", True), ("nonce", "nonce")):
+            ok("commands-%s-on-%s" % (name, access), route(access=access, commands=value), {"/routes/0/commands": value})
         ok("keep-on-" + access, route(access=access, on_end="keep"), {"/routes/0/on_end": "keep"})
     ok("on-end-default", route(), {"/routes/0/on_end": "close"})
     ok("on-end-default-given", route(on_end="close"), {"/routes/0/on_end": "close"})
@@ -1186,7 +1188,8 @@ def config_file():
         ("routes[2].access",) + names,
     )
     bad("commands-on-public", route(access="public", commands=True), ("routes[0].commands", "true"))
-    bad("commands-unknown", route(commands="yes"), ("routes[0].commands", '"yes"'))
+    bad("commands-nonce-on-public", route(access="public", commands="nonce"), ("routes[0].commands", '"nonce"', "public"))
+    bad("commands-unknown", route(commands="yes"), ("routes[0].commands", '"yes"', 'true, false or "nonce"'))
     bad("on-outage-unknown", route(on_outage="open"), ("routes[0].on_outage", '"open"', "closed", "continue"))
     bad("on-end-unknown", route(on_end="cut"), ("routes[0].on_end", '"cut"', "close", "keep"))
     bad("on-end-on-public", route(access="public", on_end="close"), ("routes[0].on_end", "public"))
@@ -1237,7 +1240,6 @@ def config_file():
 
     # known, but not built
     later = "not built yet"
-    bad("not-built-nonce", route(commands="nonce"), ("routes[0].commands", later))
     bad("not-built-custody-cookies", {"custody": {"cookies": ["token"]}}, ("custody.cookies", later))
     bad("not-built-custody-bearer", {"custody": {"bearer": [{"path": "/api/login", "tokens": ["/access_token"]}]}}, ("custody.bearer", later))
     for key in ("fence", "on_limit", "on_replay", "replica"):
@@ -1342,9 +1344,6 @@ def command_file():
     def bad(name, header, why):
         cases.add(name, header=header, expect={"malformed": why})
 
-    def later(name, header, which):
-        cases.add(name, header=header, expect={"not_built": which})
-
     def bytes_item(text):
         return ":" + b64(text.encode("utf-8")) + ":"
 
@@ -1366,6 +1365,8 @@ def command_file():
     bad("comma-after", "do=end,", "a comma with nothing behind it")
     bad("comma-and-space-after", "do=end, ", "a comma with nothing behind it")
     bad("comma-before", ",do=end", "no key")
+    ok("of-8192-bytes", [start, {"repeat": " ", "times": 8192 - len(start)}])
+    bad("of-8193-bytes", [start, {"repeat": " ", "times": 8193 - len(start)}], "at most 8192 bytes")
     bad("two-commas", 'do=start,,sub="42"', "no key")
     bad("no-comma", 'do=start sub="42"', "no comma")
     bad("semicolon-for-comma", 'do=start; sub="42"', "a parameter")
@@ -1588,15 +1589,63 @@ def command_file():
     bad("end-others-with-level", "do=end-others, level=1", "no other member")
     bad("do-in-capitals", "do=Rotate", "unknown do")
 
-    # known, but not built
-    later("start-nonce", start + ', nonce="n-0123456789"', "nonce")
-    later("rotate-nonce", 'do=rotate, nonce="n-0123456789"', "nonce")
-    later("update-nonce", 'do=update, claims=:e30=:, nonce="n-0123456789"', "nonce")
-    later("end-nonce", 'do=end, nonce="n-0123456789"', "nonce")
+    # the nonce: `sent` went to the origin with the request, and `wanted` says whether the command must repeat it
+    nonce = b64url(bytes_of("a nonce", 16))
+    other_nonce = b64url(bytes_of("another nonce", 16))
+    repeated = ', nonce="%s"' % nonce
+    rotate = {"rotate": {"level": None}}
+    forty_two = {"start": {"sub": "42", "level": None, "ttl_s": None, "claims": None, "end_others": False}}
+
+    def nonced(name, header, where_sent, where_wanted=None):
+        for suffix, wanted, expect in (("sent", False, where_sent), ("wanted", True, where_wanted or where_sent)):
+            cases.add("nonce-%s-%s" % (suffix, name), header=header, nonce={"sent": nonce, "wanted": wanted}, expect=expect)
+
+    bad("start-nonce", start + repeated, "no nonce was sent")
+    bad("rotate-nonce", "do=rotate" + repeated, "no nonce was sent")
+    bad("update-nonce", "do=update, claims=:e30=:" + repeated, "no nonce was sent")
+    bad("end-nonce", "do=end" + repeated, "no nonce was sent")
+    nonced("start", start + repeated, forty_two)
+    nonced("first", 'nonce="%s", %s' % (nonce, start), forty_two)
+    nonced("rotate", "do=rotate" + repeated, rotate)
+    nonced("update", "do=update, claims=:e30=:" + repeated, {"update": {"claims": "{}"}})
+    nonced("end", "do=end" + repeated, {"end": True})
+    nonced("end-others", "do=end-others" + repeated, {"end_others": True})
+    nonced("end-all", "do=end-all" + repeated, {"end_all": True})
+    # Without it, or in what cannot be read, nothing shows whose command it is.
+    unproven = {"unproven": "the nonce is not repeated"}
+    nonced("missing", start, forty_two, unproven)
+    nonced("missing-in-end", "do=end", {"end": True}, unproven)
+    nonced("missing-and-malformed", "do=stop", {"malformed": "unknown do"}, unproven)
+    nonced("in-capitals", start + ', Nonce="%s"' % nonce, {"malformed": "keys are lower case"}, unproven)
+    nonced("in-a-list", start + ', nonce=("%s")' % nonce, {"malformed": "a list"}, unproven)
+    nonced("not-a-dictionary", start + repeated + ",", {"malformed": "a comma with nothing behind it"}, unproven)
+    nonced("behind-a-broken-member", "=" + repeated, {"malformed": "no key"}, unproven)
+    nonced("in-a-text", 'do=start, sub="a, nonce=%s"' % nonce, {"start": {**forty_two["start"], "sub": "a, nonce=" + nonce}}, unproven)
+    nonced("in-a-header-of-8193-bytes", [start + repeated, {"repeat": " ", "times": 8193 - len(start + repeated)}], {"malformed": "too long"}, unproven)
+    nonced("in-a-header-of-8192-bytes", [start + repeated, {"repeat": " ", "times": 8192 - len(start + repeated)}], forty_two)
+    # Another one was never the origin's to write.
+    for name, value in (
+        ("another", '"%s"' % other_nonce), ("longer", '"%sA"' % nonce), ("shorter", '"%s"' % nonce[:-1]), ("empty", '""'),
+        ("in-another-case", '"%s"' % nonce.swapcase()), ("space-before", '" %s"' % nonce), ("true", "?1"), ("an-integer", "1"),
+        ("a-token", "a" + nonce), ("bytes", ":" + b64(bytes_of("a nonce", 16)) + ":"), ("a-display-string", display(nonce)),
+    ):
+        nonced("is-" + name, start + ", nonce=" + value, unproven)
+    nonced("without-a-value", start + ", nonce", unproven)
+    nonced("another-twice", start + ', nonce="%s", nonce="%s"' % (other_nonce, other_nonce), unproven)
+    # The right one shows that the origin has spoken, in a way that cannot be obeyed.
+    for name, header in (
+        ("twice", start + repeated + repeated), ("with-a-parameter", start + repeated + ";v=1"),
+        ("and-another", start + repeated + ', nonce="%s"' % other_nonce), ("another-and", start + ', nonce="%s"' % other_nonce + repeated),
+        ("two-commands", start + repeated + ", do=end"), ("unknown-member", start + repeated + ", admin"),
+        ("unknown-do", "do=stop" + repeated), ("alone", repeated[2:]), ("no-sub", "do=start" + repeated),
+        ("end-with-sub", 'do=end, sub="42"' + repeated),
+    ):
+        nonced("right-" + name, header, {"malformed": "the origin's own"})
 
     return {
-        "about": "Values of Warifu-Command (RFC 9651 Dictionaries). `claims` is JSON text, compared as JSON. The text of "
-        "`malformed` is for people, that of `not_built` names the command or the member.",
+        "about": "Values of Warifu-Command (RFC 9651 Dictionaries). `claims` is JSON text, compared as JSON. `nonce` is what "
+        "the origin was sent, and whether the command must repeat it; absent: nothing was. The texts of `malformed` and "
+        "`unproven` are for people.",
         "cases": cases,
     }
 

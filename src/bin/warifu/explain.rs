@@ -1,7 +1,7 @@
 //! What the policy asks of one path: the gateway's own code, asked.
 
 use serde_json::{Value, json};
-use warifu::config::{Access, Config, OnEnd};
+use warifu::config::{Access, Commands, Config, OnEnd};
 use warifu::path::CanonicalPath;
 use warifu::policy;
 
@@ -45,10 +45,15 @@ fn rows(config: &Config, raw: &str, method: &str) -> Vec<(&'static str, Value)> 
         Access::Required => "required",
         Access::Strict => "strict",
     };
+    let commands = match demand.commands {
+        Commands::No => json!(false),
+        Commands::Yes => json!(true),
+        Commands::Nonce => json!("nonce"),
+    };
     vec![
         canonical,
         ("access", json!(access)),
-        ("commands", json!(demand.commands)),
+        ("commands", commands),
         ("activity", json!(demand.activity)),
         ("on_outage", json!(if demand.continues { "continue" } else { "closed" })),
         ("on_end", json!(if demand.on_end == OnEnd::Close { "close" } else { "keep" })),
