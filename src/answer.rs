@@ -12,6 +12,7 @@ use crate::config::Commands;
 use crate::cookie;
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
+use crate::origin_proof;
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::Ports;
@@ -64,6 +65,7 @@ pub async fn obey<P: Ports>(
     headers: &HeaderBlock,
 ) -> Result<HeaderEdits, Failure> {
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
+    origin_proof::scrub(headers, &mut edits);
     session_cookie_stays_ours(site, ports, path, headers, &mut edits);
     if !admitted.presented().is_empty() {
         never_stored(headers, &mut edits);

@@ -65,7 +65,7 @@ async fn pass<P: Ports>(
     let known = answer::before(site, ports, demand).await;
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
-    let challenge = Challenge::new(ports, demand)?;
+    let challenge = Challenge::new(site, ports, demand)?;
     let outgoing = forward::compose(site, ports, request, &path, &admitted, challenge.nonce())?;
     let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
         OriginError::Unreachable(reason) => {
@@ -78,7 +78,7 @@ async fn pass<P: Ports>(
         }
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
-    let command = challenge.heard(site, ports, request, &path, &answer)?;
+    let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
     let edits = answer::obey(site, ports, request, &path, &admitted, command.zip(since), answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
     let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };

@@ -26,6 +26,7 @@ pub mod forward;
 pub mod signature;
 pub mod command;
 pub mod origin_proof;
+pub mod signed_command;
 pub mod answer;
 pub mod response;
 pub mod watch;

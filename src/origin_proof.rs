@@ -3,7 +3,8 @@
 //!
 //! Some origins pass on what others answered, headers and all. Where that can
 //! happen, a command has to repeat a nonce that was sent to the origin with the
-//! request: whoever does not know the request cannot write it.
+//! request: whoever does not know the request cannot write it. Or all commands
+//! of the site have to be signed.
 //!
 //! What is not shown to be the origin's own is ignored, and the answer goes on.
 //! Were it refused, those others could break the origin's pages.
@@ -14,10 +15,13 @@ use crate::audit::Event;
 use crate::command::{self, Command, CommandRefusal, Nonce};
 use crate::config::Commands;
 use crate::error::Failure;
+use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::{Answer, Ports, Random};
+use crate::ports::{Answer, Outgoing, Ports, Random};
 use crate::request::Request;
+use crate::signature::{self, LABEL};
+use crate::signed_command::Signed;
 use crate::site::Site;
 
 /// What a command in the answer to one request is held against.
@@ -28,14 +32,18 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Draws the nonce, where the route wants one.
+    /// Draws the nonce, where a command is to repeat it, or its signature to
+    /// cover it.
     ///
     /// # Errors
     /// There is no randomness to be had.
-    pub fn new<P: Ports>(ports: &P, demand: Demand) -> Result<Self, Failure> {
-        let commands = demand.commands;
-        let nonce = (commands == Commands::Nonce).then(|| draw(ports)).transpose()?;
-        Ok(Self { commands, nonce })
+    pub fn new<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Result<Self, Failure> {
+        let is_sent = match demand.commands {
+            Commands::No => false,
+            Commands::Yes => site.verifier.is_some(),
+            Commands::Nonce => true,
+        };
+        Ok(Self { commands: demand.commands, nonce: is_sent.then(|| draw(ports)).transpose()? })
     }
 
     pub fn nonce(&self) -> Option<&str> {
@@ -52,6 +60,7 @@ impl Challenge {
         ports: &P,
         request: &Request,
         path: &CanonicalPath,
+        outgoing: &Outgoing,
         answer: &impl Answer,
     ) -> Result<Option<Command>, Failure> {
         let Some(header) = answer.headers().get("warifu-command") else { return Ok(None) };
@@ -65,6 +74,10 @@ impl Challenge {
             (Commands::Yes, Some(nonce)) => Nonce::Sent(nonce),
             (Commands::Nonce, Some(nonce)) => Nonce::Wanted(nonce),
         };
+        let is_signed = self.is_signed(site, ports, request, outgoing, answer, header);
+        if let Err(reason) = is_signed {
+            return ignored(reason);
+        }
         match command::parse(header, nonce) {
             Ok(Command::Start(_)) if !policy::may_start_session(&site.config, request) => {
                 ignored("another site caused the request")
@@ -75,6 +88,48 @@ impl Challenge {
                 ports.tell(Event::CommandRefused { path: path.as_str().to_owned(), reason: refusal.explain() });
                 Err(Failure::BadCommand(refusal.explain()))
             }
+        }
+    }
+
+    /// Whether the command is signed, where it has to be. The request is taken
+    /// apart as it was sent: so the origin has received it.
+    fn is_signed<P: Ports>(
+        &self,
+        site: &Site,
+        ports: &P,
+        request: &Request,
+        outgoing: &Outgoing,
+        answer: &impl Answer,
+        command: &str,
+    ) -> Result<(), &'static str> {
+        let Some(verifier) = &site.verifier else { return Ok(()) };
+        let sent = Request::new(&request.method, &outgoing.url, HeaderBlock::default());
+        let (Some(sent), Some(nonce)) = (sent, &self.nonce) else { return Err("it has nothing to sign") };
+        let signed = Signed {
+            status: answer.status(),
+            command,
+            method: &sent.method,
+            authority: &sent.host,
+            path: &sent.raw_path,
+            // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
+            query: &format!("?{}", sent.query.as_deref().unwrap_or_default()),
+            nonce,
+            input: answer.headers().get("signature-input"),
+            signature: answer.headers().get("signature"),
+        };
+        verifier.verify(&signed, ports.time())
+    }
+}
+
+/// Our members of the answer's signature headers are for us alone. What is no
+/// Dictionary and speaks of us goes whole; others' signatures stay as they are.
+pub fn scrub(headers: &HeaderBlock, edits: &mut HeaderEdits) {
+    for name in ["signature-input", "signature"] {
+        let Some(header) = headers.get(name).filter(|header| header.contains(LABEL)) else { continue };
+        match signature::without_ours(header) {
+            Some(kept) if kept == header => {}
+            Some(kept) => edits.set(name, kept),
+            None => edits.remove.push(name.to_owned()),
         }
     }
 }

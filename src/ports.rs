@@ -130,6 +130,8 @@ pub enum BodyError {
 
 /// An origin's answer; its body stays a stream.
 pub trait Answer {
+    fn status(&self) -> u16;
+
     fn headers(&self) -> &HeaderBlock;
 
     /// Whether it is a WebSocket.

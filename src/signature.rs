@@ -156,7 +156,8 @@ fn key_of(member: &str) -> &str {
     member.split(['=', ';']).next().unwrap_or_default()
 }
 
-const LABEL: &str = "warifu";
+/// Our members of `Signature` and `Signature-Input`, in requests and answers.
+pub const LABEL: &str = "warifu";
 
 /// A signature is good for so long; the clocks of gateway and origin may differ.
 const EXPIRES_SECONDS: u64 = 60;

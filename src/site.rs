@@ -8,6 +8,7 @@ use crate::admin_keys::AdminKeys;
 use crate::config::{self, Config, Mistake};
 use crate::keys::KEYS_FORM;
 use crate::signature::Signer;
+use crate::signed_command::Verifier;
 use crate::token::KeyRing;
 
 /// What a request is served with; prepared once per isolate.
@@ -17,6 +18,8 @@ pub struct Site {
     pub ring: KeyRing,
     /// Signs what is forwarded; `None`: the configuration does not want it.
     pub signer: Option<Signer>,
+    /// Verifies commands; `None`: they need no signature.
+    pub verifier: Option<Verifier>,
     pub admins: AdminKeys,
 }
 
@@ -27,7 +30,8 @@ pub struct Secrets<'a> {
     pub keys: Option<&'a str>,
     /// `WARIFU_ADMIN_KEYS`: who may call the admin API; absent: nobody.
     pub admin_keys: Option<&'a str>,
-    /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies.
+    /// `WARIFU_ORIGIN_KEYS`: keys for signatures that the origin verifies, and
+    /// for those of its commands.
     pub origin_keys: Option<&'a str>,
 }
 
@@ -44,14 +48,17 @@ impl Site {
         };
         let admins = secrets.admin_keys.map_or_else(|| Ok(AdminKeys::default()), AdminKeys::read);
         // Checked also where they are not used yet.
-        let signer = secrets.origin_keys.map(Signer::read).transpose();
-        match (ring, admins, signer) {
-            (Ok(ring), Ok(admins), Ok(signer)) if mistakes.is_empty() => {
+        let of_origin = |text| Ok((Signer::read(text)?, Verifier::read(text)?));
+        let of_origin = secrets.origin_keys.map(of_origin).transpose();
+        match (ring, admins, of_origin) {
+            (Ok(ring), Ok(admins), Ok(of_origin)) if mistakes.is_empty() => {
+                let (signer, verifier) = of_origin.unzip();
                 let signer = signer.filter(|_| config.sign);
-                Ok(Self { config, ring, signer, admins })
+                let verifier = verifier.filter(|_| config.require_signed_commands);
+                Ok(Self { config, ring, signer, verifier, admins })
             }
-            (ring, admins, signer) => {
-                mistakes.extend(ring.err().into_iter().chain(admins.err()).chain(signer.err()).flatten());
+            (ring, admins, of_origin) => {
+                mistakes.extend(ring.err().into_iter().chain(admins.err()).chain(of_origin.err()).flatten());
                 Err(mistakes)
             }
         }

@@ -54,6 +54,8 @@ pub struct Config {
     pub map: Vec<MapRow>,
     pub cookie: Cookie,
     pub routes: Vec<Route>,
+    /// Whether only commands that the origin has signed count.
+    pub require_signed_commands: bool,
     /// Of a request's names and values together.
     pub max_header_bytes: usize,
     pub trusted_origins: Vec<WebOrigin>,
@@ -203,6 +205,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         map: values::map(&root),
         cookie: values::cookie(&root),
         routes: routes::routes(&root),
+        require_signed_commands: routes::require_signed_commands(&root, has_origin_keys),
         trusted_origins: values::trusted_origins(&root),
         cross_origin: root.choice(
             "cross_origin",

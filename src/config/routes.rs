@@ -155,6 +155,18 @@ fn route(table: Table<'_>) -> Route {
     route
 }
 
+/// `require_signed_commands`: only where there is something to verify with.
+pub(super) fn require_signed_commands(root: &Table<'_>, has_origin_keys: bool) -> bool {
+    let is_required = root.flag("require_signed_commands", false);
+    if is_required && !has_origin_keys {
+        root.wrong(
+            "require_signed_commands",
+            "found true, and there is nothing to verify with: set the secret WARIFU_ORIGIN_KEYS",
+        );
+    }
+    is_required
+}
+
 /// `on_outage`: only where the session is looked at, and not asked for each time.
 fn on_outage(table: &Table<'_>, access: Access) -> OnOutage {
     let choices = [("closed", OnOutage::Closed), ("continue", OnOutage::Continue)];

@@ -125,6 +125,10 @@ fn unreachable(thrown: JsValue) -> OriginError {
 pub struct OriginResponse(pub Response, HeaderBlock);
 
 impl Answer for OriginResponse {
+    fn status(&self) -> u16 {
+        self.0.status()
+    }
+
     fn headers(&self) -> &HeaderBlock {
         &self.1
     }

@@ -17,5 +17,6 @@ mod nonce;
 mod open;
 mod replica;
 mod rotation;
+mod signed;
 mod signing;
 mod step_up;

@@ -341,6 +341,10 @@ impl Origin for Visit {
 pub struct Head(HeaderBlock);
 
 impl Answer for Head {
+    fn status(&self) -> u16 {
+        200
+    }
+
     fn headers(&self) -> &HeaderBlock {
         &self.0
     }

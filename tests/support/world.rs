@@ -62,6 +62,8 @@ pub type OriginAnswer = Option<Vec<(&'static str, &'static str)>>;
 
 pub struct Closure {
     answer: Box<dyn Fn(&Outgoing) -> OriginAnswer>,
+    /// Of its answers.
+    pub status: Cell<u16>,
     pub seen: RefCell<Vec<Outgoing>>,
 }
 
@@ -102,7 +104,7 @@ impl World {
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
             },
-            origin: Closure { answer: Box::new(answer), seen: RefCell::default() },
+            origin: Closure { answer: Box::new(answer), status: Cell::new(200), seen: RefCell::default() },
             events: RefCell::default(),
             memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
@@ -389,19 +391,23 @@ impl Origin for Closure {
     async fn send(&self, outgoing: &Outgoing, _body: Bytes) -> Result<Head, OriginError> {
         self.seen.borrow_mut().push(outgoing.clone());
         let pairs = (self.answer)(outgoing).ok_or_else(|| OriginError::Unreachable("refused".to_owned()))?;
-        Ok(Head(HeaderBlock::from_pairs(pairs)))
+        Ok(Head(self.status.get(), HeaderBlock::from_pairs(pairs)))
     }
 }
 
-pub struct Head(HeaderBlock);
+pub struct Head(u16, HeaderBlock);
 
 impl Answer for Head {
+    fn status(&self) -> u16 {
+        self.0
+    }
+
     fn headers(&self) -> &HeaderBlock {
-        &self.0
+        &self.1
     }
 
     fn is_web_socket(&self) -> bool {
-        self.0.get("sec-websocket-accept").is_some()
+        self.1.get("sec-websocket-accept").is_some()
     }
 
     fn refuse(self) {}

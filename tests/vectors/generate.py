@@ -792,6 +792,7 @@ DEFAULTS = {
     "map": [{"generation": 1, "shards": 64, "region": "auto"}],
     "cookie": {"name": COOKIE, "same_site": "lax", "partitioned": False, "persistent": True},
     "routes": [],
+    "require_signed_commands": False,
     "identity": {},
     "custody": {"cookies": [], "bearer": []},
     "sites": [],
@@ -1075,6 +1076,12 @@ def config_file():
     keys("duplicate-kid-third", entries((2, two), (1, one), (2, b64url(KEY_3))), ("WARIFU_KEYS[2].kid",))
     keys("same-key-twice", entries((2, one), (1, one)), ("WARIFU_KEYS[1].key",))
     origin_keys = ring_text(RINGS["dropped"])
+    ok("signed-commands-default", {}, {"/require_signed_commands": False}, WARIFU_ORIGIN_KEYS=origin_keys)
+    ok("signed-commands", {"require_signed_commands": True}, {"/require_signed_commands": True}, WARIFU_ORIGIN_KEYS=origin_keys)
+    ok("signed-commands-and-not-sign", {"require_signed_commands": True, "identity": {"sign": False}},
+       {"/require_signed_commands": True, "/sign": False}, WARIFU_ORIGIN_KEYS=origin_keys)
+    bad("signed-commands-without-origin-keys", {"require_signed_commands": True}, ("require_signed_commands", "true", "WARIFU_ORIGIN_KEYS"))
+    bad("type-of-signed-commands", {"require_signed_commands": "yes"}, ("require_signed_commands", '"yes"', "true or false"), WARIFU_ORIGIN_KEYS=origin_keys)
     ok("origin-keys-without-sign", {}, {"/sign": True}, WARIFU_ORIGIN_KEYS=origin_keys)
     ok("origin-keys-and-sign-true", {"identity": {"sign": True}}, {"/sign": True}, WARIFU_ORIGIN_KEYS=origin_keys)
     bad("sign-without-origin-keys", {"identity": {"sign": True}}, ("identity.sign", "WARIFU_ORIGIN_KEYS"))
@@ -1718,6 +1725,298 @@ def signature_file():
     }
 
 
+# --- signed commands ---------------------------------------------------------
+
+
+class Structured:
+    """A Dictionary of RFC 9651, read with regular expressions: `members` are (key, kind, value, parameters), and each
+    item keeps the text that it is serialized to. What is none raises ValueError."""
+
+    KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
+    ITEMS = (
+        ("decimal", re.compile(r"-?[0-9]{1,12}\.[0-9]{1,3}(?![0-9.])")),
+        ("integer", re.compile(r"-?[0-9]{1,15}(?![0-9.])")),
+        ("string", re.compile(r'"(?:[ !#-\[\]-~]|\\["\\])*"')),
+        ("display", re.compile(r'%"(?:[ !#$&-~]|%[0-9a-f]{2})*"')),
+        ("bytes", re.compile(r":[A-Za-z0-9+/]*={0,2}:")),
+        ("boolean", re.compile(r"\?[01]")),
+        ("date", re.compile(r"@-?[0-9]{1,15}(?![0-9.])")),
+        ("token", re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")),
+    )
+
+    def __init__(self, text):
+        self.text = text.strip(" ")
+        self.at = 0
+        self.members = []
+        while self.at < len(self.text):
+            key = self.take(self.KEY)
+            if self.text[self.at : self.at + 1] == "=":
+                self.at += 1
+                kind, value = self.inner_list() if self.text[self.at : self.at + 1] == "(" else self.item()
+            else:
+                kind, value = "boolean", "?1"
+            self.members.append((key, kind, value, self.parameters()))
+            self.skip(" \t")
+            if self.at == len(self.text):
+                break
+            self.take(re.compile(","))
+            self.skip(" \t")
+            if self.at == len(self.text):
+                raise ValueError("a comma with nothing behind it")
+
+    def skip(self, characters):
+        while self.text[self.at : self.at + 1] and self.text[self.at] in characters:
+            self.at += 1
+
+    def take(self, pattern):
+        found = pattern.match(self.text, self.at)
+        if not found:
+            raise ValueError("at %d" % self.at)
+        self.at = found.end()
+        return found.group()
+
+    def item(self):
+        for kind, pattern in self.ITEMS:
+            if pattern.match(self.text, self.at):
+                return kind, self.take(pattern)
+        raise ValueError("no item at %d" % self.at)
+
+    def parameters(self):
+        found = []
+        while self.text[self.at : self.at + 1] == ";":
+            self.at += 1
+            self.skip(" ")
+            key = self.take(self.KEY)
+            kind, value = "boolean", "?1"
+            if self.text[self.at : self.at + 1] == "=":
+                self.at += 1
+                kind, value = self.item()
+            found.append((key, kind, value))
+        return found
+
+    def inner_list(self):
+        self.take(re.compile(r"\("))
+        items = []
+        while True:
+            self.skip(" ")
+            if self.text[self.at : self.at + 1] == ")":
+                self.at += 1
+                return "list", items
+            items.append((*self.item(), self.parameters()))
+            if self.text[self.at : self.at + 1] not in (" ", ")"):
+                raise ValueError("items without a space between")
+
+    @staticmethod
+    def written(parameters):
+        # The values above are in their one form but for numbers with zeros before them.
+        form = lambda kind, value: str(int(value)) if kind == "integer" else value
+        return "".join(";" + key + ("" if value == "?1" else "=" + form(kind, value)) for key, kind, value in parameters)
+
+    def only(self, label):
+        """The member of this label, of which there must be one."""
+        (member,) = [member for member in self.members if member[0] == label]
+        return member[1:]
+
+
+def is_signed_command(keys, now, signed):
+    """Whether RFC 9421, and what docs/signatures.md asks for on top, take this command for the origin's own."""
+    try:
+        kind, items, parameters = Structured(signed["input"] or "").only("warifu")
+        mac_kind, mac, mac_parameters = Structured(signed["signature"] or "").only("warifu")
+    except ValueError:
+        return False
+    if kind != "list" or mac_kind != "bytes" or mac_parameters:
+        return False
+    said = {key: (kind, value) for key, kind, value in parameters}
+    kinds = {"created": "integer", "expires": "integer", "keyid": "string", "tag": "string", "alg": "string", "nonce": "string"}
+    if len(said) != len(parameters) or any(kinds.get(key) != kind for key, (kind, _) in said.items()):
+        return False
+    if not {"created", "expires", "keyid", "tag"} <= set(said):
+        return False
+    if said["tag"][1] != '"warifu-command"' or said.get("alg", ("", '"hmac-sha256"'))[1] != '"hmac-sha256"':
+        return False
+    created, expires = int(said["created"][1]), int(said["expires"][1])
+    if not (0 <= created <= expires <= created + 60 and created <= now + 5 and now <= expires + 5):
+        return False
+    key = {'"%d"' % kid: raw for kid, raw in keys}.get(said["keyid"][1])
+    values = {
+        '"@status"': str(signed["status"]), '"warifu-command"': signed["command"].strip(" \t"),
+        '"@method";req': signed["method"], '"@authority";req': signed["authority"], '"@path";req': signed["path"],
+        '"@query";req': signed["query"], '"warifu-nonce";req': signed["nonce"],
+    }
+    covered = [value + Structured.written(of_item) for _, value, of_item in items]
+    if key is None or sorted(covered) != sorted(values):
+        return False
+    base = "".join("%s: %s\n" % (name, values[name]) for name in covered)
+    base += '"@signature-params": (%s)%s' % (" ".join(covered), Structured.written(parameters))
+    return base64.b64encode(hmac.new(key, base.encode(), hashlib.sha256).digest()).decode() == mac[1:-1]
+
+
+def signed_command_file():
+    cases = Cases()
+    ring = [(7, bytes_of("origin key 7")), (3, bytes_of("origin key 3"))]
+    now = 1750000000
+    nonce = b64url(bytes_of("a nonce", 16))
+    of = {
+        "status": 303, "command": 'do=start, sub="42"', "method": "POST", "authority": "app.internal.example",
+        "path": "/log%20in", "query": "?a=1&b=%2F", "nonce": nonce,
+    }
+    COVERED = ('"@status"', '"warifu-command"', '"@method";req', '"@authority";req', '"@path";req', '"@query";req', '"warifu-nonce";req')
+    PARAMETERS = {"created": now, "expires": now + 60, "keyid": '"7"', "alg": '"hmac-sha256"', "tag": '"warifu-command"'}
+
+    def sign(said=of, covered=COVERED, key=ring[0][1], lines=None, tail="", form=None, **changed):
+        """The two headers; None takes a parameter out, and `tail` are more of them. `form` is how the list is written, where not as it is signed."""
+        values = {name: said[re.sub(r'^"(@|warifu-)?(\w+)".*', r"\2", name)] for name in COVERED}
+        listed = [(name, value) for name, value in {**PARAMETERS, **changed}.items() if value is not None]
+        parameters = "(%s)%s" % (" ".join(covered), "".join(";%s=%s" % pair for pair in listed) + tail)
+        lines = ["%s: %s" % (name, values[name]) for name in covered] if lines is None else lines
+        base = "\n".join([*lines, '"@signature-params": ' + parameters])
+        return "warifu=" + (form or (lambda text: text))(parameters), "warifu=:%s:" % b64(hmac.new(key, base.encode(), hashlib.sha256).digest())
+
+    def add(name, headers, expect, said=of, at=now):
+        signed = {**said, "input": headers[0], "signature": headers[1]}
+        assert is_signed_command(ring, at, signed) == (expect is None), name
+        cases.add(name, now=at, signed=signed, expect={"good": True} if expect is None else {"refused": expect})
+
+    def good(name, headers, **more):
+        add(name, headers, None, **more)
+
+    def bad(name, why, headers, **more):
+        add(name, headers, why, **more)
+
+    good("everything", sign())
+    good("components-in-another-order", sign(covered=COVERED[::-1]))
+    good("the-other-key", sign(key=ring[1][1], keyid='"3"'))
+    good("without-alg", sign(alg=None))
+    good("with-a-nonce-of-its-own", sign(nonce='"x\\"y"'))
+    good("for-one-second", sign(expires=now + 1))
+    good("for-no-time-at-all", sign(expires=now))
+    good("created-5-s-ahead", sign(created=now + 5))
+    good("expired-5-s-ago", sign(created=now - 65, expires=now - 5))
+    good("another-signature-beside-it", ["%s, sig1=%s" % (header, other) for header, other in zip(sign(), ('("@status");created=1;keyid="k"', ":AAAA:"))])
+    good("another-signature-before-it", ["sig1=%s,\t%s" % (other, header) for header, other in zip(sign(), ('("@status");created=1;keyid="k"', ":AAAA:"))])
+    good("written-with-more-spaces", sign(form=lambda text: text.replace("(", "(  ").replace(" ", "  ").replace(")", "  )").replace(";created", ";  created")))
+    good("req-written-out", sign(form=lambda text: text.replace(";req", ";req=?1")))
+    good("a-number-with-zeros-before-it", sign(form=lambda text: text.replace("created=", "created=000")))
+    for name, changed in (
+        ("no-query", {"query": "?"}), ("query-with-quotes", {"query": "?'%22"}), ("get", {"method": "GET"}), ("status-200", {"status": 200}),
+        ("root", {"path": "/"}), ("authority-with-a-port", {"authority": "127.0.0.1:8790"}), ("do-end", {"command": "do=end"}),
+        ("command-that-is-none", {"command": "not a command, \\ \""}), ("command-of-two-fields", {"command": "do=end, nonce=\"x\""}),
+    ):
+        good("of-" + name, sign({**of, **changed}), said={**of, **changed})
+    good("spaces-around-the-command", sign(), said={**of, "command": " \t" + of["command"] + " "})
+
+    # what is covered
+    for index, name in enumerate(COVERED):
+        less = COVERED[:index] + COVERED[index + 1 :]
+        bad("without-%d" % index, name + " is not covered", sign(covered=less))
+        bad("twice-%d" % index, name + " is covered twice", sign(covered=COVERED + (name,)))
+        bad("twice-for-another-%d" % index, name + " is covered twice, and another not at all", sign(covered=less + (less[0],)))
+    bad("nothing-covered", "nothing is covered", sign(covered=()))
+    line = lambda name: "%s: %s" % (name, {**dict(zip(COVERED, (303, of["command"], "POST", of["authority"], of["path"], of["query"], nonce)))}[name])
+    for name, more, value in (
+        ("date", '"date"', "Tue, 20 Apr 2021 02:07:55 GMT"), ("content-type", '"content-type"', "text/html"),
+        ("scheme", '"@scheme";req', "https"), ("signature-params", '"@signature-params"', "()"),
+    ):
+        bad("more-" + name, "a component that is not of the list", sign(covered=COVERED + (more,), lines=[*map(line, COVERED), "%s: %s" % (more, value)]))
+    for name, old, new in (
+        ("method-without-req", '"@method";req', '"@method"'), ("status-with-req", '"@status"', '"@status";req'),
+        ("command-with-req", '"warifu-command"', '"warifu-command";req'), ("command-as-sf", '"warifu-command"', '"warifu-command";sf'),
+        ("command-as-bs", '"warifu-command"', '"warifu-command";bs'), ("command-by-key", '"warifu-command"', '"warifu-command";key="do"'),
+        ("trailer", '"warifu-nonce";req', '"warifu-nonce";req;tr'), ("req-false", '"@path";req', '"@path";req=?0'),
+        ("req-twice", '"@path";req', '"@path";req;req'), ("req-of-one", '"@path";req', '"@path";req=1'),
+        ("in-capitals", '"warifu-command"', '"Warifu-Command"'), ("a-token", '"@status"', "status"), ("bytes", '"@status"', ":AAAA:"),
+        ("query-param", '"@query";req', '"@query-param";req;name="a"'), ("request-target", '"@path";req', '"@request-target";req'),
+    ):
+        changed = tuple(new if name == old else name for name in COVERED)
+        bad("component-" + name, "another component", sign(covered=changed, lines=[line(name).replace(old, new, 1) for name in COVERED]))
+
+    # the parameters
+    bad("extra-parameter", "an unknown parameter", sign(v=1))
+    bad("extra-parameter-without-a-value", "an unknown parameter", sign(tail=";x"))
+    bad("extra-parameters", "unknown parameters", sign(**{"x%d" % n: n for n in range(100)}))
+    for key in ("created", "expires", "keyid", "tag"):
+        bad("no-" + key, key + " is missing", sign(**{key: None}))
+    for index, (key, value) in enumerate((
+        ("created", '"%d"' % now), ("created", "%d.0" % now), ("created", "@%d" % now), ("created", "-1"), ("expires", '"%d"' % (now + 60)),
+        ("expires", "?1"), ("keyid", "7"), ("keyid", "a7"), ("keyid", ":Nw==:"), ("tag", "warifu-command"), ("alg", "hmac-sha256"), ("nonce", "1"),
+    )):
+        bad("%s-of-another-type-%d" % (key, index), "another type", sign(**{key: value}))
+    for key in PARAMETERS:
+        bad(key + "-twice", "a parameter is given twice", sign(tail=";%s=%s" % (key, PARAMETERS[key])))
+    bad("parameters-that-are-not-signed", "a parameter on top", sign(form=lambda text: text + ';nonce="x"'))
+    for name, value in (("of-requests", '"warifu"'), ("other", '"other"'), ("empty", '""'), ("in-capitals", '"Warifu-Command"'), ("longer", '"warifu-command2"')):
+        bad("tag-" + name, "another tag", sign(tag=value))
+    for name, value in (("sha512", '"hmac-sha512"'), ("empty", '""'), ("in-capitals", '"HMAC-SHA256"'), ("ed25519", '"ed25519"')):
+        bad("alg-" + name, "another algorithm", sign(alg=value))
+    for name, value in (("unknown", '"9"'), ("empty", '""'), ("with-a-zero", '"07"'), ("with-a-space", '"7 "'), ("with-a-sign", '"+7"')):
+        bad("keyid-" + name, "an unknown key", sign(keyid=value))
+    bad("keyid-of-another-key", "one key under the id of another", sign(keyid='"3"'))
+    bad("key-of-nobody", "a key of nobody", sign(key=FOREIGN_KEY))
+
+    # the time
+    bad("expired", "6 s over", sign(created=now - 66, expires=now - 6))
+    bad("expired-by-now", "6 s over", sign(), at=now + 66)
+    bad("expired-long-ago", "years over", sign(created=1, expires=61))
+    bad("created-in-the-future", "6 s ahead", sign(created=now + 6, expires=now + 60))
+    bad("created-far-ahead", "years ahead", sign(created=999999999999940, expires=999999999999999))
+    bad("valid-for-61-s", "too long", sign(expires=now + 61))
+    bad("valid-for-300-s", "too long", sign(expires=now + 300))
+    bad("valid-for-ever", "too long", sign(expires=999999999999999))
+    bad("ends-before-it-begins", "expires before created", sign(created=now + 1, expires=now))
+
+    # what it was made for
+    for name, key, values in (
+        ("command", "command", ('do=start, sub="43"', 'do=start, sub="42", level=9', of["command"] + ", " + of["command"], 'do=start,sub="42"', "do=end")),
+        ("status", "status", (200, 302, 401)),
+        ("method", "method", ("GET", "PUT", "post")),
+        ("authority", "authority", ("evil.example", "app.internal.example:8080")),
+        ("path", "path", ("/log%20out", "/", "/log in", "/log%20in/")),
+        ("query", "query", ("?", "?a=1", "?a=1&b=/", "?b=%2F&a=1")),
+        ("nonce", "nonce", (b64url(bytes_of("another nonce", 16)), "", nonce.swapcase())),
+    ):
+        for index, value in enumerate(values):
+            bad("other-%s-%d" % (name, index), "another " + name, sign(), said={**of, key: value})
+    # A line of one value must not pass for two.
+    bad("a-value-with-a-line-break", "lines that are not those", sign(), said={**of, "path": of["path"] + '\n"@query";req: ' + of["query"]})
+
+    # the fields
+    input_, mac = sign()
+    flipped = "warifu=:" + ("B" if mac[8] == "A" else "A") + mac[9:]
+    for name, value in (
+        ("flipped", flipped), ("empty", "warifu=::"), ("cut", "warifu=:" + b64(base64.b64decode(mac[8:-1])[:31]) + ":"),
+        ("half", "warifu=:" + b64(base64.b64decode(mac[8:-1])[:16]) + ":"), ("longer", "warifu=:" + b64(base64.b64decode(mac[8:-1]) + b"x") + ":"),
+    ):
+        bad("mac-" + name, "a wrong MAC", (input_, value))
+    for name, value in (
+        ("as-text", 'warifu="%s"' % mac[8:-1]), ("as-a-token", "warifu=a"), ("as-true", "warifu"), ("in-a-list", "warifu=(%s)" % mac[7:]),
+        ("with-a-parameter", mac + ";v=1"), ("not-closed", mac[:-1]), ("of-another-label", "sig1" + mac[6:]), ("no-label", mac[7:]),
+        ("label-in-capitals", "Warifu" + mac[6:]), ("twice", mac + ", " + mac), ("two-of-which-one-fits", flipped + ", " + mac),
+        ("two-of-which-the-first-fits", mac + ", " + flipped), ("comma-behind", mac + ","), ("empty", ""), ("not-ascii", mac + "\u00e9"),
+        ("broken-beside-it", mac + ', a="'),
+    ):
+        bad("signature-" + name, "no such Signature", (input_, value))
+    other = sign(tag='"other"')[0]
+    for name, value in (
+        ("no-list", "warifu;created=1"), ("of-another-label", "sig1" + input_[6:]), ("no-label", input_[7:]), ("twice", input_ + ", " + input_),
+        ("two-of-which-one-fits", other + ", " + input_), ("two-of-which-the-first-fits", input_ + ", " + other),
+        ("not-closed", input_.replace(")", "", 1)), ("comma-behind", input_ + ","), ("empty", ""), ("no-space-between", input_.replace('" "', '""', 1)),
+        ("in-json", "{}"), ("a-comma-in-the-list", input_.replace('" "', '", "', 1)), ("as-bytes", mac),
+    ):
+        bad("input-" + name, "no such Signature-Input", (value, mac))
+    bad("no-input", "no Signature-Input", (None, mac))
+    bad("no-signature", "no Signature", (input_, None))
+    bad("nothing", "not signed at all", (None, None))
+    bad("labels-of-two-signatures", "the list of one and the MAC of the other", ("warifu" + input_[6:] + ', sig1=("@status");created=1', "sig1" + mac[6:]))
+
+    return {
+        "about": "Answers with a command, and whether the origin has signed it: RFC 9421 with hmac-sha256, under `keys`, "
+        "at `now`, in seconds. The request is as the origin received it. `refused` is for people.",
+        "keys": ring_text(ring),
+        "cases": cases,
+    }
+
+
 # --- writing -----------------------------------------------------------------
 
 FILES = {
@@ -1727,6 +2026,7 @@ FILES = {
     "config.json": config_file,
     "command.json": command_file,
     "signature.json": signature_file,
+    "signed_command.json": signed_command_file,
 }
 
 

@@ -15,8 +15,9 @@ use warifu::cookie::{self, Presented};
 use warifu::path::CanonicalPath;
 use warifu::session::Salt;
 use warifu::signature::{self, Signer};
+use warifu::signed_command::{Signed, Verifier};
 use warifu::site::{Secrets, Sites};
-use warifu::time::millis;
+use warifu::time::{UnixMillis, millis};
 use warifu::token::{KeyRing, Locator, Secret, Token};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -287,6 +288,32 @@ fn signatures() {
     });
 }
 
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+fn signed_commands() {
+    check_file("signed_command.json", include_str!("signed_command.json"), |file, case| {
+        let verifier = Verifier::read(text(&file["keys"])).expect("the ring of the file is good");
+        let of = &case["signed"];
+        let signed = Signed {
+            status: number(&of["status"]),
+            command: text(&of["command"]),
+            method: text(&of["method"]),
+            authority: text(&of["authority"]),
+            path: text(&of["path"]),
+            query: text(&of["query"]),
+            nonce: text(&of["nonce"]),
+            input: of["input"].as_str(),
+            signature: of["signature"].as_str(),
+        };
+        let found = verifier.verify(&signed, UnixMillis(number::<u64>(&case["now"]) * 1_000));
+        match (found, case["expect"].get("refused")) {
+            (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
+            (Ok(()), Some(why)) => Err(format!("taken, and should be refused: {why}")),
+            (Err(why), None) => Err(format!("refused: {why}")),
+        }
+    });
+}
+
 /// A configuration as the pointers of the vectors see it.
 fn show_config(config: &Config) -> Value {
     let rows = config.map.iter();
@@ -343,6 +370,7 @@ fn show_config(config: &Config) -> Value {
         "hosts": config.hosts,
         "map": rows.collect::<Vec<_>>(),
         "routes": routes.collect::<Vec<_>>(),
+        "require_signed_commands": config.require_signed_commands,
     })
 }
 
