@@ -25,6 +25,7 @@ pub struct Admitted {
     demand: Demand,
     with_identity: bool,
     caller: Option<Caller>,
+    in_doubt: bool,
     presented: Vec<Token>,
 }
 
@@ -57,6 +58,12 @@ impl Admitted {
     /// The live session with the token that opens it.
     pub fn caller(&self) -> Option<(&Caller, &Token)> {
         self.caller.as_ref().zip(self.presented.first())
+    }
+
+    /// Why there is no live session to change: there is none, or one cannot
+    /// know.
+    pub fn without_caller(&self) -> Failure {
+        if self.in_doubt { Failure::StoreUnavailable } else { Failure::NoLiveSession }
     }
 
     /// The token of the live session, and when the verdict on it was sought.
@@ -96,15 +103,18 @@ pub async fn admit<P: Ports>(
     demand: Demand,
 ) -> Result<Admitted, Failure> {
     refuse_cross_origin(site, ports, request, path)?;
-    let unidentified = |with_identity, presented| Admitted { demand, with_identity, caller: None, presented };
+    let unidentified =
+        |with_identity, presented| Admitted { demand, with_identity, caller: None, in_doubt: false, presented };
     if demand.access == Access::Public || policy::is_trusted_preflight(&site.config, request) {
         return Ok(unidentified(false, Vec::new()));
     }
     let presented = presented(site, ports, request, path);
     match identify(site, ports, request, &presented, demand).await {
-        Ok(caller) => Ok(Admitted { demand, with_identity: true, caller: Some(caller), presented }),
+        Ok(caller) => Ok(Admitted { caller: Some(caller), ..unidentified(true, presented) }),
         // A page that anybody may see does not fail with the store.
-        Err(_) if demand.access == Access::Optional => Ok(unidentified(true, presented)),
+        Err(failure) if demand.access == Access::Optional => {
+            Ok(Admitted { in_doubt: failure != Failure::NoSession, ..unidentified(true, presented) })
+        }
         Err(failure) => Err(failure),
     }
 }

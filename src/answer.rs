@@ -78,7 +78,12 @@ pub async fn obey<P: Ports>(
         }
         return Ok(edits);
     };
-    if let Some(set_cookie) = carry_out(site, ports, request, admitted, since, command).await? {
+    let carried_out = carry_out(site, ports, request, admitted, since, command).await;
+    if carried_out == Err(Failure::NoLiveSession) {
+        let reason = "there is no live session to change".to_owned();
+        ports.tell(Event::CommandRefused { path: path.as_str().to_owned(), reason });
+    }
+    if let Some(set_cookie) = carried_out? {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
     }
     never_stored(headers, &mut edits);
@@ -95,7 +100,7 @@ async fn carry_out<P: Ports>(
     command: Command,
 ) -> Result<Option<String>, Failure> {
     let sessions = Sessions::new(site, ports);
-    let caller = || admitted.caller().ok_or(Failure::NoLiveSession);
+    let caller = || admitted.caller().ok_or_else(|| admitted.without_caller());
     let cookie_of = |token: &Minted, session: &Session| {
         cookie::set(&site.config.cookie, token, session.absolute_expires.since(ports.time()))
     };

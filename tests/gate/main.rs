@@ -5,6 +5,7 @@
 mod support;
 
 mod admission;
+mod bad_commands;
 mod commands;
 mod forwarding;
 mod homes;
