@@ -13,6 +13,7 @@ import { freePort, newAdminKey, root, start, until } from "../workerd/support/ga
 const admin = newAdminKey("ops", ["mint"]);
 const newest = { kid: 7, key: randomBytes(32).toString("base64url") };
 const oldest = { kid: 3, key: randomBytes(32).toString("base64url") };
+export const RING = JSON.stringify([newest, oldest]);
 const unknown = { kid: 9, key: randomBytes(32).toString("base64url") };
 const IDENTITY = ["warifu-session", "warifu-level", "warifu-auth-time", "warifu-claims", "warifu-subject"];
 const COVERED = ["@method", "@authority", "@path", "@query", ...IDENTITY];
@@ -21,12 +22,12 @@ const COVERED = ["@method", "@authority", "@path", "@query", ...IDENTITY];
 
 // Starts `command` in examples/verify/, which must answer at PORT. `missing` is said where
 // there is no such command.
-async function startOrigin({ command, args, folder, missing, env = {}, seconds }) {
+export async function startOrigin({ command, args, folder, missing, env = {}, seconds }) {
   const port = await freePort();
   const cwd = path.join(root, "examples/verify", folder);
   const child = spawn(command, args(port), {
     cwd,
-    env: { ...process.env, PORT: String(port), WARIFU_ORIGIN_KEYS: JSON.stringify([newest, oldest]), ...env },
+    env: { ...process.env, PORT: String(port), WARIFU_ORIGIN_KEYS: RING, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let printed = "";

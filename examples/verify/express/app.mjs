@@ -4,6 +4,8 @@ import express from "express";
 import { createVerifier, httpbis } from "http-message-signatures";
 import { parseDictionary, serializeDictionary } from "structured-headers";
 
+import { command } from "./sign.mjs";
+
 // Where the gateway has a user_header, and you read it: add its name, in lower case.
 const IDENTITY = ["warifu-session", "warifu-level", "warifu-auth-time", "warifu-claims", "warifu-subject"];
 const COVERED = ["@method", "@authority", "@path", "@query", ...IDENTITY];
@@ -35,6 +37,11 @@ app.use(async (request, response, next) => {
   // It throws for most of what is wrong, and says null where no key is found.
   const verified = await verify(request).catch(() => false);
   return verified === true ? next() : response.sendStatus(401);
+});
+// Once the password is right, which is not asked for here.
+app.post("/login", async (request, response) => {
+  await command(request, response.status(303).location("/account"), 'do=start, sub="42"');
+  response.end();
 });
 app.use(({ headers: { "warifu-subject": subject, "warifu-session": session, "warifu-level": level } }, response) => {
   response.json({ subject: decodeURIComponent(subject), session, level });
