@@ -6,7 +6,7 @@ const REQUEST = ["@method", "@authority", "@path", "@query", "warifu-nonce"];
 const FIELDS = ["@status", "warifu-command", ...REQUEST.map((name) => `${name};req`)];
 const PARAMETERS = ["created", "expires", "keyid", "alg", "tag"];
 
-// The gateway takes all keys of the list; the first is the newest.
+// The gateway takes all keys that it has. Signed is with the first of this list, so a new one stands behind it at first.
 const [{ kid, key }] = JSON.parse(process.env.WARIFU_ORIGIN_KEYS);
 const signer = createSigner(Buffer.from(key, "base64url"), "hmac-sha256", String(kid));
 
