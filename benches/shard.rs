@@ -364,6 +364,7 @@ fn start(number: u64) -> ShardCall {
         limit: None,
         lead: lead(handle(number)),
         since: Some(Position { epoch: EPOCH, seq: 1 << 40 }),
+        hold: None,
     }))
 }
 
@@ -386,6 +387,7 @@ fn rotation(number: u64) -> ShardCall {
         level: None,
         grace_ms: 15_000,
         refresh: handle(number + 1),
+        wrapped: None,
     }))
 }
 

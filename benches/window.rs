@@ -105,6 +105,7 @@ fn session(number: u32) -> Session {
         claims: None,
         device: Device::default(),
         generation: 0,
+        held: None,
     }
 }
 

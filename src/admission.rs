@@ -78,7 +78,22 @@ impl Admitted {
     }
 }
 
+impl Admitted {
+    /// The token, where one alone was presented.
+    pub fn only_token(&self) -> Option<&Token> {
+        match self.presented() {
+            [token] => Some(token),
+            _ => None,
+        }
+    }
+}
+
 impl Caller {
+    /// Whether the presented secret was the newest.
+    pub fn is_current(&self) -> bool {
+        self.served == Served::Current
+    }
+
     /// The Set-Cookie value that the browser should get with the answer, if it
     /// presented an old secret, or one under an older key.
     pub async fn newer_cookie<P: Ports>(&self, site: &Site, ports: &P, token: &Token) -> Option<String> {

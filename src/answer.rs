@@ -8,8 +8,9 @@ use core::time::Duration;
 use crate::admission::Admitted;
 use crate::audit::Event;
 use crate::command::{Command, Start};
-use crate::config::Commands;
+use crate::config::{Access, Commands};
 use crate::cookie;
+use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
 use crate::origin_proof;
@@ -27,7 +28,10 @@ use crate::token::{Minted, Token};
 /// before the verdict on the session, which must not wait for it.
 pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<Since> {
     if demand.commands == Commands::No {
-        return None;
+        // Where any answer may start a session, the feed is not asked for each
+        // request: what is known of it is old at worst, which refuses too much.
+        let may_start = !site.config.custody.is_off() && demand.access != Access::Public;
+        return may_start.then(|| Since { at: ports.time(), position: ports.memory().position(), is_of_now: false });
     }
     Some(Since::now(site, ports, site.config.bound).await)
 }
@@ -49,56 +53,89 @@ pub async fn since<P: Ports>(
     Some(Since::now(site, ports, Duration::ZERO).await)
 }
 
-/// Obeys the answer's command, if it has one that counts, and returns the
-/// changes to its headers.
+/// A request that was let through, for its answer.
+pub struct Visit<'a, P> {
+    pub site: &'a Site,
+    pub ports: &'a P,
+    pub request: &'a Request,
+    pub path: &'a CanonicalPath,
+    pub admitted: &'a Admitted,
+    pub since: Option<Since>,
+}
+
+/// Obeys the answer's command, if it has one that counts, puts away what was
+/// taken out of it, and returns the changes to its headers, and its body where
+/// that was changed.
 ///
 /// # Errors
-/// What kept the command from being carried out; the origin's answer must then
-/// not reach the client.
+/// What kept that from being carried out; the origin's answer must then not
+/// reach the client.
 pub async fn obey<P: Ports>(
-    site: &Site,
-    ports: &P,
-    request: &Request,
-    path: &CanonicalPath,
-    admitted: &Admitted,
-    command: Option<(Command, Since)>,
+    visit: &Visit<'_, P>,
+    command: Option<Command>,
+    opened: Option<Opened>,
+    finds: Taken,
     headers: &HeaderBlock,
-) -> Result<HeaderEdits, Failure> {
+) -> Result<(HeaderEdits, Option<Vec<u8>>), Failure> {
+    let Visit { site, ports, admitted, .. } = *visit;
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
     origin_proof::scrub(headers, &mut edits);
-    session_cookie_stays_ours(site, ports, path, headers, &mut edits);
-    if !admitted.presented().is_empty() {
+    cookies_stay_ours(visit, headers, &mut edits);
+    if !admitted.presented().is_empty() || finds.body.is_some() {
         never_stored(headers, &mut edits);
     }
-    let Some((command, since)) = command else {
-        if let Some((caller, token)) = admitted.caller()
-            && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
-        {
-            write_cookie(site, set_cookie, 1, &mut edits.append);
-        }
-        return Ok(edits);
-    };
-    let carried_out = carry_out(site, ports, request, admitted, since, command).await;
-    if carried_out == Err(Failure::NoLiveSession) {
-        let reason = "there is no live session to change".to_owned();
-        ports.tell(Event::CommandRefused { path: path.as_str().to_owned(), reason });
+    if finds.body.is_some() {
+        edits.remove.push("content-length".to_owned());
     }
-    if let Some(set_cookie) = carried_out? {
+    let (mut finds, body) = finds.without_body();
+    let written = match command {
+        Some(command) => carry_out(visit, command, &mut finds).await.inspect_err(|failure| {
+            if *failure == Failure::NoLiveSession {
+                let reason = "there is no live session to change".to_owned();
+                ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason });
+            }
+        })?,
+        None => Written::Nothing,
+    };
+    let kept = custody::put_away(visit, opened, finds).await?;
+    let set_cookie = match (written, kept) {
+        (_, Some(kept)) => Some(kept),
+        (Written::Cookie(set_cookie), None) => Some(set_cookie),
+        (Written::Nothing, None) => {
+            if let Some((caller, token)) = admitted.caller()
+                && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
+            {
+                write_cookie(site, set_cookie, 1, &mut edits.append);
+            }
+            return Ok((edits, body));
+        }
+        (Written::None, None) => None,
+    };
+    if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
     }
     never_stored(headers, &mut edits);
-    Ok(edits)
+    Ok((edits, body))
 }
 
-/// Carries a command out; returns the Set-Cookie value that it leads to.
-async fn carry_out<P: Ports>(
-    site: &Site,
-    ports: &P,
-    request: &Request,
-    admitted: &Admitted,
-    since: Since,
-    command: Command,
-) -> Result<Option<String>, Failure> {
+/// What a command did to the browser's cookie.
+enum Written {
+    /// There was none that counts.
+    Nothing,
+    /// The cookie stays as it is.
+    None,
+    Cookie(String),
+}
+
+/// Carries a command out. A start takes along what is to be held, and an end
+/// needs nothing held.
+async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut Taken) -> Result<Written, Failure> {
+    let Visit { site, ports, request, admitted, since, .. } = *visit;
+    if !finds.change.is_empty() && !matches!(command, Command::Start(_) | Command::End | Command::EndAll) {
+        let says = "only do=start, do=end and do=end-all can come with values that custody takes".to_owned();
+        ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason: says.clone() });
+        return Err(Failure::BadCommand(says));
+    }
     let sessions = Sessions::new(site, ports);
     let caller = || admitted.caller().ok_or_else(|| admitted.without_caller());
     let cookie_of = |token: &Minted, session: &Session| {
@@ -106,10 +143,7 @@ async fn carry_out<P: Ports>(
     };
     match command {
         Command::Start(Start { subject, level, ttl, claims, end_others }) => {
-            let presented = match admitted.presented() {
-                [token] => Some(token),
-                _ => None,
-            };
+            let hold = core::mem::take(finds).change;
             let begun = sessions
                 .begin(NewSession {
                     subject,
@@ -117,35 +151,39 @@ async fn carry_out<P: Ports>(
                     ttl,
                     claims,
                     device: device(request, ports.place()),
-                    presented,
+                    presented: admitted.only_token(),
                     end_others,
+                    hold: (!hold.set.is_empty()).then_some(hold),
                     actor: ORIGIN,
-                    since,
+                    since: since.ok_or(Failure::Internal)?,
                 })
                 .await?;
             let lifetime = begun.session.absolute_expires.since(begun.session.created);
-            Ok(Some(cookie::set(&site.config.cookie, &begun.token, lifetime)))
+            Ok(Written::Cookie(cookie::set(&site.config.cookie, &begun.token, lifetime)))
         }
         Command::Rotate { level } => {
-            let rotated = sessions.rotate(caller()?.1, level).await?;
-            Ok(rotated.map(|(token, session)| cookie_of(&token, &session)))
+            let (caller, token) = caller()?;
+            let rotated = sessions.rotate(token, &caller.session, level).await?;
+            Ok(rotated.map_or(Written::None, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
         }
         Command::Update { claims } => {
             let updated = sessions.update(One::OfToken(caller()?.1), Some(claims), None, ORIGIN).await?;
-            updated.map(|_| None).ok_or(Failure::NoLiveSession)
+            updated.map(|_| Written::None).ok_or(Failure::NoLiveSession)
         }
         Command::End => {
+            *finds = Taken::default();
             end_sessions(site, ports, admitted.presented(), ORIGIN).await?;
-            Ok(Some(cookie::clear(&site.config.cookie)))
+            Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
         }
         Command::EndOthers => {
             let (caller, token) = caller()?;
-            let (_, token, session) = sessions.end_others(token, &caller.session.subject, ORIGIN).await?;
-            Ok(Some(cookie_of(&token, &session)))
+            let (_, token, session) = sessions.end_others(token, &caller.session, ORIGIN).await?;
+            Ok(Written::Cookie(cookie_of(&token, &session)))
         }
         Command::EndAll => {
+            *finds = Taken::default();
             sessions.end_all(&caller()?.0.session.subject, ORIGIN).await?;
-            Ok(None)
+            Ok(Written::None)
         }
     }
 }
@@ -172,21 +210,19 @@ pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut 
 }
 
 /// Takes the session cookie out of what the origin sets, on every route: an
-/// origin that passes on other people's headers must not write it.
-fn session_cookie_stays_ours<P: Ports>(
-    site: &Site,
-    ports: &P,
-    path: &CanonicalPath,
-    headers: &HeaderBlock,
-    edits: &mut HeaderEdits,
-) {
-    let name = &site.config.cookie.name;
-    let is_ours = |value: &str| cookie::is_session_cookie(value, name);
+/// origin that passes on other people's headers must not write it. And what is
+/// kept from browsers.
+fn cookies_stay_ours<P: Ports>(visit: &Visit<'_, P>, headers: &HeaderBlock, edits: &mut HeaderEdits) {
+    let Visit { site, ports, path, .. } = *visit;
+    let is_session = |value: &str| cookie::is_session_cookie(value, &site.config.cookie.name);
+    let is_ours = |value: &&str| is_session(value) || custody::is_kept(&site.config, value);
     let set: Vec<&str> = headers.iter().filter(|(name, _)| *name == "set-cookie").map(|(_, value)| value).collect();
-    if !set.iter().any(|value| is_ours(value)) {
+    if !set.iter().any(is_ours) {
         return;
     }
-    ports.tell(Event::CookieRefused { path: path.as_str().to_owned() });
+    if set.iter().any(|value| is_session(value)) {
+        ports.tell(Event::CookieRefused { path: path.as_str().to_owned() });
+    }
     edits.remove.push("set-cookie".to_owned());
     let others = set.into_iter().filter(|value| !is_ours(value));
     edits.append.extend(others.map(|value| ("set-cookie".to_owned(), value.to_owned())));

@@ -89,6 +89,19 @@ pub enum Event {
     CookieRefused {
         path: String,
     },
+    /// Something to be held came where there is no session to hold it.
+    CustodyIgnored {
+        path: String,
+        reason: &'static str,
+    },
+    /// Something to be held cannot be kept as it should.
+    CustodyRefused {
+        reason: String,
+    },
+    /// What a session holds does not open with the token that was presented.
+    CustodyUnreadable {
+        session: String,
+    },
     /// The login page itself wants a session, so nobody can log in.
     LoginNeedsSession {
         path: String,

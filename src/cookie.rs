@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use crate::config::{Cookie, SameSite};
+use crate::headers::folded;
 use crate::token::{KeyRing, Minted, TOKEN_CHARS, Token};
 
 /// What a Cookie header holds for us.
@@ -61,6 +62,37 @@ pub fn without_session(header: &str, name: &str) -> Option<String> {
     // What is no UTF-8 is lost already, and must not be written anew.
     let kept: Vec<&str> = pairs(header).filter(|pair| !pair.contains(name) && !pair.contains('\u{FFFD}')).collect();
     (!kept.is_empty()).then(|| kept.join("; "))
+}
+
+/// The same, and without cookies of these names, as the most careless origin
+/// reads names ([`folded`]).
+pub fn for_origin(header: &str, name: &str, kept: &[String]) -> Option<String> {
+    let rest = without_session(header, name)?;
+    if !pairs(&rest).any(|pair| could_be(pair, kept)) {
+        return Some(rest);
+    }
+    let others: Vec<&str> = pairs(&rest).filter(|pair| !could_be(pair, kept) && !pair.contains('\u{FFFD}')).collect();
+    (!others.is_empty()).then(|| others.join("; "))
+}
+
+/// The value of the first cookie of this name.
+pub fn value<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+    pairs(header).filter_map(|pair| pair.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Whether some parser would read a cookie of one of these names out of a pair:
+/// there are those that split at commas and spaces, decode what is encoded, and
+/// map characters to each other.
+fn could_be(pair: &str, kept: &[String]) -> bool {
+    if kept.is_empty() {
+        return false;
+    }
+    let decoded = percent_encoding::percent_decode_str(pair).decode_utf8_lossy();
+    decoded.match_indices('=').any(|(at, _)| {
+        let before = decoded[..at].trim();
+        let last = before.rsplit([',', ' ', '\t', ';', '"']).next().unwrap_or_default();
+        [before, last].into_iter().any(|name| kept.contains(&folded(name)))
+    })
 }
 
 /// Whether a Set-Cookie value of the origin's would write the session cookie.

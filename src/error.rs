@@ -53,6 +53,9 @@ pub enum Failure {
     OriginTimeout,
     /// The origin's command cannot be read or obeyed; the text says why.
     BadCommand(String),
+    /// The origin's answer holds a token that cannot be kept as it should; the
+    /// text says why.
+    BadCustody(String),
     /// The configuration is invalid; the log says how.
     Misconfigured,
     /// A defect of our own.
@@ -111,6 +114,7 @@ impl Failure {
             Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),
             Self::OriginTimeout => (504, "origin_unreachable", "The application did not answer in time", Origin),
             Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
+            Self::BadCustody(_) => (502, "bad_custody", "The application gave a token that cannot be kept", Origin),
             Self::StoreUnavailable => (503, "store_unavailable", "Sessions cannot be checked at the moment", Store),
         };
         Problem { status, code, title, blame }
@@ -120,7 +124,7 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::BadRequest(text) | Self::NotYet(text) => Some(text),
-            Self::BadCommand(text) | Self::BadInput(text) => Some(text),
+            Self::BadCommand(text) | Self::BadCustody(text) | Self::BadInput(text) => Some(text),
             Self::MissingScope(scope) => Some(scope),
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),

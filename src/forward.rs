@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::admission::Admitted;
 use crate::config::Config;
-use crate::cookie;
+use crate::custody::{self, Opened};
 use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
@@ -28,6 +28,7 @@ pub fn compose<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     admitted: &Admitted,
+    opened: Option<&Opened>,
     nonce: Option<&str>,
 ) -> Result<Outgoing, Failure> {
     let config = &site.config;
@@ -36,7 +37,7 @@ pub fn compose<P: Ports>(
         edits.set("warifu-nonce", nonce);
     }
     forwarding(request, &mut edits);
-    session_cookie_out(config, request, &mut edits);
+    custody::attach(config, request, path, opened.map(|opened| (opened, ports.time())), &mut edits);
     let (base, authority) = match &config.origin {
         Some(origin) => (origin.as_str().to_owned(), origin.host()),
         None => (format!("{}://{}", request.scheme, request.host), request.host.as_str()),
@@ -67,6 +68,7 @@ pub fn compose<P: Ports>(
         edits,
         shared_cache: !admitted.with_identity(),
         timeout: has_small_body(request).then_some(config.origin_timeout),
+        body: None,
     })
 }
 
@@ -136,16 +138,6 @@ fn forwarding(request: &Request, edits: &mut HeaderEdits) {
         None => "unknown".to_owned(),
     };
     edits.set("forwarded", format!("for={node};host=\"{}\";proto={}", request.host, request.scheme));
-}
-
-/// On every route: the origin has no use for the token, and its logs neither.
-fn session_cookie_out(config: &Config, request: &Request, edits: &mut HeaderEdits) {
-    let Some(header) = request.headers.get("cookie") else { return };
-    match cookie::without_session(header, &config.cookie.name) {
-        Some(rest) if rest == header => {}
-        Some(rest) => edits.set("cookie", rest),
-        None => edits.remove.push("cookie".to_owned()),
-    }
 }
 
 /// The identity headers: always the full list, empty where unknown.

@@ -5,18 +5,19 @@
 //! ```
 
 use crate::admission;
-use crate::answer;
+use crate::answer::{self, Visit};
 use crate::audit::Event;
 use crate::config::is_host;
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
+use crate::custody::{self, Opened};
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
 use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
-use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
+use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Outgoing, Ports};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::site::Site;
@@ -25,10 +26,12 @@ use crate::watch::{self, Watched};
 /// What the client gets.
 pub enum Reply<A> {
     Own(OwnResponse),
-    /// The origin's answer, its body untouched, with changes to its headers.
+    /// The origin's answer with changes to its headers.
     Forwarded {
         answer: A,
         edits: HeaderEdits,
+        /// In the place of the body, where that was read.
+        body: Option<Vec<u8>>,
         /// What goes on after the answer has begun, and ends with its session.
         watched: Option<Box<Watched>>,
     },
@@ -65,8 +68,11 @@ async fn pass<P: Ports>(
     let known = answer::before(site, ports, demand).await;
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
+    let opened = Opened::of(site, ports, &admitted)?;
+    let filled = custody::fill(&site.config, request, &path, opened.as_ref(), || body.clone()).await?;
     let challenge = Challenge::new(site, ports, demand)?;
-    let outgoing = forward::compose(site, ports, request, &path, &admitted, challenge.nonce())?;
+    let outgoing = forward::compose(site, ports, request, &path, &admitted, opened.as_ref(), challenge.nonce())?;
+    let outgoing = Outgoing { body: filled, ..outgoing };
     let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
         OriginError::Unreachable(reason) => {
             ports.tell(Event::OriginUnreachable { reason });
@@ -79,7 +85,9 @@ async fn pass<P: Ports>(
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
     let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
-    let edits = answer::obey(site, ports, request, &path, &admitted, command.zip(since), answer.headers()).await?;
+    let finds = custody::take(site, ports, request, &path, demand, &answer).await?;
+    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
+    let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
     let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
     if let Some(watched) = &mut watched
@@ -88,7 +96,7 @@ async fn pass<P: Ports>(
         answer.refuse();
         return Err(failure);
     }
-    Ok(Reply::Forwarded { answer, edits, watched })
+    Ok(Reply::Forwarded { answer, edits, body, watched })
 }
 
 /// Host, sizes and path: what is refused on every route, public ones too.

@@ -27,6 +27,7 @@ pub mod signature;
 pub mod command;
 pub mod origin_proof;
 pub mod signed_command;
+pub mod custody;
 pub mod answer;
 pub mod response;
 pub mod watch;

@@ -100,6 +100,8 @@ pub struct Outgoing {
     pub shared_cache: bool,
     /// From now to the first byte of the answer; `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// In the place of the client's body.
+    pub body: Option<Vec<u8>>,
 }
 
 /// The application behind the gateway.
@@ -113,7 +115,7 @@ pub trait Origin {
 }
 
 /// A request's body.
-pub trait Body {
+pub trait Body: Clone {
     /// Reads it whole, at most `bytes_max` bytes.
     async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError>;
 }
@@ -133,6 +135,10 @@ pub trait Answer {
     fn status(&self) -> u16;
 
     fn headers(&self) -> &HeaderBlock;
+
+    /// Reads the body whole, at most `bytes_max` bytes, within a time. What is
+    /// passed on then is what the gate makes of it.
+    async fn read(&self, bytes_max: usize, within: Duration) -> Result<Vec<u8>, BodyError>;
 
     /// Whether it is a WebSocket.
     fn is_web_socket(&self) -> bool;

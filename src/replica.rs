@@ -93,7 +93,7 @@ const CONTINENTS: [(u8, &str); 9] =
 const VERSION: u8 = 1;
 
 /// Longer than any record is.
-const RECORD_BYTES_MAX: usize = 16 << 10;
+const RECORD_BYTES_MAX: usize = 64 << 10;
 
 /// δ: how far the clocks of two machines are apart.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);

@@ -62,11 +62,16 @@ impl Secret {
     /// the salt gets the same one, and it is stored nowhere.
     #[must_use]
     pub fn successor(&self, salt: &Salt) -> Self {
-        let mut next = Self([0; SECRET_BYTES]);
-        Hkdf::<Sha256>::new(Some(&salt.0), &self.0)
-            .expand(SUCCESSOR_LABEL, &mut next.0)
+        Self(*self.derive(Some(salt), SUCCESSOR_LABEL))
+    }
+
+    /// HKDF-SHA-256 (RFC 5869) of the secret, for one purpose.
+    pub fn derive(&self, salt: Option<&Salt>, label: &[u8]) -> Zeroizing<[u8; SECRET_BYTES]> {
+        let mut derived = Zeroizing::new([0; SECRET_BYTES]);
+        Hkdf::<Sha256>::new(salt.map(|salt| salt.0.as_slice()), &self.0)
+            .expand(label, &mut *derived)
             .expect("RFC 5869, section 2.3: up to 255 hashes can be had");
-        next
+        derived
     }
 }
 

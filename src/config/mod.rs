@@ -6,6 +6,7 @@
 //! A key whose feature is not built yet is refused by name unless it has its
 //! default.
 
+mod custody;
 mod reader;
 mod routes;
 mod sites;
@@ -15,6 +16,7 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::custody::{Bearer, Custody, name_of};
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
 pub use self::routes::{Access, Commands, OnEnd, OnOutage, Route};
@@ -23,6 +25,8 @@ pub use self::values::{
     BOUND_MAX, BOUND_MIN, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code,
     region_name,
 };
+use crate::path::CanonicalPath;
+use crate::policy::demand;
 use crate::time::show_span;
 
 /// One site's configuration, valid as a whole.
@@ -61,6 +65,11 @@ pub struct Config {
     pub trusted_origins: Vec<WebOrigin>,
     pub cross_origin: CrossOrigin,
     pub case_insensitive: bool,
+    /// What is kept from browsers.
+    pub custody: Custody,
+    /// Names of cookies that reach the origin only from here, as careless
+    /// applications read them (see [`crate::headers::folded`]).
+    pub kept_cookies: Vec<String>,
     /// An extra header name for the subject.
     pub user_header: Option<String>,
     /// Whether forwarded requests are signed.
@@ -180,6 +189,9 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     let continue_for = values::span_within(&root, "continue_for", Duration::from_mins(1), CONTINUE_FOR);
     let replica_horizon = values::span_within(&root, "replica_horizon", Duration::from_mins(10), REPLICA_HORIZON);
     let (user_header, sign) = values::identity(&root, has_origin_keys);
+    let cookie = values::cookie(&root);
+    let custody = custody::custody(&root, &cookie.name);
+    let kept_cookies = custody.cookies.iter().map(|name| crate::headers::folded(name)).collect();
     let config = Config {
         site,
         hosts: values::hosts(&root, "hosts"),
@@ -203,7 +215,9 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
             OnReplay::Observe,
         ),
         map: values::map(&root),
-        cookie: values::cookie(&root),
+        cookie,
+        custody,
+        kept_cookies,
         routes: routes::routes(&root),
         require_signed_commands: routes::require_signed_commands(&root, has_origin_keys),
         trusted_origins: values::trusted_origins(&root),
@@ -228,7 +242,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
         root.wrong_value("admin_host", "another host than those of the application in hosts");
     }
-    refuse_not_built(&root);
+    refuse_public_log_ins(&root, &config);
     root.finish();
     config
 }
@@ -238,12 +252,19 @@ const CONTINUE_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 const ORIGIN_TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(10));
 const REPLICA_HORIZON: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
 
-/// Keys of features that later versions bring.
-fn refuse_not_built(root: &Table<'_>) {
-    let custody = root.table("custody");
-    let cookies = custody.texts("cookies");
-    custody.not_built("cookies", !cookies.is_empty(), " or keep its default, []");
-    let bearer = custody.tables("bearer");
-    custody.not_built("bearer", bearer.is_some_and(|b| !b.is_empty()), "");
-    custody.finish();
+/// On a public route no session is read, so none can hold what a log-in gives.
+fn refuse_public_log_ins(root: &Table<'_>, config: &Config) {
+    for (index, bearer) in config.custody.bearer.iter().enumerate() {
+        let text = percent_encoding::percent_encode(&bearer.path, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let Ok(path) = CanonicalPath::parse(&text.replace("%2F", "/")) else { continue };
+        if demand(config, &path, "POST").access == Access::Public {
+            root.wrong(
+                &format!("custody.bearer[{index}].path"),
+                format!(
+                    "found {:?}, which is public for POST; it needs a route with access = \"optional\"",
+                    path.as_str()
+                ),
+            );
+        }
+    }
 }

@@ -215,15 +215,6 @@ impl<'a> Table<'a> {
         Table { at, entries, known: RefCell::default(), mistakes: self.mistakes }
     }
 
-    /// Refuses a value of a key whose feature this version does not have:
-    /// ignoring it would promise something that does not happen.
-    pub fn not_built(&self, key: &'static str, differs: bool, default: &str) {
-        if differs {
-            let found = self.entries.get(key).map_or_else(|| "nothing".to_owned(), show);
-            self.wrong(key, format!("found {found}; this is not built yet: leave it out{default}"));
-        }
-    }
-
     /// Reports every key that nothing has asked for.
     pub fn finish(self) {
         let mut known = self.known.take();

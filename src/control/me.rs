@@ -106,7 +106,7 @@ async fn end_others<P: Ports>(
 ) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let sessions = Sessions::new(site, ports);
-    let ended = sessions.end_others(token, &caller.session.subject, "user").await;
+    let ended = sessions.end_others(token, &caller.session, "user").await;
     let (ended, minted, session) = ended.map_err(|failure| match failure {
         Failure::NoLiveSession => Failure::NoSession,
         other => other,

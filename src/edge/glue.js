@@ -47,8 +47,10 @@ export function apply(headers, edits) {
 // stream. Redirects are the client's to follow. Answers undefined for a body
 // that the platform cannot send.
 // Answers null where the answer does not begin in time; 0: as long as it takes.
-export async function forward(request, url, edits, sharedCache, msMax) {
-  const { method, body } = request;
+// `replaced` goes in the place of the body.
+export async function forward(request, url, edits, replaced, sharedCache, msMax) {
+  const { method } = request;
+  const body = replaced ?? request.body;
   if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
   const headers = new Headers(request.headers);
   apply(headers, edits);
@@ -91,6 +93,11 @@ function editedHeaders(headers, edits) {
   return copy;
 }
 
+// The same with another body, of which the old length and hash say nothing.
+export function withBody(response, edits, body) {
+  return new Response(body, { status: response.status, statusText: response.statusText, headers: editedHeaders(response.headers, edits) });
+}
+
 export function ownResponse(status, edits, body) {
   const headers = new Headers();
   apply(headers, edits);
@@ -99,8 +106,8 @@ export function ownResponse(status, edits, body) {
 
 // The whole body; undefined once it is longer than the limit, null if it has
 // not ended in time. Throws if it breaks off.
-export async function readBody(request, bytesMax, msMax) {
-  const reader = request.body?.getReader();
+export async function readBody(message, bytesMax, msMax) {
+  const reader = message.body?.getReader();
   const chunks = [];
   let total = 0;
   let timer;

@@ -23,6 +23,7 @@ extern "C" {
         request: &Request,
         url: &str,
         edits: &str,
+        replaced: Option<Vec<u8>>,
         shared_cache: bool,
         ms_max: u32,
     ) -> Result<JsValue, JsValue>;
@@ -35,6 +36,12 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = readBody)]
     pub async fn read_body(request: &Request, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = readBody)]
+    pub async fn read_answer(response: &Response, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = withBody)]
+    pub fn with_body(response: &Response, edits: &str, body: &[u8]) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub async fn ask(

@@ -83,16 +83,22 @@ impl Ports for RequestPorts {
 }
 
 /// The incoming request, for its body.
+#[derive(Clone)]
 pub struct ClientBody(pub web_sys::Request);
 
 impl Body for ClientBody {
     async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
-        let read = glue::read_body(&self.0, bytes_max, BODY_MS_MAX).await.map_err(|_| BodyError::Broken)?;
-        if read.is_null() {
-            return Err(BodyError::TooSlow);
-        }
-        glue::bytes(&read).ok_or(BodyError::TooLong)
+        read(glue::read_body(&self.0, bytes_max, BODY_MS_MAX).await)
     }
+}
+
+/// What `readBody` answers.
+fn read(answered: Result<JsValue, JsValue>) -> Result<Vec<u8>, BodyError> {
+    let read = answered.map_err(|_| BodyError::Broken)?;
+    if read.is_null() {
+        return Err(BodyError::TooSlow);
+    }
+    glue::bytes(&read).ok_or(BodyError::TooLong)
 }
 
 /// `fetch` to the origin.
@@ -106,7 +112,9 @@ impl Origin for Network {
         let edits = outgoing.edits.to_lines();
         let ms_max = outgoing.timeout.map_or(0, |span| u32::try_from(millis(span)).unwrap_or(u32::MAX));
         let response =
-            glue::forward(&body.0, &outgoing.url, &edits, outgoing.shared_cache, ms_max).await.map_err(unreachable)?;
+            glue::forward(&body.0, &outgoing.url, &edits, outgoing.body.clone(), outgoing.shared_cache, ms_max)
+                .await
+                .map_err(unreachable)?;
         if response.is_null() {
             return Err(OriginError::TimedOut);
         }
@@ -131,6 +139,11 @@ impl Answer for OriginResponse {
 
     fn headers(&self) -> &HeaderBlock {
         &self.1
+    }
+
+    async fn read(&self, bytes_max: usize, within: Duration) -> Result<Vec<u8>, BodyError> {
+        let ms_max = u32::try_from(millis(within)).unwrap_or(u32::MAX);
+        read(glue::read_answer(&self.0, bytes_max, ms_max).await)
     }
 
     fn is_web_socket(&self) -> bool {

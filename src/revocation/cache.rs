@@ -177,6 +177,7 @@ fn weight(session: &Session) -> usize {
     session.subject.as_str().len()
         + session.claims.as_ref().map_or(0, |claims| claims.as_str().len())
         + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + session.held.as_ref().map_or(0, |held| held.sealed.0.len())
 }
 
 /// Session keys are hashes already, and nobody can choose them: SHA-256 of a

@@ -2,6 +2,7 @@
 
 mod claims;
 mod device;
+mod held;
 mod lineage;
 mod names;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::claims::{CLAIMS_FORM, Claims};
 pub use self::device::{Device, prefix};
+pub use self::held::{Held, SEALED_BYTES_MAX, Sealed, WRAPPED_BYTES, Wrapped};
 pub use self::lineage::{Cap, Link, OLD_SECRETS_MAX, SALT_BYTES, Salt, Served, Standing};
 pub use self::names::{Handle, KillId, SUBJECT_FORM, SessionId, Subject};
 use crate::mutants::{self, Mutant};
@@ -35,6 +37,9 @@ pub struct Session {
     /// The shard's number of kills when it started; a kill of its subject or
     /// of the site ends all that have a lower one than the kill's.
     pub generation: u64,
+    /// What it holds for its user; only where a secret has opened it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub held: Option<Held>,
 }
 
 impl Session {

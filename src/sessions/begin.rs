@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::{Sessions, put};
 use crate::audit::Event;
 use crate::config::OnLimit;
+use crate::custody::{self, Change, Owner};
 use crate::error::{Failure, StoreError};
 use crate::lookup;
 use crate::mutants::{self, Mutant};
@@ -31,6 +32,8 @@ pub struct NewSession<'a> {
     pub presented: Option<&'a Token>,
     /// Whether the subject's other sessions end too.
     pub end_others: bool,
+    /// Values of the application's own that it holds from the beginning.
+    pub hold: Option<Change>,
     /// Who starts it, for the log.
     pub actor: &'a str,
     /// When the log-in was let through, and how far the feed was known then.
@@ -74,15 +77,27 @@ impl<P: Ports> Sessions<'_, P> {
         let home = homes.pop().expect("a map has a row");
         let secret = self.fresh_secret()?;
         let at = home.locator();
+        let id = self.handle(at)?;
+        let mut lifetime = new.ttl.unwrap_or(config.absolute_timeout);
+        let hold = match &new.hold {
+            Some(change) => {
+                let owner = Owner { site: &config.site, session: id };
+                let (hold, end) = custody::first(self.ports, owner, &secret, change, lifetime)?;
+                lifetime = end;
+                Some(hold)
+            }
+            None => None,
+        };
         let mut start = StartCall {
-            id: self.handle(at)?,
+            id,
+            hold,
             key: Key(secret.session_key()),
             subject: new.subject,
             level: new.level,
             claims: new.claims,
             device: new.device,
             idle_ms: millis(config.idle_timeout),
-            lifetime_ms: millis(new.ttl.unwrap_or(config.absolute_timeout)),
+            lifetime_ms: millis(lifetime),
             presented: new.presented.map(|token| Key(token.session_key())),
             end_others: new.end_others,
             limit: None,

@@ -3,6 +3,7 @@
 
 use super::{FEED, One, Sessions};
 use crate::audit::Event;
+use crate::custody;
 use crate::error::{Failure, StoreError};
 use crate::mutants::{self, Mutant};
 use crate::ports::{After, Ports, Replica, Shards};
@@ -86,16 +87,19 @@ impl<P: Ports> Sessions<'_, P> {
     pub async fn end_others(
         &self,
         token: &Token,
-        subject: &Subject,
+        session: &Session,
         actor: &str,
     ) -> Result<(Ended, Minted, Session), Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
+        let subject = &session.subject;
+        let successor = self.fresh_secret()?;
+        let wrapped = custody::rewrap(self.site, self.ports, session, token, &successor)?;
         let elsewhere: Vec<Home> = self.homes(subject).into_iter().filter(|other| *other != home).collect();
         let mut lead = self.lead(token.locator(), 0)?;
         let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill).await?;
         lead.at_least = at_least;
-        let successor = self.fresh_secret()?;
         let call = EndOthersCall {
+            wrapped,
             presented: Key(token.session_key()),
             successor: Key(successor.session_key()),
             lead,

@@ -17,11 +17,11 @@ use crate::ports::{After, Feed, Place, Ports, Put, Random, Shards};
 use crate::replica;
 use crate::request::Request;
 use crate::revocation::{Memory, Question};
-use crate::session::{Claims, Device, Handle, KillId, Served, Session, SessionId, Subject, prefix};
+use crate::session::{Claims, Device, Handle, KillId, Sealed, Served, Session, SessionId, Subject, prefix};
 use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{
-    Found, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
+    Found, HoldCall, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
 };
 use crate::time::millis;
 use crate::token::{Locator, SessionKey, Token};
@@ -152,6 +152,40 @@ impl<'a, P: Ports> Sessions<'a, P> {
                 Ok(session)
             }
             ShardAnswer::NeedsRotation => Err(Failure::NeedsRotation),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Puts other values in the place of those that a session holds, for
+    /// `lifetime` from now. `Ok(Err(_))`: somebody else has meanwhile, and this
+    /// is what is there now.
+    pub async fn hold(
+        &self,
+        token: &Token,
+        session: &Session,
+        base: u64,
+        sealed: Sealed,
+        lifetime: Duration,
+    ) -> Result<Result<Session, Session>, Failure> {
+        let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
+        let call = HoldCall {
+            presented: Key(token.session_key()),
+            base,
+            sealed,
+            lifetime_ms: millis(lifetime),
+            refresh: self.handle(home.locator())?,
+        };
+        match self.ask(home, ShardCall::Hold(Box::new(call))).await? {
+            ShardAnswer::Holding { session: Some(session) } => {
+                self.ports.memory().changed_session(session.id);
+                Ok(Ok(session))
+            }
+            // Ended meanwhile: what the application has just said goes with it.
+            ShardAnswer::Holding { session: None } => {
+                self.ports.memory().changed_session(session.id);
+                Err(Failure::NoLiveSession)
+            }
+            ShardAnswer::HeldMeanwhile { session } => Ok(Err(session)),
             other => Err(self.unexpected(&other)),
         }
     }

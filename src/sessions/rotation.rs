@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Checked, Sessions, Verdict};
 use crate::audit::Event;
+use crate::custody;
 use crate::error::Failure;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Ports, Random};
@@ -15,7 +16,12 @@ use crate::token::{Minted, Secret, Token};
 impl<P: Ports> Sessions<'_, P> {
     /// Gives the session a new secret; with a level, also a new authentication.
     /// Returns the token that the browser is to have, if it may have one.
-    pub async fn rotate(&self, token: &Token, level: Option<u8>) -> Result<Option<(Minted, Session)>, Failure> {
+    pub async fn rotate(
+        &self,
+        token: &Token,
+        session: &Session,
+        level: Option<u8>,
+    ) -> Result<Option<(Minted, Session)>, Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
         let (successor, salt) = if level.is_some() && !mutants::is(Mutant::SuccessorAfterRaise) {
             (self.fresh_secret()?, None)
@@ -33,6 +39,7 @@ impl<P: Ports> Sessions<'_, P> {
             level,
             grace_ms: millis(self.site.config.rotation_grace),
             refresh: self.handle(home.locator())?,
+            wrapped: custody::rewrap(self.site, self.ports, session, token, &successor)?,
         };
         let rotated = match self.ask(home, ShardCall::Rotate(Box::new(call))).await? {
             ShardAnswer::Rotated { rotated: Some(rotated) } => rotated,

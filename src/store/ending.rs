@@ -110,7 +110,7 @@ pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Res
     };
     let subject = served.session.subject.clone();
     let (live, generation) = outnumber(turn, &subject, call.lead.kill)?;
-    let session = rotation::cut(turn, served, &call.successor, call.grace_ms, generation)?;
+    let session = rotation::cut(turn, served, &call.successor, call.wrapped.as_ref(), call.grace_ms, generation)?;
     let kill = lead(turn, &subject, generation, &call.lead)?;
     Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1), kill: Some(kill) })
 }

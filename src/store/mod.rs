@@ -20,6 +20,7 @@ mod change;
 mod rotation;
 mod ending;
 mod generations;
+mod held;
 mod sweep;
 mod rows;
 mod sql;

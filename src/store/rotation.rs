@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::config::GRACE_MAX;
 use crate::mutants::{self, Mutant};
-use crate::session::{Cap, OLD_SECRETS_MAX, Served, Session, Standing};
+use crate::session::{Cap, OLD_SECRETS_MAX, Served, Session, Standing, Wrapped};
 use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer};
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError, refresh, rows};
@@ -63,7 +63,7 @@ fn derive(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall) ->
     leave_behind(turn, &found.session, None)?;
     remember_successor(turn, call)?;
     tell(turn, &found.session, call)?;
-    append(turn, &found.session, &call.successor, Some(call.grace_ms))?;
+    append(turn, &found.session, &call.successor, call.wrapped.as_ref(), Some(call.grace_ms))?;
     Ok(Rotated { session: found.session, is_new: true, salt: call.salt })
 }
 
@@ -98,7 +98,7 @@ fn raise(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall, lev
         &[rows::blob(session.id), level.into(), now.into()],
     )?;
     tell(turn, &session, call)?;
-    append(turn, &session, &call.successor, Some(call.grace_ms))?;
+    append(turn, &session, &call.successor, call.wrapped.as_ref(), Some(call.grace_ms))?;
     Ok(Rotated { session, is_new: true, salt: None })
 }
 
@@ -107,6 +107,7 @@ pub(super) fn cut(
     turn: &Turn<'_, impl Sql>,
     found: ServedSession,
     successor: &Key,
+    wrapped: Option<&Wrapped>,
     grace_ms: u64,
     generation: u64,
 ) -> Result<Session, SqlError> {
@@ -116,7 +117,7 @@ pub(super) fn cut(
     // Not served from the beginning of time: a clock that is behind this one,
     // where the object moves to, must not serve them again.
     sql.run(
-        "UPDATE secrets SET salt = NULL, waits = 0, serves_until = 0,
+        "UPDATE secrets SET salt = NULL, wrapped = NULL, waits = 0, serves_until = 0,
                 replay_from = CASE WHEN serves_until IS NULL OR serves_until > ?2 OR waits = 1 THEN ?3
                                    ELSE replay_from END
          WHERE session = ?1",
@@ -127,7 +128,7 @@ pub(super) fn cut(
         "UPDATE sessions SET level = ?2, auth_time = ?3, generation = ?4 WHERE id = ?1",
         &[rows::blob(session.id), session.level.into(), session.auth_time.into(), generation.into()],
     )?;
-    append(turn, &session, successor, None)?;
+    append(turn, &session, successor, wrapped, None)?;
     Ok(session)
 }
 
@@ -173,11 +174,21 @@ fn leave_behind(turn: &Turn<'_, impl Sql>, session: &Session, cap: Option<Cap>) 
 }
 
 /// Adds the newest secret, and forgets the oldest ones.
-fn append(turn: &Turn<'_, impl Sql>, session: &Session, key: &Key, grace_ms: Option<u64>) -> Result<(), SqlError> {
+fn append(
+    turn: &Turn<'_, impl Sql>,
+    session: &Session,
+    key: &Key,
+    wrapped: Option<&Wrapped>,
+    grace_ms: Option<u64>,
+) -> Result<(), SqlError> {
+    // A live secret that could not open what is held would lose it.
+    if session.held.is_some() && wrapped.is_none() {
+        return Err(SqlError("a new secret for a session that holds something, without its key".to_owned()));
+    }
     let id = rows::blob(session.id);
     let newest = turn.sql.run("SELECT max(rank) FROM secrets WHERE session = ?", core::slice::from_ref(&id))?;
     let rank = newest.first().map_or(Ok(0), |row| row.integer::<u32>(0))? + 1;
-    rows::insert_secret(turn.sql, session.id, &key.0, rank, grace_ms)?;
+    rows::insert_secret(turn.sql, session.id, &key.0, wrapped, rank, grace_ms)?;
     turn.sql
         .run("DELETE FROM secrets WHERE session = ?1 AND rank < ?2", &[id, rank.saturating_sub(OLD_SECRETS_MAX).into()])
         .map(|_| ())

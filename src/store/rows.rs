@@ -2,8 +2,8 @@
 //!
 //! In every statement `?1` is the present, which [`live`] compares with.
 
-use crate::session::{Cap, Claims, Device, Link, Salt, Session, SessionId, Subject};
-use crate::store::{Row, Sql, SqlError, SqlValue};
+use crate::session::{Cap, Claims, Device, Link, Salt, Session, SessionId, Subject, Wrapped};
+use crate::store::{Row, Sql, SqlError, SqlValue, held};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
@@ -29,19 +29,27 @@ pub(super) use session_columns;
 /// How many columns that is.
 const SESSION_COLUMNS: usize = 15;
 
+/// How many columns of a secret say how it stands.
+const LINK_COLUMNS: usize = 7;
+
 /// The live session under a secret, and how that secret stands to it.
 pub(super) fn find(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<Option<(Session, Link)>, SqlError> {
     let rows = sql.run(
         concat!(
             "SELECT ",
             session_columns!(),
-            ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms, k.waits
+            ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms, k.waits, k.wrapped
              FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?2 AND ",
             live!()
         ),
         &[now.into(), key.as_bytes().as_slice().into()],
     )?;
-    rows.first().map(|row| Ok((session_of(row)?, link_of(row, SESSION_COLUMNS)?))).transpose()
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut session = session_of(row)?;
+    if let Some(wrapped) = row.optional_bytes(SESSION_COLUMNS + LINK_COLUMNS)? {
+        session.held = held::read(sql, session.id, Wrapped(wrapped))?;
+    }
+    Ok(Some((session, link_of(row, SESSION_COLUMNS)?)))
 }
 
 /// The live session of this id.
@@ -93,7 +101,12 @@ fn stub_of(row: &Row) -> Result<Stub, SqlError> {
 }
 
 /// Writes a new session and its first secret.
-pub(super) fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Result<(), SqlError> {
+pub(super) fn insert(
+    sql: &impl Sql,
+    session: &Session,
+    key: &SessionKey,
+    wrapped: Option<&Wrapped>,
+) -> Result<(), SqlError> {
     let Device { user_agent, country, city, first_prefix, last_prefix } = &session.device;
     let text = |value: &Option<String>| SqlValue::from(value.as_deref());
     sql.run(
@@ -118,7 +131,7 @@ pub(super) fn insert(sql: &impl Sql, session: &Session, key: &SessionKey) -> Res
             text(last_prefix),
         ],
     )?;
-    insert_secret(sql, session.id, key, 0, None)
+    insert_secret(sql, session.id, key, wrapped, 0, None)
 }
 
 /// Writes a session's newest secret.
@@ -126,12 +139,13 @@ pub(super) fn insert_secret(
     sql: &impl Sql,
     id: SessionId,
     key: &SessionKey,
+    wrapped: Option<&Wrapped>,
     rank: u32,
     grace_ms: Option<u64>,
 ) -> Result<(), SqlError> {
     sql.run(
-        "INSERT INTO secrets (key, session, rank, grace_ms) VALUES (?, ?, ?, ?)",
-        &[key.as_bytes().as_slice().into(), blob(id), rank.into(), grace_ms.into()],
+        "INSERT INTO secrets (key, session, wrapped, rank, grace_ms) VALUES (?, ?, ?, ?, ?)",
+        &[key.as_bytes().as_slice().into(), blob(id), held::column(wrapped), rank.into(), grace_ms.into()],
     )
     .map(|_| ())
 }
@@ -141,6 +155,7 @@ pub(super) fn insert_secret(
 pub(super) fn delete(sql: &impl Sql, id: SessionId) -> Result<(), SqlError> {
     sql.run("DELETE FROM secrets WHERE session = ?", &[blob(id)])?;
     sql.run("DELETE FROM refreshes WHERE session = ?", &[blob(id)])?;
+    sql.run("DELETE FROM held WHERE session = ?", &[blob(id)])?;
     sql.run("DELETE FROM sessions WHERE id = ?", &[blob(id)])?;
     Ok(())
 }
@@ -174,6 +189,7 @@ pub(super) fn session_of(row: &Row) -> Result<Session, SqlError> {
             first_prefix: text(13)?,
             last_prefix: text(14)?,
         },
+        held: None,
     })
 }
 

@@ -6,7 +6,7 @@ use crate::store::{Sql, SqlError, SqlValue};
 /// Statements that lead from each version to the next: the first from an empty
 /// database to version 1. They are never changed once released; a new version
 /// adds an entry.
-const STEPS: [&[&str]; 3] = [ONE, TWO, THREE];
+const STEPS: [&[&str]; 4] = [ONE, TWO, THREE, FOUR];
 
 const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -88,6 +88,14 @@ const THREE: &[&str] = &[
     "CREATE INDEX ended_by_time ON ended (learnt)",
     "CREATE INDEX ended_by_kill ON ended (kill)",
     "INSERT INTO meta (name, value) VALUES ('tick', 0)",
+];
+
+/// What sessions hold for their users.
+const FOUR: &[&str] = &[
+    "ALTER TABLE secrets ADD COLUMN wrapped BLOB",
+    "CREATE INDEX secrets_with_wrap ON secrets (serves_until)
+         WHERE wrapped IS NOT NULL AND waits = 0 AND serves_until IS NOT NULL",
+    "CREATE TABLE held (session BLOB PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL)",
 ];
 
 /// The version that this code writes.

@@ -69,6 +69,7 @@ impl<S: Sql> SessionObject<S> {
         let answered = match &message.call {
             ShardCall::Rotate(call) => self.rotate(message, call.level.is_some(), ports).await,
             ShardCall::Update(_) => self.update(message, ports).await,
+            ShardCall::Hold(_) => self.hold(message, ports).await,
             call => match call.kill() {
                 Some(kill) => Ok(self.kill(message, kill, ports).await),
                 None => Ok(self.ask(message, ports)),
@@ -150,6 +151,21 @@ impl<S: Sql> SessionObject<S> {
         let answer = self.ask(message, ports);
         if let ShardAnswer::Updated { session: Some(session) } = &answer {
             self.tell_edges(session.id, ports).await.ok();
+        }
+        Ok(answer)
+    }
+
+    /// The same, but for a session whose last change is in the feed since a
+    /// moment ago: an application may renew its token with every answer, and
+    /// the one before is good for a while. What is used up comes with a
+    /// rotation, which waits.
+    async fn hold(&self, message: &Message, ports: &impl ObjectPorts) -> Result<ShardAnswer, String> {
+        let answer = self.ask(message, ports);
+        if let ShardAnswer::Holding { session: Some(session) } = &answer
+            && let Some(due) = self.shard.refresh_due(session.id).map_err(text)?
+            && refresh::time_to(due, ports.now()).is_zero()
+        {
+            self.publish(ports).await.ok();
         }
         Ok(answer)
     }

@@ -8,7 +8,7 @@ use crate::store::feed::{Append, Appended};
 use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
 use crate::store::{
-    Sql, SqlError, change, ended, ending, home, outbox, reading, refresh, rotation, schema, start, sweep,
+    Sql, SqlError, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema, start, sweep,
 };
 use crate::time::UnixMillis;
 
@@ -154,6 +154,7 @@ impl<S: Sql> SessionShard<S> {
                 ShardCall::End(end) => ending::end(turn, end),
                 ShardCall::EndOthers(others) => ending::end_others(turn, others),
                 ShardCall::EndAll(all) => ending::end_all(turn, all),
+                ShardCall::Hold(hold) => held::hold(turn, hold),
                 ShardCall::EndSite { kill } => ending::end_site(turn, *kill),
                 ShardCall::Leave { subject, keep, kill } => ending::leave(turn, subject, *keep, *kill),
                 ShardCall::Stands { kill, position } => {

@@ -94,6 +94,17 @@ impl Row {
         }
     }
 
+    /// A blob of any length.
+    ///
+    /// # Errors
+    /// The column holds something else.
+    pub fn blob(&self, index: usize) -> Result<&[u8], SqlError> {
+        match self.column(index)? {
+            SqlValue::Blob(bytes) => Ok(bytes),
+            _ => Self::unexpected(index, "a blob"),
+        }
+    }
+
     /// An integer or NULL.
     ///
     /// # Errors

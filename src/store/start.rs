@@ -7,7 +7,7 @@ use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::ending::{self, Endings};
 use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, ended, generations, home, rows};
+use crate::store::{Sql, SqlError, ended, generations, held, home, rows};
 
 /// Decides first and writes then, so that a refused start changes nothing.
 pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<ShardAnswer, SqlError> {
@@ -47,9 +47,13 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         claims: start.claims.clone(),
         device: start.device.clone().bounded(),
         generation: generations::current(sql)?,
+        held: None,
     };
     turn.wake_by(session.idle_expires)?;
-    rows::insert(sql, &session, &start.key.0)?;
+    rows::insert(sql, &session, &start.key.0, start.hold.as_ref().map(|hold| &hold.wrapped))?;
+    if let Some(hold) = &start.hold {
+        held::insert(sql, session.id, &hold.sealed)?;
+    }
     Ok(ShardAnswer::Started { session, replaced, evicted, ended_others })
 }
 

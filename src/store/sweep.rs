@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError, SqlValue, ended, refresh};
+use crate::store::{Sql, SqlError, SqlValue, ended, held, refresh};
 use crate::time::UnixMillis;
 
 /// Sees to it that a sweep is planned no later than `wanted`; the time for
@@ -40,6 +40,7 @@ pub(super) fn run(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>,
             "UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND waits = 0 AND serves_until <= ?",
             &[now.into()],
         )?;
+        held::forget_old(sql, now)?;
         // A salt does not wait for the rest of a full batch.
         let next = next(sql, now)?.into_iter().chain(is_full.then(|| now.plus(SOON))).min();
         match next {
@@ -90,6 +91,7 @@ fn receipts(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
 fn remove(sql: &impl Sql, batch: &str, parameters: &[SqlValue]) -> Result<bool, SqlError> {
     sql.run(&format!("DELETE FROM secrets WHERE session IN ({batch})"), parameters)?;
     sql.run(&format!("DELETE FROM refreshes WHERE session IN ({batch})"), parameters)?;
+    sql.run(&format!("DELETE FROM held WHERE session IN ({batch})"), parameters)?;
     let removed = sql.run(&format!("DELETE FROM sessions WHERE id IN ({batch}) RETURNING 1"), parameters)?;
     Ok(removed.len() >= AT_ONCE_MAX as usize)
 }
@@ -116,7 +118,7 @@ fn next(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError>
         .chain(ended::next(sql)?)
         .min()
         .map(|at| at.max(now.plus(PAUSE_MIN)));
-    Ok(salt.into_iter().chain(unpublished).chain(pausing).min())
+    Ok(salt.into_iter().chain(held::next(sql)?).chain(unpublished).chain(pausing).min())
 }
 
 fn write_at(sql: &impl Sql, at: UnixMillis) -> Result<(), SqlError> {

@@ -65,7 +65,7 @@ fn every_mistake_has_the_place_of_its_key() {
     let content = format!(
         "{FINE}{bad}\ncookie.name = \"x\"   # dotted\nhosts = [\n  \"a b\",\n]\nidentity = {{ \"é\" = 1, sign = true }}\n\"custody.x\" = 1\n\
          \n[[vars.WARIFU.routes]]\npath = \"/a\"\naccess = \"public\"\n\n  [[vars.WARIFU.routes]]\n  path = \"/b\"\n  acces = \"public\"\n\
-         \n[vars.WARIFU.custody]\ncookies = [\"sid\"]\n"
+         \n[vars.WARIFU.custody]\ncookies = [\"\"]\n"
     );
     let expected = [
         at(18, 1, "vars.WARIFU.idle_timeout"),

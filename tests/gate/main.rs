@@ -7,6 +7,7 @@ mod support;
 mod admission;
 mod bad_commands;
 mod commands;
+mod custody;
 mod forwarding;
 mod homes;
 mod hostile;

@@ -137,6 +137,7 @@ fn the_stored_form_is_what_the_documents_say() {
         "created",
         "device",
         "generation",
+        "held",
         "id",
         "idle_expires",
         "last_seen",

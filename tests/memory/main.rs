@@ -56,6 +56,7 @@ fn session(number: u32) -> Session {
             last_prefix: text("2001:db8:1::/48"),
         },
         generation: 0,
+        held: None,
     }
 }
 

@@ -49,5 +49,6 @@ pub fn session(number: u8) -> Session {
         claims: None,
         device: Device::default(),
         generation: 0,
+        held: None,
     }
 }

@@ -349,6 +349,10 @@ impl Answer for Head {
         &self.0
     }
 
+    async fn read(&self, _: usize, _: Duration) -> Result<Vec<u8>, BodyError> {
+        Ok(Vec::new())
+    }
+
     fn is_web_socket(&self) -> bool {
         self.0.get("sec-websocket-accept").is_some()
     }
@@ -356,6 +360,7 @@ impl Answer for Head {
     fn refuse(self) {}
 }
 
+#[derive(Clone)]
 pub struct Bytes(pub Vec<u8>);
 
 impl Body for Bytes {

@@ -117,8 +117,13 @@ fn every_end_is_whole_or_not_at_all() {
     };
     fails_at_each(peopled, work, 4);
     let work = |bench: &Bench| {
-        let call =
-            EndOthersCall { presented: key(11), successor: key(12), lead: lead(handle(1), 0), grace_ms: millis(GRACE) };
+        let call = EndOthersCall {
+            presented: key(11),
+            successor: key(12),
+            lead: lead(handle(1), 0),
+            grace_ms: millis(GRACE),
+            wrapped: None,
+        };
         asked(bench, ShardCall::EndOthers(call))
     };
     fails_at_each(peopled, work, 10);

@@ -158,8 +158,13 @@ fn a_start_can_end_all_others() {
 fn a_generation_that_is_asked_for_is_kept_with_the_receipt() {
     let bench = Bench::new();
     bench.start(1, "alice");
-    let call =
-        EndOthersCall { presented: key(1), successor: key(2), lead: lead(handle(70), 9), grace_ms: millis(GRACE) };
+    let call = EndOthersCall {
+        presented: key(1),
+        successor: key(2),
+        lead: lead(handle(70), 9),
+        grace_ms: millis(GRACE),
+        wrapped: None,
+    };
     bench.ask(ShardCall::EndOthers(call));
     let kill = handle(71);
     bench.ask(ShardCall::EndAll(EndAllCall { subject: subject("alice"), kill, lead: Some(lead(kill, 1)) }));

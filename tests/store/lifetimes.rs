@@ -35,6 +35,7 @@ fn a_session_lives_from_its_start_to_its_end() {
         claims,
         device: Device { country: Some("JP".to_owned()), city: Some("Kyoto".to_owned()), ..Device::default() },
         generation: 0,
+        held: None,
     };
     assert_eq!(session, expected);
     assert_eq!(bench.check(1).expect("alive").session, expected);

@@ -8,6 +8,7 @@ mod ending;
 mod ending_all;
 mod feed;
 mod fencing;
+mod held;
 mod lifetimes;
 mod limits;
 mod lists;
@@ -117,6 +118,7 @@ fn start(number: u16, name: &str) -> StartCall {
         limit: None,
         lead: lead(handle(10_000 + number), 0),
         since: Some(AFTER_ALL),
+        hold: None,
     }
 }
 
@@ -146,7 +148,15 @@ fn limit(max: u32, end_oldest: bool) -> Limit {
 fn rotate_call(presented: u16, successor: u16) -> RotateCall {
     let salt = Some(salt(u8::try_from(successor % 256).expect("a byte")));
     let (presented, refresh) = (key(presented), handle(30_000 + successor));
-    RotateCall { presented, successor: key(successor), salt, level: None, grace_ms: millis(GRACE), refresh }
+    RotateCall {
+        presented,
+        successor: key(successor),
+        salt,
+        level: None,
+        grace_ms: millis(GRACE),
+        refresh,
+        wrapped: None,
+    }
 }
 
 impl Bench {
@@ -309,7 +319,8 @@ impl Bench {
 
     fn end_others(&self, presented: u16, successor: u16) -> (Option<Session>, u32) {
         let (presented, successor) = (key(presented), key(successor));
-        let call = EndOthersCall { presented, successor, lead: lead(self.kill(), 0), grace_ms: millis(GRACE) };
+        let call =
+            EndOthersCall { presented, successor, lead: lead(self.kill(), 0), grace_ms: millis(GRACE), wrapped: None };
         match self.ask(ShardCall::EndOthers(call)) {
             ShardAnswer::EndedOthers { session, others, .. } => (session, others),
             other => panic!("{other:?}"),

@@ -27,6 +27,7 @@ fn calls() -> Vec<ShardCall> {
             successor: key(2),
             lead: lead(handle(1), 0),
             grace_ms: 1,
+            wrapped: None,
         }),
         end_all_here("alice", handle(1)),
         end_all("alice", handle(1)),

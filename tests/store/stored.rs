@@ -5,6 +5,7 @@ use std::time::Duration;
 use warifu::session::{Claims, Device};
 use warifu::store::message::{ShardCall, StartCall, Which};
 
+use crate::held::hold;
 use crate::{Bench, GRACE, handle, id, start, subject};
 
 /// As large as sessions commonly are.
@@ -46,8 +47,9 @@ fn stored_bytes_are_as_they_were() {
     bench.rotate(6, 61).expect("rotated");
     bench.start(7, "erin");
     bench.end(Which::Id(id(7)), None).expect("alive");
+    bench.start_as(StartCall { hold: Some(hold(8)), ..start(8, "frank") }).expect("started");
     bench.ask(ShardCall::EndSite { kill: handle(2) });
-    assert_eq!(bench.dump(), include_str!("golden_shard_3.txt"));
+    assert_eq!(bench.dump(), include_str!("golden_shard_4.txt"));
 }
 
 #[test]

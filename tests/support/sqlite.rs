@@ -64,7 +64,7 @@ impl Sqlite {
 }
 
 /// Of a shard and of the feed.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "meta",
     "sessions",
     "secrets",
@@ -72,6 +72,7 @@ const TABLES: [&str; 11] = [
     "kills",
     "refreshes",
     "ended",
+    "held",
     "entries",
     "bounds",
     "site_kills",

@@ -151,9 +151,10 @@ impl World {
                 let OwnResponse { status, headers, body } = own;
                 Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
             }
-            Reply::Forwarded { edits, watched, .. } => {
+            Reply::Forwarded { edits, body, watched, .. } => {
                 let HeaderEdits { remove, set, append } = edits;
-                Seen { status: None, headers: [set, append].concat(), body: String::new(), removed: remove, watched }
+                let body = String::from_utf8(body.unwrap_or_default()).expect("a text");
+                Seen { status: None, headers: [set, append].concat(), body, removed: remove, watched }
             }
         }
     }
@@ -391,28 +392,51 @@ impl Origin for Closure {
     async fn send(&self, outgoing: &Outgoing, _body: Bytes) -> Result<Head, OriginError> {
         self.seen.borrow_mut().push(outgoing.clone());
         let pairs = (self.answer)(outgoing).ok_or_else(|| OriginError::Unreachable("refused".to_owned()))?;
-        Ok(Head(self.status.get(), HeaderBlock::from_pairs(pairs)))
+        let of = |name| pairs.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
+        let (status, body) = (of(STATUS).and_then(|status| status.parse().ok()).unwrap_or(self.status.get()), of(BODY));
+        let headers = HeaderBlock::from_pairs(pairs.iter().filter(|(name, _)| !name.starts_with(':')).copied());
+        Ok(Head { headers, status, body })
     }
 }
 
-pub struct Head(u16, HeaderBlock);
+/// Among the header fields of an answer: its status, 200 if there is none.
+pub const STATUS: &str = ":status";
+/// And its body; [`ENDLESS`] is one.
+pub const BODY: &str = ":body";
+/// A body that does not end.
+pub const ENDLESS: &str = "…";
+
+pub struct Head {
+    headers: HeaderBlock,
+    status: u16,
+    body: Option<&'static str>,
+}
 
 impl Answer for Head {
-    fn status(&self) -> u16 {
-        self.0
+    fn headers(&self) -> &HeaderBlock {
+        &self.headers
     }
 
-    fn headers(&self) -> &HeaderBlock {
-        &self.1
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    async fn read(&self, bytes_max: usize, _: Duration) -> Result<Vec<u8>, BodyError> {
+        match self.body.unwrap_or_default() {
+            ENDLESS => Err(BodyError::TooSlow),
+            body if body.len() > bytes_max => Err(BodyError::TooLong),
+            body => Ok(body.as_bytes().to_vec()),
+        }
     }
 
     fn is_web_socket(&self) -> bool {
-        self.1.get("sec-websocket-accept").is_some()
+        self.headers.get("sec-websocket-accept").is_some()
     }
 
     fn refuse(self) {}
 }
 
+#[derive(Clone)]
 pub struct Bytes(Vec<u8>);
 
 impl Body for Bytes {

@@ -1245,13 +1245,46 @@ def config_file():
     bad("level-negative", route(level=-1), ("routes[0].level", "-1"))
     bad("max-auth-age-without-unit", route(max_auth_age="5"), ("routes[0].max_auth_age",))
 
-    # known, but not built
-    later = "not built yet"
-    bad("not-built-custody-cookies", {"custody": {"cookies": ["token"]}}, ("custody.cookies", later))
-    bad("not-built-custody-bearer", {"custody": {"bearer": [{"path": "/api/login", "tokens": ["/access_token"]}]}}, ("custody.bearer", later))
     for key in ("fence", "on_limit", "on_replay", "replica"):
         allowed = {"fence": ("write", "read"), "on_limit": ("end_oldest", "refuse"), "on_replay": ("observe", "end"), "replica": ("off", "away", "always")}
         bad("unknown-value-of-" + key.replace("_", "-"), {key: "sometimes"}, (key, '"sometimes"') + allowed[key])
+
+    # custody
+    log_in = {"path": "/api/login", "tokens": ["/access_token"]}
+    custody = lambda **keys: {"custody": keys}
+    bearer = lambda *entries: {"custody": {"bearer": list(entries)}}
+    eight = [f"c{number}" for number in range(8)]
+    refresh = {"path": "/api/refresh/", "tokens": ["/data/token", "/refresh_token"], "body": ["/refresh_token"]}
+    ok("custody-of-nothing", {}, {"/custody/cookies": [], "/custody/bearer": [], "/custody/subject": "/sub"})
+    ok("custody-of-cookies", custody(cookies=["token", "refresh"], subject="/user/id"),
+       {"/custody/cookies": ["token", "refresh"], "/custody/subject": "/user/id"})
+    ok("custody-of-tokens", bearer(log_in, refresh),
+       {"/custody/bearer": [{**log_in, "body": [], "ends": False}, {**refresh, "path": "/api/refresh", "ends": False}]})
+    ok("custody-of-a-log-out", bearer({"path": "/api/logout", "ends": True}),
+       {"/custody/bearer": [{"path": "/api/logout", "tokens": [], "body": [], "ends": True}]})
+    bad("custody-in-and-out", bearer({**log_in, "ends": True}), ("custody.bearer[0].ends", "tokens"))
+    ok("custody-of-eight", custody(cookies=eight), {"/custody/cookies": eight})
+    ok("custody-pointer-with-escapes", custody(cookies=["t"], subject="/a~1b/~0c"), {"/custody/subject": "/a~1b/~0c"})
+    bad("custody-of-nine", custody(cookies=[f"c{number}" for number in range(9)]), ("custody.cookies", "9", "8"))
+    for name, cookie in (("no-name", ""), ("a-space", "to ken"), ("a-sign", "token="), ("too-long", "t" * 129), ("umlaut", "tök")):
+        bad("custody-cookie-" + name, custody(cookies=[cookie]), ("custody.cookies", found(cookie)))
+    bad("custody-of-the-session-cookie", custody(cookies=["__host-http-WARIFU"]), ("custody.cookies", "session cookie"))
+    bad("custody-cookie-twice", custody(cookies=["token", "token"]), ("custody.cookies", "twice"))
+    for name, pointer in (("word", "sub"), ("empty", ""), ("open", "/a/"), ("tilde", "/a~2"), ("long", "/" + "a" * 128)):
+        bad("custody-subject-" + name, custody(cookies=["t"], subject=pointer), ("custody.subject", found(pointer)))
+        bad("custody-token-" + name, bearer({**log_in, "tokens": [pointer]}), ("custody.bearer[0].tokens", found(pointer)))
+        bad("custody-body-" + name, bearer({**log_in, "body": [pointer]}), ("custody.bearer[0].body", found(pointer)))
+    bad("custody-subject-of-nothing", custody(subject="/sub"), ("custody.subject",))
+    bad("custody-bearer-without-path", bearer({"tokens": ["/t"]}), ("custody.bearer[0].path", "nothing"))
+    bad("custody-bearer-without-tokens", bearer({"path": "/api/login"}), ("custody.bearer[0].tokens",))
+    bad("custody-bearer-no-tokens", bearer({**log_in, "tokens": []}), ("custody.bearer[0].tokens", "[]"))
+    bad("custody-bearer-same-name", bearer({**log_in, "tokens": ["/a/token", "/b/token"]}), ("custody.bearer[0].tokens", '"token"'))
+    bad("custody-bearer-twice", bearer(log_in, log_in), ("custody.bearer", "twice"))
+    for name, path in (("prefix", "/api/*"), ("relative", "api"), ("ours", "/_warifu/me"), ("dots", "/a/../b"), ("query", "/a?b")):
+        bad("custody-path-" + name, bearer({**log_in, "path": path}), ("custody.bearer[0].path", found(path)))
+    bad("custody-path-public", {**bearer(log_in), **route(path="/api/*", access="public")}, ("custody.bearer[0].path", "public"))
+    bad("custody-bearer-unknown-key", bearer({**log_in, "token": "/t"}), ("custody.bearer[0].token", "tokens"))
+    bad("custody-bearer-table", custody(bearer=log_in), ("custody.bearer", "list"))
 
     # several sites
     shop = {"site": "shop", "hosts": ["shop.example", "www.shop.example"], "origin": "https://shop.internal"}

@@ -351,6 +351,13 @@ fn show_config(config: &Config) -> Value {
             Replica::Always => "always",
         },
         "replica_horizon_ms": millis(config.replica_horizon),
+        "custody": {
+            "cookies": config.custody.cookies,
+            "subject": config.custody.subject,
+            "bearer": config.custody.bearer.iter().map(|bearer| json!({
+                "path": String::from_utf8_lossy(&bearer.path), "tokens": bearer.tokens, "body": bearer.body, "ends": bearer.ends,
+            })).collect::<Vec<_>>(),
+        },
         "continue_for_ms": millis(config.continue_for),
         "max_header_bytes": config.max_header_bytes,
         "origin_timeout_ms": millis(config.origin_timeout),

@@ -71,6 +71,16 @@ pub enum ShardAnswer {
         /// Whether it was written, which is not for each that asks.
         is_written: bool,
     },
+    /// The session with what it holds now; `None`: the presented secret opens
+    /// none that holds anything.
+    Holding {
+        #[serde(deserialize_with = "Option::deserialize")]
+        session: Option<Session>,
+    },
+    /// Something else is held by now, as this has it; nothing was written.
+    HeldMeanwhile {
+        session: Session,
+    },
     Noted,
     Ended {
         #[serde(deserialize_with = "Option::deserialize")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::MapRow;
 use crate::revocation::Position;
-use crate::session::{Claims, Device, Handle, KillId, Salt, SessionId, Subject};
+use crate::session::{Claims, Device, Handle, KillId, Salt, Sealed, SessionId, Subject, Wrapped};
 use crate::store::message::Key;
 use crate::time::UnixMillis;
 use crate::token::Locator;
@@ -58,6 +58,8 @@ pub enum ShardCall {
     End(EndCall),
     EndOthers(EndOthersCall),
     EndAll(EndAllCall),
+    /// Other values for the user, in the place of those that are held.
+    Hold(Box<HoldCall>),
     /// End everything in this shard: the feed asks each for it, and publishes.
     EndSite {
         kill: KillId,
@@ -121,6 +123,17 @@ pub struct StartCall {
     /// How far the edge knew the feed when it let the log-in through.
     #[serde(deserialize_with = "Option::deserialize")]
     pub since: Option<Position>,
+    /// What the session holds for its user from the beginning.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub hold: Option<Hold>,
+}
+
+/// What a session is to hold.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    pub wrapped: Wrapped,
+    pub sealed: Sealed,
 }
 
 impl ShardCall {
@@ -137,6 +150,7 @@ impl ShardCall {
             | Self::Rotate(_)
             | Self::Update(_)
             | Self::Renew(_)
+            | Self::Hold(_)
             | Self::List(_)
             | Self::Show { .. }
             | Self::EndSite { .. }
@@ -174,6 +188,9 @@ pub struct RotateCall {
     pub grace_ms: u64,
     /// Of the entry that tells the edges of it.
     pub refresh: Handle,
+    /// The content key of what the session holds, for the successor.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub wrapped: Option<Wrapped>,
 }
 
 /// What is to change; `None`: stays.
@@ -186,6 +203,21 @@ pub struct UpdateCall {
     /// May only fall.
     #[serde(deserialize_with = "Option::deserialize")]
     pub level: Option<u8>,
+    /// Of the entry that tells the edges of it.
+    pub refresh: Handle,
+}
+
+/// Other values for the user, whole.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldCall {
+    pub presented: Key,
+    /// The version that they were made from; if there is a later one, nothing
+    /// is written.
+    pub base: u64,
+    pub sealed: Sealed,
+    /// From now to the session's end, whatever it was before.
+    pub lifetime_ms: u64,
     /// Of the entry that tells the edges of it.
     pub refresh: Handle,
 }
@@ -223,6 +255,9 @@ pub struct EndOthersCall {
     /// Requests with the old secret are refused, but for so long no replay:
     /// honest ones may be on their way.
     pub grace_ms: u64,
+    /// The content key of what the session holds, for the successor.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub wrapped: Option<Wrapped>,
 }
 
 /// End all sessions of the subject.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::answer::{Found, Kill, KillScope, Placed, Progress, Published, Rotated, ShardAnswer};
 pub use self::call::{
-    EndAllCall, EndCall, EndOthersCall, Home, Lead, Limit, ListCall, Mark, Message, RenewCall, RotateCall, ShardCall,
-    StartCall, UpdateCall, Which,
+    EndAllCall, EndCall, EndOthersCall, Hold, HoldCall, Home, Lead, Limit, ListCall, Mark, Message, RenewCall,
+    RotateCall, ShardCall, StartCall, UpdateCall, Which,
 };
 use crate::token::SessionKey;
 

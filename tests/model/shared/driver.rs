@@ -56,6 +56,7 @@ impl<S: Sql> Driver<S> {
 
     /// # Errors
     /// The shard did not do what the model does.
+    #[allow(clippy::too_many_lines, reason = "one arm for each operation")]
     pub fn go(&mut self, operation: Operation) -> Result<(), String> {
         match operation {
             Operation::Start { subject, level, presented, end_others, limit: at_most, lifetime_ms, knows_feed } => {
@@ -74,6 +75,7 @@ impl<S: Sql> Driver<S> {
                     limit: at_most.map(limit),
                     lead: lead(self.kill()),
                     since: knows_feed.then_some(AFTER_ALL),
+                    hold: None,
                 };
                 self.start(call, secret)
             }
@@ -223,7 +225,7 @@ impl<S: Sql> Driver<S> {
         let salt = Secret::salt(self.number());
         let (presented, successor) = (secret.key(), secret.successor(salt).key());
         let refresh = handle(self.number());
-        let call = RotateCall { presented, successor, salt: Some(salt), level: None, grace_ms, refresh };
+        let call = RotateCall { presented, successor, salt: Some(salt), level: None, grace_ms, refresh, wrapped: None };
         let call = ShardCall::Rotate(Box::new(call));
         let mut answer = self.ask(call.clone())?;
         // The object answers only once the feed has it, with what the shard says then.
@@ -267,7 +269,8 @@ impl<S: Sql> Driver<S> {
         let successor = Secret::fresh(self.number());
         let (presented, key) = (secret.key(), successor.key());
         let (level, refresh) = (Some(level), handle(self.number()));
-        let call = RotateCall { presented, successor: key, salt: None, level, grace_ms: 15_000, refresh };
+        let call =
+            RotateCall { presented, successor: key, salt: None, level, grace_ms: 15_000, refresh, wrapped: None };
         match self.ask(ShardCall::Rotate(Box::new(call)))? {
             ShardAnswer::Rotated { rotated: Some(_) } if self.has_feed => self.browsers.keep(successor),
             // If the feed was lost on the way, the answer is: nobody gets it.
@@ -281,7 +284,7 @@ impl<S: Sql> Driver<S> {
         let successor = Secret::fresh(self.number());
         let (presented, key) = (secret.key(), successor.key());
         let kill = self.kill();
-        let call = EndOthersCall { presented, successor: key, lead: lead(kill), grace_ms: 15_000 };
+        let call = EndOthersCall { presented, successor: key, lead: lead(kill), grace_ms: 15_000, wrapped: None };
         if let ShardAnswer::EndedOthers { session: Some(_), .. } = self.ask(ShardCall::EndOthers(call))? {
             self.browsers.keep(successor);
         }

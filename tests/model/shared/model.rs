@@ -81,6 +81,8 @@ impl Model {
                 self.end_each(&oldest[..excess], *kill, now);
                 ShardAnswer::Left { live: u32::try_from(oldest.len() - excess).expect("few") }
             }
+            // What is held is not modelled; tests/store/held.rs has it.
+            ShardCall::Hold(_) => return None,
             ShardCall::Receipt { kill } => match self.kills.get(kill) {
                 Some((_, committed)) if now.since(*committed) >= RECEIPTS_KEPT => return None,
                 found => ShardAnswer::Receipt { kill: found.map(|_| self.receipt(*kill)) },
@@ -192,6 +194,7 @@ impl Model {
             claims: start.claims.clone(),
             device: start.device.clone(),
             generation: self.generation,
+            held: None,
         };
         self.sessions.push(Lineage::new(session.clone(), start.key));
         ShardAnswer::Started { session, replaced, evicted, ended_others }

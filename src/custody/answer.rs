@@ -1,0 +1,189 @@
+//! What is taken out of the application's answer, before anybody gets it.
+
+use core::time::Duration;
+
+use serde_json::Value as Json;
+
+use crate::audit::Event;
+use crate::config::{Access, Bearer, Config, name_of};
+use crate::custody::jwt::plain_placeholder;
+use crate::custody::request::BODY_BYTES_MAX;
+use crate::custody::{Change, Jwt, Kind, SetCookie, Value, refuse};
+use crate::error::Failure;
+use crate::headers::{HeaderBlock, folded};
+use crate::path::CanonicalPath;
+use crate::policy::Demand;
+use crate::ports::{Answer, BodyError, Ports};
+use crate::request::Request;
+use crate::session::Subject;
+use crate::site::Site;
+use crate::time::UnixMillis;
+
+/// What an answer says about what is held.
+#[derive(Default)]
+pub struct Taken {
+    pub change: Change,
+    /// Whose it is, where the value that says so is among them.
+    pub subject: Option<Subject>,
+    /// Whether the application has logged the person out: it has cleared the
+    /// value that says who it is, or the path is for that.
+    pub ends: bool,
+    /// The body for the client, where tokens were in it.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Taken {
+    pub fn without_body(mut self) -> (Self, Option<Vec<u8>>) {
+        let body = self.body.take();
+        (self, body)
+    }
+}
+
+/// Takes the values out of an answer that are to be held.
+///
+/// # Errors
+/// They are there, and cannot be held as they should: the client must not get
+/// the answer.
+pub async fn take<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    demand: Demand,
+    answer: &impl Answer,
+) -> Result<Taken, Failure> {
+    let custody = &site.config.custody;
+    let mut finds = Taken::default();
+    if custody.is_off() {
+        return Ok(finds);
+    }
+    let now = ports.time();
+    take_cookies(&site.config, path, answer.headers(), now, &mut finds);
+    let bearer = custody.bearer_at(path, site.config.case_insensitive);
+    if let Some(bearer) = bearer.filter(|bearer| !bearer.ends) {
+        take_tokens(site, ports, request, bearer, answer, &mut finds).await?;
+    }
+    if demand.access == Access::Public && !finds.change.is_empty() {
+        ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason: "the route is public" });
+        return Ok(Taken { body: finds.body, ..Taken::default() });
+    }
+    let first = custody.cookies.first();
+    let is_first = |value: &&Value| value.kind == Kind::Bearer || Some(&value.name) == first;
+    if let Some(value) = finds.change.set.iter().find(is_first) {
+        let subject = Jwt::read(&value.value).and_then(|jwt| jwt.subject(&custody.subject));
+        let says = || format!("{} is no JWT with a subject at {} in its claims", value.name, custody.subject);
+        finds.subject = Some(subject.ok_or_else(|| refuse(ports, says()))?);
+    }
+    let is_cleared = finds.subject.is_none() && first.is_some_and(|name| finds.change.cleared.contains(name));
+    let is_log_out = bearer.is_some_and(|bearer| bearer.ends) && (200..400).contains(&answer.status());
+    finds.ends = is_cleared || (is_log_out && !request.is_safe());
+    Ok(finds)
+}
+
+/// The last word on each name counts, as in a browser.
+fn take_cookies(config: &Config, path: &CanonicalPath, headers: &HeaderBlock, now: UnixMillis, finds: &mut Taken) {
+    for (_, header) in headers.iter().filter(|(name, _)| *name == "set-cookie") {
+        let Some(cookie) = SetCookie::parse(header, now) else { continue };
+        let Some(name) = config.custody.cookies.iter().find(|name| *name == cookie.name) else { continue };
+        let Change { set, cleared } = &mut finds.change;
+        set.retain(|value| value.name != *name);
+        cleared.retain(|other| other != name);
+        if cookie.clears(now) {
+            cleared.push(name.clone());
+            continue;
+        }
+        let mut value = Value::new(Kind::Cookie, name, cookie.value, cookie.expires);
+        let under = cookie.path.unwrap_or_else(|| default_path(path.as_str()));
+        value.path = (under != "/").then(|| under.to_owned());
+        set.push(value);
+    }
+}
+
+/// RFC 6265, section 5.1.4: up to the last slash of the request's path.
+fn default_path(path: &str) -> &str {
+    match path.rfind('/') {
+        None | Some(0) => "/",
+        Some(at) => &path[..at],
+    }
+}
+
+/// Whether a Set-Cookie is for a name that no browser is to have, however it is
+/// spelt.
+pub fn is_kept(config: &Config, set_cookie: &str) -> bool {
+    let pair = set_cookie.split(';').next().unwrap_or_default();
+    let name = pair.trim_start().trim_start_matches('=').split('=').next().unwrap_or_default().trim();
+    !config.kept_cookies.is_empty() && config.kept_cookies.contains(&folded(name))
+}
+
+async fn take_tokens<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    bearer: &Bearer,
+    answer: &impl Answer,
+    finds: &mut Taken,
+) -> Result<(), Failure> {
+    // Without a body, or not the answer of a log-in: nothing is in it.
+    let status = answer.status();
+    if !(200..300).contains(&status) || matches!(status, 204 | 205) || request.method == "HEAD" {
+        return Ok(());
+    }
+    if !is_json(answer.headers()) {
+        return if request.is_safe() { Ok(()) } else { Err(refuse(ports, "the answer is not JSON".to_owned())) };
+    }
+    let read = answer.read(BODY_BYTES_MAX, site.config.origin_timeout).await;
+    let bytes = read.map_err(|error| refuse(ports, unreadable(error, site.config.origin_timeout)))?;
+    let text = String::from_utf8(bytes).map_err(|_| refuse(ports, "the answer is not UTF-8".to_owned()))?;
+    let mut document: Json =
+        serde_json::from_str(&text).map_err(|_| refuse(ports, "the answer is not JSON".to_owned()))?;
+    let mut shown = text;
+    for (index, pointer) in bearer.tokens.iter().enumerate() {
+        let Some(found) = document.pointer_mut(pointer) else { continue };
+        if found.is_null() {
+            continue;
+        }
+        let Some(token) = found.as_str().filter(|token| !token.is_empty()).map(str::to_owned) else {
+            return Err(refuse(ports, format!("{pointer} is no text")));
+        };
+        let name = name_of(pointer);
+        let placeholder = Jwt::read(&token).map_or_else(|| plain_placeholder(&name), |jwt| jwt.placeholder(&name));
+        *found = placeholder.clone().into();
+        shown = if is_plain(&token) && shown.contains(&token) {
+            // As it is written, wherever it stands, and the rest untouched.
+            shown.replace(&token, &placeholder)
+        } else {
+            document.to_string()
+        };
+        let kind = if index == 0 { Kind::Bearer } else { Kind::Token };
+        finds.change.set.push(Value::new(kind, name, &token, None));
+    }
+    // It has been read, so the client gets it from here also where nothing was in it.
+    finds.body = Some(shown.into_bytes());
+    Ok(())
+}
+
+fn unreadable(error: BodyError, within: Duration) -> String {
+    match error {
+        BodyError::TooLong => format!("the answer is longer than {BODY_BYTES_MAX} bytes"),
+        BodyError::TooSlow => {
+            format!("the answer did not end within {} (origin_timeout)", crate::time::show_span(within))
+        }
+        BodyError::Broken => "the answer broke off".to_owned(),
+    }
+}
+
+/// A token that is long enough to stand for nothing else, and is written the
+/// same within JSON.
+fn is_plain(token: &str) -> bool {
+    token.len() >= TOKEN_CHARS_MIN
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+=".contains(&byte))
+}
+
+/// RFC 8259, and RFC 6839, section 3.1.
+fn is_json(headers: &HeaderBlock) -> bool {
+    let essence = headers.get("content-type").and_then(|found| found.split(';').next()).unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+const TOKEN_CHARS_MIN: usize = 16;

@@ -1,0 +1,136 @@
+//! What was taken out of an answer is put away, before the client gets the
+//! answer: with the session that is there, or with a new one.
+
+use crate::admission::{Admitted, Caller};
+use crate::answer::{LEVEL_DEFAULT, Visit, end_sessions};
+use crate::audit::Event;
+use crate::cookie;
+use crate::custody::{Opened, Taken};
+use crate::error::Failure;
+use crate::policy;
+use crate::ports::Ports;
+use crate::session::{Session, Subject};
+use crate::sessions::{NewSession, Sessions, device};
+use crate::site::Site;
+use crate::token::Token;
+
+/// Puts away what was taken; returns the Set-Cookie value that it leads to.
+///
+/// # Errors
+/// It could not be kept: the client must not get the answer.
+pub async fn put_away<P: Ports>(
+    visit: &Visit<'_, P>,
+    opened: Option<Opened>,
+    finds: Taken,
+) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, request, path, admitted, .. } = *visit;
+    if finds.change.is_empty() && !finds.ends {
+        return Ok(None);
+    }
+    let caller = admitted.caller();
+    if finds.ends && opened.is_some() {
+        return end(site, ports, admitted).await.map(Some);
+    }
+    let ignored = |reason| {
+        ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
+        Ok(None)
+    };
+    match (finds.subject.clone(), caller, opened) {
+        (subject, Some((caller, token)), Some(opened))
+            if subject.as_ref().is_none_or(|subject| *subject == caller.session.subject) =>
+        {
+            replace(visit, caller, token, opened, finds).await
+        }
+        (Some(subject), _, _) if policy::may_start_session(&site.config, request) => {
+            start(visit, subject, finds).await.map(Some)
+        }
+        (Some(_), _, _) => ignored("another site caused the request"),
+        (None, None, _) if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
+        (None, _, _) => ignored("no session to keep it with"),
+    }
+}
+
+async fn end<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<String, Failure> {
+    end_sessions(site, ports, admitted.presented(), CUSTODY).await?;
+    Ok(cookie::clear(&site.config.cookie))
+}
+
+async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<String, Failure> {
+    let Visit { site, ports, request, admitted, since, .. } = *visit;
+    let begun = Sessions::new(site, ports)
+        .begin(NewSession {
+            subject,
+            level: LEVEL_DEFAULT,
+            ttl: None,
+            claims: None,
+            device: device(request, ports.place()),
+            presented: admitted.only_token(),
+            end_others: false,
+            hold: Some(finds.change),
+            actor: CUSTODY,
+            since: since.ok_or(Failure::Internal)?,
+        })
+        .await?;
+    let lifetime = begun.session.absolute_expires.since(begun.session.created);
+    Ok(cookie::set(&site.config.cookie, &begun.token, lifetime))
+}
+
+/// Other values for the session that is there. Where one was replaced that may
+/// be good for one use, the browser gets a new secret with them: what it sends
+/// from now on, no edge can answer by what it remembers.
+async fn replace<P: Ports>(
+    visit: &Visit<'_, P>,
+    caller: &Caller,
+    token: &Token,
+    mut opened: Opened,
+    finds: Taken,
+) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, admitted, .. } = *visit;
+    let sessions = Sessions::new(site, ports);
+    let mut current = None;
+    for _ in 0..ROUNDS_MAX {
+        let known: &Session = current.as_ref().unwrap_or(&caller.session);
+        let applied = opened.holding.apply(&finds.change);
+        if !applied.has_changed {
+            return Ok(None);
+        }
+        if opened.holding.is_empty() {
+            return end(site, ports, admitted).await.map(Some);
+        }
+        let sealed = opened.seal(site, ports, known)?;
+        let lifetime = opened.holding.end(known.created).since(ports.time());
+        match sessions.hold(token, known, opened.version, sealed, lifetime).await? {
+            Ok(kept) if applied.uses_up => return Ok(rotated(site, ports, token, &kept).await),
+            Ok(kept) => return Ok(longer(site, ports, caller, token, &kept)),
+            Err(meanwhile) => {
+                let held = meanwhile.held.as_ref().ok_or(Failure::NoLiveSession)?;
+                opened = Opened::unseal(site, ports, &meanwhile, token, held)?;
+                current = Some(meanwhile);
+            }
+        }
+    }
+    Err(Failure::StoreUnavailable)
+}
+
+/// The values are kept by now: where there is no new secret to be had, the
+/// answer goes on without.
+async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
+    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None).await.ok()??;
+    Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
+}
+
+/// The same cookie again, where it would be over before its session.
+fn longer<P: Ports>(site: &Site, ports: &P, caller: &Caller, token: &Token, session: &Session) -> Option<String> {
+    let is_longer = session.absolute_expires > caller.session.absolute_expires;
+    if !is_longer || !site.config.cookie.persistent || !caller.is_current() {
+        return None;
+    }
+    let minted = site.ring.mint(token.locator(), token.secret());
+    Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
+}
+
+/// Times that another answer may come first.
+const ROUNDS_MAX: u32 = 4;
+
+/// Who did it, for the log.
+const CUSTODY: &str = "custody";

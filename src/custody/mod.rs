@@ -1,0 +1,132 @@
+//! Custody: values of the application's own that browsers must not have. The
+//! gateway takes them out of the application's answers, keeps them sealed with
+//! the session, and gives them back with each request: so an application that
+//! speaks JWT has real sessions, and is not changed for it.
+//!
+//! See `docs/custody.md`.
+
+mod answer;
+mod holding;
+mod jwt;
+mod keep;
+mod request;
+mod seal;
+mod set_cookie;
+
+pub use self::answer::{Taken, is_kept, take};
+pub use self::holding::{Change, HELD_BYTES_MAX, Holding, Kind, Value};
+pub use self::jwt::{Jwt, stands_for, subject_at};
+pub use self::keep::put_away;
+pub use self::request::{attach, fill};
+pub use self::seal::{ContentKey, Owner};
+pub use self::set_cookie::SetCookie;
+use core::time::Duration;
+
+use crate::admission::Admitted;
+use crate::audit::Event;
+use crate::error::Failure;
+use crate::ports::Ports;
+use crate::session::{Held, Sealed, Session, Wrapped};
+use crate::site::Site;
+use crate::store::message::Hold;
+use crate::token::{Secret, Token};
+
+/// What a session holds, open for the length of one request.
+pub struct Opened {
+    key: ContentKey,
+    pub holding: Holding,
+    version: u64,
+}
+
+impl Opened {
+    /// What the live session of a request holds; `None`: nothing.
+    ///
+    /// # Errors
+    /// It cannot be opened: one cannot know what it is.
+    pub fn of<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<Option<Self>, Failure> {
+        let Some((caller, token)) = admitted.caller() else { return Ok(None) };
+        let Some(held) = &caller.session.held else { return Ok(None) };
+        Self::unseal(site, ports, &caller.session, token, held).map(Some)
+    }
+
+    fn unseal<P: Ports>(
+        site: &Site,
+        ports: &P,
+        session: &Session,
+        token: &Token,
+        held: &Held,
+    ) -> Result<Self, Failure> {
+        let owner = owner(site, session);
+        let opened = ContentKey::unwrap(&held.wrapped, token.secret(), owner).and_then(|key| {
+            let holding = Holding::from_bytes(&key.open(&held.sealed, owner)?)?;
+            Some(Self { key, holding, version: held.version })
+        });
+        opened.ok_or_else(|| {
+            ports.tell(Event::CustodyUnreadable { session: session.id.to_text() });
+            Failure::StoreUnavailable
+        })
+    }
+
+    fn seal<P: Ports>(&self, site: &Site, ports: &P, session: &Session) -> Result<Sealed, Failure> {
+        let bytes = self.holding.to_bytes().ok_or_else(|| too_much(ports))?;
+        self.key.seal(&bytes, owner(site, session), ports.random()).ok_or(Failure::Internal)
+    }
+}
+
+/// What a new session holds, and for how long it can be of use.
+///
+/// # Errors
+/// It is too much, or over already, or there is no randomness.
+pub fn first<P: Ports>(
+    ports: &P,
+    owner: Owner<'_>,
+    secret: &Secret,
+    change: &Change,
+    lifetime: Duration,
+) -> Result<(Hold, Duration), Failure> {
+    let now = ports.time();
+    let mut holding = Holding::new(lifetime);
+    holding.apply(change);
+    let left = holding.end(now).since(now);
+    if left.is_zero() {
+        return Err(refuse(ports, "the token has expired already".to_owned()));
+    }
+    let bytes = holding.to_bytes().ok_or_else(|| too_much(ports))?;
+    let random = ports.random();
+    let sealed = ContentKey::new(random).and_then(|key| {
+        Some(Hold { wrapped: key.wrap(secret, owner, random)?, sealed: key.seal(&bytes, owner, random)? })
+    });
+    sealed.map(|hold| (hold, left)).ok_or(Failure::Internal)
+}
+
+/// The content key of what a session holds, for a secret that is to come.
+/// `Ok(None)`: it holds nothing.
+///
+/// # Errors
+/// It cannot be opened, or there is no randomness.
+pub fn rewrap<P: Ports>(
+    site: &Site,
+    ports: &P,
+    session: &Session,
+    token: &Token,
+    successor: &Secret,
+) -> Result<Option<Wrapped>, Failure> {
+    let Some(held) = &session.held else { return Ok(None) };
+    let Opened { key, .. } = Opened::unseal(site, ports, session, token, held)?;
+    key.wrap(successor, owner(site, session), ports.random()).map(Some).ok_or(Failure::Internal)
+}
+
+fn owner<'a>(site: &'a Site, session: &Session) -> Owner<'a> {
+    Owner { site: &site.config.site, session: session.id }
+}
+
+/// The application's tokens are larger than what a session may hold.
+fn too_much<P: Ports>(ports: &P) -> Failure {
+    refuse(ports, format!("the values come to more than {HELD_BYTES_MAX} bytes"))
+}
+
+/// The application's answer holds something that cannot be kept as it should.
+fn refuse<P: Ports>(ports: &P, reason: String) -> Failure {
+    ports.tell(Event::CustodyRefused { reason: reason.clone() });
+    Failure::BadCustody(reason)
+}
