@@ -163,6 +163,7 @@ pub fn session(which: u8) -> Session {
         claims: None,
         device: Device::default(),
         generation: 0,
+        held: None,
     }
 }
 

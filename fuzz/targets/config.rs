@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use warifu::config::{Access, Config, OnOutage};
+use warifu::config::{Access, Commands, Config, OnOutage};
 use warifu::path::CanonicalPath;
 use warifu::site::{Secrets, Sites};
 use warifu_fuzz::{KEYS, reached};
@@ -139,7 +139,7 @@ fn config_holds(config: &Config, has_origin_keys: bool) {
         reached!("a route");
         assert!(route.decoded.starts_with(b"/") && !route.decoded.starts_with(b"//"));
         assert!(!route.decoded.to_ascii_lowercase().starts_with(b"/_warifu/"));
-        assert!(!(route.commands && route.access == Access::Public));
+        assert!(!(route.commands != Commands::No && route.access == Access::Public));
         assert!(!(route.on_outage == OnOutage::Continue && route.access == Access::Strict));
         assert!(route.access >= Access::Required || (route.level == 0 && route.max_auth_age.is_none()));
         assert!(route.methods.as_ref().is_none_or(|methods| !methods.is_empty()));
