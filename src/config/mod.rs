@@ -3,8 +3,6 @@
 //!
 //! Nothing falls back: an unknown key, a bad value or an impossible
 //! combination makes the Worker answer 500 `misconfigured` on every path.
-//! A key whose feature is not built yet is refused by name unless it has its
-//! default.
 
 mod custody;
 mod reader;

@@ -18,7 +18,8 @@ const cases = [
   ],
   ["a bound that is too short", { warifu: { bound: "249ms" } }, /bound: found \\"249ms\\"/],
   ["a copy in KV without KV", { warifu: { replica: "always" }, kv: false }, /replica: found \\"always\\", and no KV/],
-  ["a feature that is not built yet", { warifu: { custody: { cookies: ["sid"] } } }, /custody\.cookies: .*not built yet/],
+  ["custody without a name", { warifu: { custody: { cookies: [""] } } }, /custody\.cookies: found \\"\\"/],
+  ["signed commands without keys", { warifu: { require_signed_commands: true } }, /require_signed_commands: .*WARIFU_ORIGIN_KEYS/],
 ];
 
 for (const [name, options, says] of cases) {
