@@ -90,8 +90,11 @@ fn could_be(pair: &str, kept: &[String]) -> bool {
     let decoded = percent_encoding::percent_decode_str(pair).decode_utf8_lossy();
     decoded.match_indices('=').any(|(at, _)| {
         let before = decoded[..at].trim();
-        let last = before.rsplit([',', ' ', '\t', ';', '"']).next().unwrap_or_default();
-        [before, last].into_iter().any(|name| kept.contains(&folded(name)))
+        let is_separator = |c: char| c.is_control() || " \"(),/:;<=>?@[\\]{}".contains(c);
+        let last = before.rsplit(is_separator).next().unwrap_or_default();
+        // And those that end a name at a NUL.
+        let cut = before.split('\0').next().unwrap_or_default().rsplit(is_separator).next().unwrap_or_default();
+        [before, last, cut].into_iter().any(|name| kept.contains(&folded(name)))
     })
 }
 

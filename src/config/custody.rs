@@ -34,16 +34,16 @@ impl Custody {
 
     /// The entry for a path, in whichever of its readings: what an origin might
     /// take for the path of a log-in must not get past.
-    pub fn bearer_at(&self, path: &CanonicalPath, case_insensitive: bool) -> Option<&Bearer> {
+    pub fn bearer_at(&self, path: &CanonicalPath) -> Option<&Bearer> {
         let readings = || path.other_readings().iter().map(Vec::as_slice).chain([path.decoded()]);
-        self.bearer.iter().find(|bearer| readings().any(|reading| is_same(&bearer.path, reading, case_insensitive)))
+        self.bearer.iter().find(|bearer| readings().any(|reading| is_same(&bearer.path, reading)))
     }
 }
 
-/// Many frameworks take a path with a slash at its end for the same.
-fn is_same(path: &[u8], found: &[u8], case_insensitive: bool) -> bool {
-    let found = found.strip_suffix(b"/").unwrap_or(found);
-    if case_insensitive { found.eq_ignore_ascii_case(path) } else { found == path }
+/// Many frameworks take a path with a slash at its end for the same, and one in
+/// other case.
+fn is_same(path: &[u8], found: &[u8]) -> bool {
+    found.strip_suffix(b"/").unwrap_or(found).eq_ignore_ascii_case(path)
 }
 
 /// The name of a token: the last part of the pointer to it (RFC 6901, section 4).

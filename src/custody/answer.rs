@@ -15,7 +15,6 @@ use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::{Answer, BodyError, Ports};
 use crate::request::Request;
-use crate::session::Subject;
 use crate::site::Site;
 use crate::time::UnixMillis;
 
@@ -23,8 +22,6 @@ use crate::time::UnixMillis;
 #[derive(Default)]
 pub struct Taken {
     pub change: Change,
-    /// Whose it is, where the value that says so is among them.
-    pub subject: Option<Subject>,
     /// Whether the application has logged the person out: it has cleared the
     /// value that says who it is, or the path is for that.
     pub ends: bool,
@@ -59,7 +56,7 @@ pub async fn take<P: Ports>(
     }
     let now = ports.time();
     take_cookies(&site.config, path, answer.headers(), now, &mut finds);
-    let bearer = custody.bearer_at(path, site.config.case_insensitive);
+    let bearer = custody.bearer_at(path);
     if let Some(bearer) = bearer.filter(|bearer| !bearer.ends) {
         take_tokens(site, ports, request, bearer, answer, &mut finds).await?;
     }
@@ -72,9 +69,9 @@ pub async fn take<P: Ports>(
     if let Some(value) = finds.change.set.iter().find(is_first) {
         let subject = Jwt::read(&value.value).and_then(|jwt| jwt.subject(&custody.subject));
         let says = || format!("{} is no JWT with a subject at {} in its claims", value.name, custody.subject);
-        finds.subject = Some(subject.ok_or_else(|| refuse(ports, says()))?);
+        finds.change.subject = Some(subject.ok_or_else(|| refuse(ports, says()))?);
     }
-    let is_cleared = finds.subject.is_none() && first.is_some_and(|name| finds.change.cleared.contains(name));
+    let is_cleared = finds.change.subject.is_none() && first.is_some_and(|name| finds.change.cleared.contains(name));
     let is_log_out = bearer.is_some_and(|bearer| bearer.ends) && (200..400).contains(&answer.status());
     finds.ends = is_cleared || (is_log_out && !request.is_safe());
     Ok(finds)
@@ -85,7 +82,7 @@ fn take_cookies(config: &Config, path: &CanonicalPath, headers: &HeaderBlock, no
     for (_, header) in headers.iter().filter(|(name, _)| *name == "set-cookie") {
         let Some(cookie) = SetCookie::parse(header, now) else { continue };
         let Some(name) = config.custody.cookies.iter().find(|name| *name == cookie.name) else { continue };
-        let Change { set, cleared } = &mut finds.change;
+        let Change { set, cleared, .. } = &mut finds.change;
         set.retain(|value| value.name != *name);
         cleared.retain(|other| other != name);
         if cookie.clears(now) {
@@ -128,38 +125,99 @@ async fn take_tokens<P: Ports>(
     if !(200..300).contains(&status) || matches!(status, 204 | 205) || request.method == "HEAD" {
         return Ok(());
     }
+    if status == 206 {
+        return Err(refuse(ports, "the answer is a part of one".to_owned()));
+    }
     if !is_json(answer.headers()) {
-        return if request.is_safe() { Ok(()) } else { Err(refuse(ports, "the answer is not JSON".to_owned())) };
+        // A page that a person goes to, which no script can pretend to do.
+        let is_page = request.method == "GET" && request.is_navigation();
+        return if is_page { Ok(()) } else { Err(refuse(ports, "the answer is not JSON".to_owned())) };
     }
     let read = answer.read(BODY_BYTES_MAX, site.config.origin_timeout).await;
     let bytes = read.map_err(|error| refuse(ports, unreadable(error, site.config.origin_timeout)))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse(ports, "the answer is not UTF-8".to_owned()))?;
     let mut document: Json =
         serde_json::from_str(&text).map_err(|_| refuse(ports, "the answer is not JSON".to_owned()))?;
-    let mut shown = text;
+    let mut replaced = Vec::new();
     for (index, pointer) in bearer.tokens.iter().enumerate() {
-        let Some(found) = document.pointer_mut(pointer) else { continue };
-        if found.is_null() {
-            continue;
-        }
+        let Some(found) = document.pointer(pointer).filter(|found| !found.is_null()) else { continue };
         let Some(token) = found.as_str().filter(|token| !token.is_empty()).map(str::to_owned) else {
             return Err(refuse(ports, format!("{pointer} is no text")));
         };
         let name = name_of(pointer);
         let placeholder = Jwt::read(&token).map_or_else(|| plain_placeholder(&name), |jwt| jwt.placeholder(&name));
-        *found = placeholder.clone().into();
-        shown = if is_plain(&token) && shown.contains(&token) {
-            // As it is written, wherever it stands, and the rest untouched.
-            shown.replace(&token, &placeholder)
-        } else {
-            document.to_string()
-        };
         let kind = if index == 0 { Kind::Bearer } else { Kind::Token };
         finds.change.set.push(Value::new(kind, name, &token, None));
+        replaced.push((token, placeholder));
     }
+    let shown = shown(text, &mut document, &replaced);
     // It has been read, so the client gets it from here also where nothing was in it.
     finds.body = Some(shown.into_bytes());
     Ok(())
+}
+
+/// The answer for the page: as it was written, where that leaves no copy of a
+/// token in it, however it is spelt; else written anew.
+fn shown(text: String, document: &mut Json, replaced: &[(String, String)]) -> String {
+    let is_plain = |(token, _): &(String, String)| is_plain(token);
+    if replaced.iter().all(is_plain) && colons(&text) == members(document) {
+        let shown = replaced.iter().fold(text, |text, (token, placeholder)| text.replace(token, placeholder));
+        let is_clean = |read: &Json| !replaced.iter().any(|(token, _)| holds(read, token));
+        if serde_json::from_str(&shown).is_ok_and(|read| is_clean(&read)) {
+            return shown;
+        }
+    }
+    for (token, placeholder) in replaced {
+        take_out(document, token, placeholder);
+    }
+    document.to_string()
+}
+
+/// Replaces a token in all texts of a document.
+fn take_out(value: &mut Json, token: &str, placeholder: &str) {
+    match value {
+        Json::String(text) if text.contains(token) => *text = text.replace(token, placeholder),
+        Json::Array(items) => items.iter_mut().for_each(|item| take_out(item, token, placeholder)),
+        Json::Object(fields) => {
+            fields.iter_mut().for_each(|(_, field)| take_out(field, token, placeholder));
+            fields.retain(|name, _| !name.contains(token));
+        }
+        _ => {}
+    }
+}
+
+fn holds(value: &Json, token: &str) -> bool {
+    match value {
+        Json::String(text) => text.contains(token),
+        Json::Array(items) => items.iter().any(|item| holds(item, token)),
+        Json::Object(fields) => fields.iter().any(|(name, field)| name.contains(token) || holds(field, token)),
+        _ => false,
+    }
+}
+
+/// Members of all objects: fewer than there are colons where a name is there
+/// twice, of which only the last was read.
+fn members(value: &Json) -> usize {
+    match value {
+        Json::Array(items) => items.iter().map(members).sum(),
+        Json::Object(fields) => fields.len() + fields.values().map(members).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Colons of a JSON text that are not within strings.
+fn colons(text: &str) -> usize {
+    let (mut count, mut is_string, mut is_escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_string => is_escaped = true,
+            b'"' => is_string = !is_string,
+            b':' if !is_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn unreadable(error: BodyError, within: Duration) -> String {
@@ -183,7 +241,7 @@ fn is_plain(token: &str) -> bool {
 fn is_json(headers: &HeaderBlock) -> bool {
     let essence = headers.get("content-type").and_then(|found| found.split(';').next()).unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
-    essence == "application/json" || essence.ends_with("+json")
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 const TOKEN_CHARS_MIN: usize = 16;

@@ -7,12 +7,17 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::custody::jwt::Jwt;
+use crate::session::Subject;
 use crate::time::{UnixMillis, millis};
 
 /// All values of one session.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Holding {
     values: Vec<Value>,
+    /// Whose they are, by the application's own word; a command may have given
+    /// the session another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Subject>,
     /// From its start to the session's end, as far as that does not depend on
     /// what is held; in milliseconds.
     lifetime_ms: u64,
@@ -47,6 +52,8 @@ pub enum Kind {
 /// What an answer changes.
 #[derive(Default)]
 pub struct Change {
+    /// Whose it is, where the value that says so is among them.
+    pub subject: Option<Subject>,
     pub set: Vec<Value>,
     /// Names of cookies that the origin clears.
     pub cleared: Vec<String>,
@@ -58,6 +65,11 @@ impl Value {
         let said = Jwt::read(value).and_then(|jwt| jwt.expires());
         let expires = said.into_iter().chain(expires).min();
         Self { kind, name: name.into(), value: Zeroizing::new(value.to_owned()), expires, path: None }
+    }
+
+    /// Whether it goes with each request, and so is no refresh token.
+    fn is_access(&self, first: Option<&str>) -> bool {
+        self.kind == Kind::Bearer || (self.kind == Kind::Cookie && first == Some(&*self.name))
     }
 
     /// A value that the origin checks by its signature, so that an earlier one
@@ -84,7 +96,7 @@ impl Change {
 impl Holding {
     /// Nothing yet.
     pub fn new(lifetime: Duration) -> Self {
-        Self { values: Vec::new(), lifetime_ms: millis(lifetime) }
+        Self { values: Vec::new(), subject: None, lifetime_ms: millis(lifetime) }
     }
 
     /// Reads what was sealed.
@@ -98,10 +110,14 @@ impl Holding {
         (bytes.len() <= HELD_BYTES_MAX).then_some(bytes)
     }
 
-    /// Takes a change in. Returns whether anything has changed, and whether
+    /// Takes a change in; `first` is the cookie that says who it is. Returns whether anything has changed, and whether
     /// something that may be used up has.
-    pub fn apply(&mut self, change: &Change) -> Applied {
+    pub fn apply(&mut self, change: &Change, first: Option<&str>) -> Applied {
         let mut applied = Applied::default();
+        if change.subject.is_some() && self.subject != change.subject {
+            self.subject.clone_from(&change.subject);
+            applied.has_changed = true;
+        }
         for value in &change.set {
             let known = self.values.iter_mut().find(|known| known.is_replaced_by(value));
             match known {
@@ -111,7 +127,7 @@ impl Holding {
                 }
                 Some(known) => {
                     applied.has_changed = true;
-                    applied.uses_up |= !(known.is_jwt() && value.is_jwt());
+                    applied.uses_up |= !(value.is_access(first) && known.is_jwt() && value.is_jwt());
                     *known = value.clone();
                 }
                 None => {
@@ -166,6 +182,11 @@ impl Holding {
 
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Whether the values are this person's.
+    pub fn is_of(&self, subject: &Subject) -> bool {
+        self.subject.as_ref() == Some(subject)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::policy;
 use crate::ports::Ports;
 use crate::session::{Session, Subject};
-use crate::sessions::{NewSession, Sessions, device};
+use crate::sessions::{Checked, NewSession, Sessions, device};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -28,16 +28,22 @@ pub async fn put_away<P: Ports>(
         return Ok(None);
     }
     let caller = admitted.caller();
-    if finds.ends && opened.is_some() {
-        return end(site, ports, admitted).await.map(Some);
-    }
     let ignored = |reason| {
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
         Ok(None)
     };
-    match (finds.subject.clone(), caller, opened) {
+    if let (true, Some((_, token)), Some(opened)) = (finds.ends, caller, &opened) {
+        // The application may have cleared a value that was replaced meanwhile.
+        let is_old = !finds.change.cleared.is_empty() && !is_held(site, ports, token, opened).await?;
+        return if is_old {
+            ignored("what it clears is held no longer")
+        } else {
+            end(site, ports, admitted).await.map(Some)
+        };
+    }
+    match (finds.change.subject.clone(), caller, opened) {
         (subject, Some((caller, token)), Some(opened))
-            if subject.as_ref().is_none_or(|subject| *subject == caller.session.subject) =>
+            if subject.as_ref().is_none_or(|subject| opened.holding.is_of(subject)) =>
         {
             replace(visit, caller, token, opened, finds).await
         }
@@ -48,6 +54,14 @@ pub async fn put_away<P: Ports>(
         (None, None, _) if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
         (None, _, _) => ignored("no session to keep it with"),
     }
+}
+
+/// Whether the session still holds what the request had.
+async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opened) -> Result<bool, Failure> {
+    Ok(match Sessions::new(site, ports).check(token).await? {
+        Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
+        Checked::Nothing { .. } => true,
+    })
 }
 
 async fn end<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<String, Failure> {
@@ -71,8 +85,7 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             since: since.ok_or(Failure::Internal)?,
         })
         .await?;
-    let lifetime = begun.session.absolute_expires.since(begun.session.created);
-    Ok(cookie::set(&site.config.cookie, &begun.token, lifetime))
+    Ok(cookie::set(&site.config.cookie, &begun.token, site.config.absolute_timeout))
 }
 
 /// Other values for the session that is there. Where one was replaced that may
@@ -90,7 +103,7 @@ async fn replace<P: Ports>(
     let mut current = None;
     for _ in 0..ROUNDS_MAX {
         let known: &Session = current.as_ref().unwrap_or(&caller.session);
-        let applied = opened.holding.apply(&finds.change);
+        let applied = opened.holding.apply(&finds.change, site.config.custody.cookies.first().map(String::as_str));
         if !applied.has_changed {
             return Ok(None);
         }
@@ -101,7 +114,9 @@ async fn replace<P: Ports>(
         let lifetime = opened.holding.end(known.created).since(ports.time());
         match sessions.hold(token, known, opened.version, sealed, lifetime).await? {
             Ok(kept) if applied.uses_up => return Ok(rotated(site, ports, token, &kept).await),
-            Ok(kept) => return Ok(longer(site, ports, caller, token, &kept)),
+            // The cookie outlives what was held first; no answer writes it again, lest
+            // a late one brings an older session back.
+            Ok(_) => return Ok(None),
             Err(meanwhile) => {
                 let held = meanwhile.held.as_ref().ok_or(Failure::NoLiveSession)?;
                 opened = Opened::unseal(site, ports, &meanwhile, token, held)?;
@@ -116,16 +131,6 @@ async fn replace<P: Ports>(
 /// answer goes on without.
 async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
     let (minted, session) = Sessions::new(site, ports).rotate(token, session, None).await.ok()??;
-    Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
-}
-
-/// The same cookie again, where it would be over before its session.
-fn longer<P: Ports>(site: &Site, ports: &P, caller: &Caller, token: &Token, session: &Session) -> Option<String> {
-    let is_longer = session.absolute_expires > caller.session.absolute_expires;
-    if !is_longer || !site.config.cookie.persistent || !caller.is_current() {
-        return None;
-    }
-    let minted = site.ring.mint(token.locator(), token.secret());
     Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
 }
 

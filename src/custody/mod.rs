@@ -86,7 +86,7 @@ pub fn first<P: Ports>(
 ) -> Result<(Hold, Duration), Failure> {
     let now = ports.time();
     let mut holding = Holding::new(lifetime);
-    holding.apply(change);
+    holding.apply(change, None);
     let left = holding.end(now).since(now);
     if left.is_zero() {
         return Err(refuse(ports, "the token has expired already".to_owned()));

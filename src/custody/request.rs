@@ -3,11 +3,11 @@
 
 use serde_json::Value as Json;
 
-use crate::config::{Bearer, Config};
+use crate::config::{Bearer, Config, name_of};
 use crate::cookie;
-use crate::custody::{Opened, stands_for};
+use crate::custody::{Jwt, Opened, stands_for};
 use crate::error::Failure;
-use crate::headers::HeaderEdits;
+use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
 use crate::ports::{Body, BodyError};
 use crate::request::Request;
@@ -35,13 +35,17 @@ pub fn attach(
     if config.custody.bearer.is_empty() {
         return;
     }
+    // A part of an answer would hold a part of a token.
+    if config.custody.bearer_at(path).is_some() {
+        edits.remove.extend(["range", "if-range"].map(str::to_owned));
+    }
+    let Some(theirs) = request.headers.get("authorization") else { return };
     // Where the page sends no token, the browser would have been nobody: what a
     // link elsewhere leads to must not become somebody's.
-    if request.headers.get("authorization").is_some_and(is_bearer) {
-        match opened.and_then(|(opened, now)| opened.holding.bearer(now)) {
-            Some(token) => edits.set("authorization", format!("Bearer {token}")),
-            None => edits.remove.push("authorization".to_owned()),
-        }
+    match opened.and_then(|(opened, now)| opened.holding.bearer(now)).filter(|_| is_bearer(theirs)) {
+        Some(token) => edits.set("authorization", format!("Bearer {token}")),
+        None if may_hold_a_token(theirs) => edits.remove.push("authorization".to_owned()),
+        None => {}
     }
 }
 
@@ -50,6 +54,15 @@ fn is_bearer(header: &str) -> bool {
     header
         .split(',')
         .any(|one| one.split_ascii_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("bearer")))
+}
+
+/// Whether some application would find a token of ours in it: there are those
+/// that take the second word of whatever it is.
+fn may_hold_a_token(header: &str) -> bool {
+    let mut words = header.split(|c: char| c.is_whitespace() || ",:=\"".contains(c)).filter(|word| !word.is_empty());
+    let scheme = words.next().unwrap_or_default().to_ascii_lowercase();
+    let is_other = ["basic", "digest", "negotiate"].contains(&scheme.as_str());
+    !is_other || words.any(|word| word.eq_ignore_ascii_case("bearer") || Jwt::read(word).is_some())
 }
 
 /// The request's body with the tokens in the place of their placeholders;
@@ -64,8 +77,8 @@ pub async fn fill<B: Body>(
     opened: Option<&Opened>,
     body: impl FnOnce() -> B,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(bearer) = config.custody.bearer_at(path, config.case_insensitive) else { return Ok(None) };
-    if bearer.body.is_empty() || request.is_safe() {
+    let Some(bearer) = config.custody.bearer_at(path) else { return Ok(None) };
+    if bearer.body.is_empty() || matches!(request.method.as_str(), "GET" | "HEAD") {
         return Ok(None);
     }
     let bytes = body().read(BODY_BYTES_MAX).await.map_err(|error| match error {
@@ -74,13 +87,16 @@ pub async fn fill<B: Body>(
         BodyError::Broken => Failure::BadRequest("the body broke off"),
     })?;
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(Some(bytes));
     }
     let essence = request.headers.get("content-type").and_then(|found| found.split(';').next()).unwrap_or_default();
-    if essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let essence = essence.trim().to_ascii_lowercase();
+    if essence == "application/x-www-form-urlencoded" {
         return Ok(Some(fill_form(bearer, opened, &bytes)));
     }
-    fill_json(bearer, opened, &bytes).map(Some).ok_or(Failure::BadRequest("the body must be JSON here, or a form"))
+    let is_json = essence == "application/json" || essence == "text/json" || essence.ends_with("+json");
+    let filled = if is_json { fill_json(bearer, opened, &bytes) } else { None };
+    filled.map(Some).ok_or(Failure::BadRequest("the body must be JSON here, or a form, and say so"))
 }
 
 /// What a client sends where a token belongs, and is no placeholder, is a copy
@@ -93,19 +109,49 @@ fn real(opened: Option<&Opened>, found: &str) -> String {
 fn fill_json(bearer: &Bearer, opened: Option<&Opened>, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut document: Json = serde_json::from_slice(bytes).ok()?;
     for pointer in &bearer.body {
-        if let Some(found) = document.pointer_mut(pointer) {
-            *found = found.as_str().map_or(Json::Null, |text| real(opened, text).into());
-        }
+        let path: Vec<String> = pointer.split('/').skip(1).map(|part| careless(&name_of(part))).collect();
+        fill_at(&mut document, &path, opened);
     }
     serde_json::to_vec(&document).ok()
 }
 
-/// Fields by the last part of the pointers.
+/// All fields that some parser would take for the one at this path.
+fn fill_at(value: &mut Json, path: &[String], opened: Option<&Opened>) {
+    let Some((first, rest)) = path.split_first() else {
+        *value = value.as_str().map_or(Json::Null, |text| real(opened, text).into());
+        return;
+    };
+    match value {
+        Json::Object(fields) => {
+            let same = fields.iter_mut().filter(|(name, _)| careless(name) == *first);
+            same.for_each(|(_, field)| fill_at(field, rest, opened));
+        }
+        Json::Array(items) => {
+            let at = first.parse().ok().and_then(|index: usize| items.get_mut(index));
+            if let Some(item) = at {
+                fill_at(item, rest, opened);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A name as the most careless parser compares it. Go takes U+212A for `k`.
+fn careless(name: &str) -> String {
+    folded(&name.to_lowercase())
+}
+
+/// Fields by the last part of the pointers; some parsers read `a[b]` and `a.b`
+/// as nested.
 fn fill_form(bearer: &Bearer, opened: Option<&Opened>, bytes: &[u8]) -> Vec<u8> {
-    let names: Vec<String> = bearer.body.iter().map(|pointer| crate::config::name_of(pointer)).collect();
+    let names: Vec<String> = bearer.body.iter().map(|pointer| careless(&name_of(pointer))).collect();
+    let is_one = |name: &str| {
+        let parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
+        parts.chain([name]).any(|part| names.contains(&careless(part)))
+    };
     let mut form = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(bytes) {
-        if names.iter().any(|known| *known == name) {
+        if is_one(&name) {
             form.append_pair(&name, &real(opened, &value));
         } else {
             form.append_pair(&name, &value);

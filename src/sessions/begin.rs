@@ -13,9 +13,9 @@ use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Ports, Random, Replica};
 use crate::revocation::{Position, START_MAX};
-use crate::session::{Claims, Device, Session, Subject};
+use crate::session::{Claims, Device, Held, Session, Subject};
 use crate::site::Site;
-use crate::store::message::{EndCall, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
+use crate::store::message::{EndCall, Hold, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
 use crate::time::{UnixMillis, millis};
 use crate::token::{Minted, SECRET_BYTES, Secret, Token};
 
@@ -111,7 +111,9 @@ impl<P: Ports> Sessions<'_, P> {
             self.end_presented(token, &start.subject).await?;
         }
         let question = self.ports.memory().question(self.ports.time());
-        let (session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
+        let kept = start.hold.clone().map(|Hold { wrapped, sealed }| Held { version: 1, wrapped, sealed });
+        let (mut session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
+        session.held = kept;
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
         self.is_in_time(&session.subject, new.since, new.actor)?;

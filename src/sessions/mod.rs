@@ -173,6 +173,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
             base,
             sealed,
             lifetime_ms: millis(lifetime),
+            idle_ms: millis(self.site.config.idle_timeout),
             refresh: self.handle(home.locator())?,
         };
         match self.ask(home, ShardCall::Hold(Box::new(call))).await? {

@@ -1,7 +1,9 @@
 //! What sessions hold for their users, sealed. The shard cannot open it: it
 //! keeps the content key wrapped under each live secret, and has none of them.
 
-use crate::session::{Held, Sealed, Session, SessionId, Wrapped};
+use core::time::Duration;
+
+use crate::session::{Held, Sealed, Session, SessionId, Wrapped, idle_expiry};
 use crate::store::message::{HoldCall, ShardAnswer};
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError, SqlValue, refresh, rotation, rows};
@@ -40,15 +42,17 @@ pub(super) fn hold(turn: &Turn<'_, impl Sql>, call: &HoldCall) -> Result<ShardAn
         "UPDATE held SET version = ?2, sealed = ?3 WHERE session = ?1",
         &[rows::blob(session.id), held.version.into(), call.sealed.0.as_slice().into()],
     )?;
-    expire(turn, &mut session, call.lifetime_ms)?;
+    expire(turn, &mut session, call)?;
     refresh::want(turn, session.id, call.refresh)?;
     Ok(ShardAnswer::Holding { session: Some(session) })
 }
 
-/// What is held says how long the session can be of use.
-fn expire(turn: &Turn<'_, impl Sql>, session: &mut Session, lifetime_ms: u64) -> Result<(), SqlError> {
-    session.absolute_expires = turn.now.plus(core::time::Duration::from_millis(lifetime_ms));
-    session.idle_expires = session.idle_expires.min(session.absolute_expires);
+/// What is held says how long the session can be of use. It is no use of the
+/// session, which may have been cut short by what was held before.
+fn expire(turn: &Turn<'_, impl Sql>, session: &mut Session, call: &HoldCall) -> Result<(), SqlError> {
+    session.absolute_expires = turn.now.plus(Duration::from_millis(call.lifetime_ms));
+    let idle = idle_expiry(session.last_seen, Duration::from_millis(call.idle_ms));
+    session.idle_expires = idle.min(session.absolute_expires);
     turn.wake_by(session.idle_expires)?;
     turn.sql
         .run(

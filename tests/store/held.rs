@@ -5,7 +5,7 @@ use std::time::Duration;
 use warifu::session::{Held, Sealed, Session, Wrapped};
 use warifu::store::message::{EndOthersCall, Hold, HoldCall, RotateCall, ShardAnswer, ShardCall, StartCall};
 
-use crate::{Bench, GRACE, LIFETIME, NOW, handle, id, key, lead, millis, rotate_call, start};
+use crate::{Bench, GRACE, IDLE, IDLE_EXPIRY, LIFETIME, NOW, handle, id, key, lead, millis, rotate_call, start};
 
 /// Something sealed, and its key as one secret wraps it; the shard cannot tell.
 pub fn hold(number: u8) -> Hold {
@@ -26,7 +26,14 @@ fn begin(bench: &Bench) {
 
 fn call(presented: u16, base: u64, value: u8) -> HoldCall {
     let sealed = Sealed(vec![value; 40]);
-    HoldCall { presented: key(presented), base, sealed, lifetime_ms: millis(LIFETIME), refresh: handle(40_000) }
+    HoldCall {
+        presented: key(presented),
+        base,
+        sealed,
+        lifetime_ms: millis(LIFETIME),
+        idle_ms: millis(IDLE),
+        refresh: handle(40_000),
+    }
 }
 
 fn replace(bench: &Bench, call: HoldCall) -> Result<Option<Session>, Session> {
@@ -96,7 +103,8 @@ fn the_end_moves_with_what_is_held() {
     assert_eq!(session.idle_expires, session.absolute_expires);
     let long = HoldCall { lifetime_ms: millis(LIFETIME), ..call(1, 2, 8) };
     replace(&bench, long).expect("nobody else").expect("alive");
-    assert_eq!(bench.check(1).expect("alive").session.absolute_expires, NOW.plus(LIFETIME));
+    let session = bench.check(1).expect("alive").session;
+    assert_eq!((session.absolute_expires, session.idle_expires), (NOW.plus(LIFETIME), NOW.plus(IDLE_EXPIRY)));
     replace(&bench, HoldCall { lifetime_ms: 60_000, ..call(1, 3, 9) }).expect("nobody else").expect("alive");
     bench.at(Duration::from_secs(60));
     assert!(!bench.is_live(1));

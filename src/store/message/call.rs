@@ -218,6 +218,7 @@ pub struct HoldCall {
     pub sealed: Sealed,
     /// From now to the session's end, whatever it was before.
     pub lifetime_ms: u64,
+    pub idle_ms: u64,
     /// Of the entry that tells the edges of it.
     pub refresh: Handle,
 }

@@ -1,6 +1,7 @@
 //! Values of the application's own that browsers must not have: an application
 //! that speaks JWT, and knows nothing of the gateway.
 
+mod attacks;
 mod cookies;
 mod refused;
 mod sealed;
@@ -39,7 +40,9 @@ type Said = Vec<(&'static str, &'static str)>;
 /// An application, and browsers in front of the gateway.
 struct App {
     world: World,
-    site: Site,
+    site: Rc<Site>,
+    /// Isolates that are still there: what they remember goes by their place.
+    others: Vec<Rc<Site>>,
     says: Rc<RefCell<Said>>,
 }
 
@@ -55,7 +58,12 @@ impl App {
     fn new(config: &str) -> Self {
         let says: Rc<RefCell<Said>> = Rc::default();
         let said = Rc::clone(&says);
-        Self { world: World::new(move |_| Some(said.borrow().clone())), site: site_of(config), says }
+        Self {
+            world: World::new(move |_| Some(said.borrow().clone())),
+            site: Rc::new(site_of(config)),
+            others: Vec::new(),
+            says,
+        }
     }
 
     fn ask(&self, line: &str, headers: &[(&str, &str)], says: &[(&str, &str)]) -> Visit {
@@ -94,7 +102,7 @@ impl App {
 
     /// At another isolate, which knows nothing of this one but what is told.
     fn elsewhere(&mut self, config: &str) {
-        self.site = site_of(config);
+        self.others.push(std::mem::replace(&mut self.site, Rc::new(site_of(config))));
     }
 }
 

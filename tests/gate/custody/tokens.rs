@@ -166,6 +166,6 @@ fn answers_without_a_token_pass_as_they_are() {
     let wants_more = r#"{ "mfa_required":true, "access_token": null }"#;
     let visit = app.ask("POST /api/login", &[], &[JSON, (":body", wants_more)]);
     assert_eq!((visit.seen.body.as_str(), visit.seen.cookie()), (wants_more, None), "read, and the same");
-    let visit = app.ask("GET /api/login", &[], &[("Content-Type", "text/html")]);
+    let visit = app.ask("GET /api/login", &[("sec-fetch-mode", "navigate")], &[("Content-Type", "text/html")]);
     assert_eq!((visit.seen.status, visit.seen.cookie()), (None, None), "a page with a form");
 }
