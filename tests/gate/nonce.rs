@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use warifu::audit::Event;
 use warifu::ports::Outgoing;
 use warifu::site::Site;
 
-use crate::support::world::at_origin;
+use crate::support::world::{at_origin, nonce_of};
 use crate::support::{World, request, site_of};
 
 fn site() -> Site {
@@ -21,10 +20,6 @@ fn site() -> Site {
             {"path": "/maybe", "access": "optional"}
         ]}"#,
     )
-}
-
-fn nonce_of(outgoing: &Outgoing) -> Option<&str> {
-    outgoing.edits.set.iter().find(|(name, _)| name == "warifu-nonce").map(|(_, value)| value.as_str())
 }
 
 /// An origin that gives the command of [`World::command`], in which `NONCE` is
@@ -42,14 +37,6 @@ fn origin() -> World {
     let mut world = World::new(answer);
     world.command = command;
     world
-}
-
-/// The reason why the last command was ignored.
-fn ignored(world: &World) -> Option<&'static str> {
-    match world.events.borrow().last() {
-        Some(Event::CommandIgnored { reason, .. }) => Some(reason),
-        _ => None,
-    }
 }
 
 #[test]
@@ -117,7 +104,7 @@ fn a_command_of_somebody_else_changes_nothing_and_the_answer_goes_on() {
             let reply = world.serve(&site, &request("POST", path, &[("cookie", &cookie)]));
             assert_eq!((reply.status, reply.header("set-cookie")), (None, None), "{command}");
             assert_eq!(reply.removed, ["warifu-command"]);
-            assert_eq!(ignored(&world), Some(reason), "{command}");
+            assert_eq!(world.ignored(), Some(reason), "{command}");
         }
     }
     assert_eq!(world.shards.calls.get(), calls, "no store was asked");

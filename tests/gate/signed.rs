@@ -7,10 +7,10 @@ use std::rc::Rc;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use warifu::audit::Event;
 use warifu::ports::Outgoing;
 use warifu::site::{Secrets, Site, Sites};
 
+use crate::support::world::nonce_of;
 use crate::support::{KEYS, ORIGIN_KEYS, World, request};
 
 const ROUTES: &str = r#""routes": [
@@ -87,10 +87,6 @@ impl Said {
     }
 }
 
-fn nonce_of(outgoing: &Outgoing) -> Option<&str> {
-    outgoing.edits.set.iter().find(|(name, _)| name == "warifu-nonce").map(|(_, value)| value.as_str())
-}
-
 fn answer(command: &str, [input, signature]: [String; 2]) -> Vec<(&'static str, &'static str)> {
     let leaked = |text: String| &*text.leak();
     let command = leaked(command.to_owned());
@@ -111,20 +107,13 @@ fn origin(method: &'static str, change: impl Fn(&mut Said) + 'static) -> World {
     world
 }
 
-fn ignored(world: &World) -> Option<&'static str> {
-    match world.events.borrow().last() {
-        Some(Event::CommandIgnored { reason, .. }) => Some(reason),
-        _ => None,
-    }
-}
-
 #[test]
 fn a_signed_command_is_obeyed_and_its_signature_stays_here() {
     let (world, site) = (origin("POST", |_| {}), site());
     world.command.set("do=start, sub=\"alice\"");
     for path in ["/login", "/login?", "/login?a=1&b=%2F'x", "/login?a=?b", "/%6cog%69n"] {
         let reply = world.serve(&site, &request("POST", path, &[("sec-fetch-site", "same-origin")]));
-        assert!(reply.cookie().is_some(), "{path}: {:?}", ignored(&world));
+        assert!(reply.cookie().is_some(), "{path}: {:?}", world.ignored());
         assert_eq!(reply.removed, ["warifu-command", "signature-input", "signature"]);
     }
     let by_get = origin("GET", |_| {});
@@ -135,7 +124,7 @@ fn a_signed_command_is_obeyed_and_its_signature_stays_here() {
         let cookie = world.log_in(&site);
         world.command.set(command);
         assert_eq!(world.serve(&site, &request("POST", "/login", &[("cookie", &cookie)])).status, None, "{command}");
-        assert_eq!(ignored(&world), None, "{command}");
+        assert_eq!(world.ignored(), None, "{command}");
     }
 }
 
@@ -158,7 +147,7 @@ fn what_is_not_signed_is_ignored_and_the_answer_goes_on() {
             let reply = world.serve(&site, &request("POST", path, &[]));
             assert_eq!((reply.status, reply.header("set-cookie")), (None, None), "{command}");
             assert_eq!(reply.removed, ["warifu-command"]);
-            assert_eq!(ignored(&world), Some("it is not signed"), "{command}");
+            assert_eq!(world.ignored(), Some("it is not signed"), "{command}");
         }
         assert_eq!(world.shards.calls.get(), 0);
     }
@@ -187,7 +176,7 @@ fn a_signature_fits_one_answer_to_one_request() {
         assert_eq!((reply.status, reply.header("set-cookie")), (None, None), "another {name}");
         let why =
             if name == "created" { "its signature is not valid at this time" } else { "its signature does not fit" };
-        assert_eq!(ignored(&world), Some(why), "{name}");
+        assert_eq!(world.ignored(), Some(why), "{name}");
         assert_eq!(world.shards.calls.get(), 0);
     }
     let world = origin("POST", |said| "303".clone_into(&mut said.status));
@@ -209,7 +198,7 @@ fn a_recorded_answer_fits_no_other_request() {
     let login = request("POST", "/login", &[]);
     assert!(world.serve(&site, &login).cookie().is_some());
     assert_eq!(world.serve(&site, &login).cookie(), None);
-    assert_eq!(ignored(&world), Some("its signature does not fit"));
+    assert_eq!(world.ignored(), Some("its signature does not fit"));
 }
 
 #[test]
@@ -223,7 +212,7 @@ fn a_command_that_was_added_to_a_signed_one_does_not_count() {
         });
         let reply = world.serve(&site, &request("POST", "/login", &[]));
         assert_eq!((reply.status, reply.header("set-cookie")), (None, None));
-        assert_eq!(ignored(&world), Some("its signature does not fit"));
+        assert_eq!(world.ignored(), Some("its signature does not fit"));
     }
     // Somebody else's signature under our label.
     let world = World::new(|outgoing| {
@@ -232,7 +221,7 @@ fn a_command_that_was_added_to_a_signed_one_does_not_count() {
         Some(answer(command, signed))
     });
     assert_eq!(world.serve(&site, &request("POST", "/login", &[])).header("set-cookie"), None);
-    assert_eq!(ignored(&world), Some("its signature cannot be read"));
+    assert_eq!(world.ignored(), Some("its signature cannot be read"));
 }
 
 #[test]
@@ -253,7 +242,7 @@ fn a_route_with_nonce_wants_both() {
     let relay = request("POST", "/relay", &[]);
     world.command.set("do=start, sub=\"alice\"");
     assert_eq!(world.serve(&site, &relay).header("set-cookie"), None);
-    assert_eq!(ignored(&world), Some("it does not repeat the nonce"));
+    assert_eq!(world.ignored(), Some("it does not repeat the nonce"));
     world.command.set("do=start, sub=\"alice\", nonce=\"NONCE\"");
     assert!(world.serve(&site, &relay).cookie().is_some());
     assert!(world.serve(&site, &request("POST", "/login", &[])).cookie().is_some(), "elsewhere it may be repeated");
@@ -262,7 +251,7 @@ fn a_route_with_nonce_wants_both() {
         Some(vec![("Warifu-Command", &*format!("do=start, sub=\"alice\", nonce=\"{nonce}\"").leak())])
     });
     assert_eq!(world.serve(&site, &relay).header("set-cookie"), None);
-    assert_eq!(ignored(&world), Some("it is not signed"));
+    assert_eq!(world.ignored(), Some("it is not signed"));
 }
 
 #[test]

@@ -187,6 +187,14 @@ impl World {
         let _ = pollster::block_on(self.shards.feed.wake(&self.shards));
     }
 
+    /// The reason why the last command was ignored.
+    pub fn ignored(&self) -> Option<&'static str> {
+        match self.events.borrow().last() {
+            Some(Event::CommandIgnored { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
     pub fn event_names(&self) -> Vec<String> {
         let name = |event: &Event| {
             let line: serde_json::Value = serde_json::from_str(&event.to_line()).expect("JSON");
@@ -194,6 +202,11 @@ impl World {
         };
         self.events.borrow().iter().map(name).collect()
     }
+}
+
+/// The nonce that the origin was sent.
+pub fn nonce_of(outgoing: &Outgoing) -> Option<&str> {
+    outgoing.edits.set.iter().find(|(name, _)| name == "warifu-nonce").map(|(_, value)| value.as_str())
 }
 
 /// The headers that the origin sees: the client's, edited.
