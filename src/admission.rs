@@ -9,14 +9,13 @@ use crate::error::Failure;
 use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::Ports;
+use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::session::{Served, Session};
 use crate::sessions::{Sessions, Verdict};
 use crate::site::Site;
 use crate::time::UnixMillis;
 use crate::token::Token;
-use crate::watch::Reading;
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
 /// forwards without having admitted does not compile.
@@ -76,9 +75,7 @@ impl Admitted {
     pub fn presented(&self) -> &[Token] {
         &self.presented
     }
-}
 
-impl Admitted {
     /// The token, where one alone was presented.
     pub fn only_token(&self) -> Option<&Token> {
         match self.presented() {
@@ -89,11 +86,6 @@ impl Admitted {
 }
 
 impl Caller {
-    /// Whether the presented secret was the newest.
-    pub fn is_current(&self) -> bool {
-        self.served == Served::Current
-    }
-
     /// The Set-Cookie value that the browser should get with the answer, if it
     /// presented an old secret, or one under an older key.
     pub async fn newer_cookie<P: Ports>(&self, site: &Site, ports: &P, token: &Token) -> Option<String> {

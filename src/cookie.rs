@@ -75,11 +75,6 @@ pub fn for_origin(header: &str, name: &str, kept: &[String]) -> Option<String> {
     (!others.is_empty()).then(|| others.join("; "))
 }
 
-/// The value of the first cookie of this name.
-pub fn value<'h>(header: &'h str, name: &str) -> Option<&'h str> {
-    pairs(header).filter_map(|pair| pair.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
-}
-
 /// Whether some parser would read a cookie of one of these names out of a pair:
 /// there are those that split at commas and spaces, decode what is encoded, and
 /// map characters to each other.

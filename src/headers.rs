@@ -48,6 +48,20 @@ impl HeaderBlock {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
+
+    /// `type/subtype` of the content, in lower case, without parameters
+    /// (RFC 9110, section 8.3.1).
+    pub fn media_type(&self) -> Option<String> {
+        self.get("content-type")
+            .and_then(|found| found.split(';').next())
+            .map(|found| found.trim().to_ascii_lowercase())
+    }
+}
+
+/// Whether a media type is JSON: RFC 8259, what some servers write for it, and
+/// RFC 6839, section 3.1.
+pub fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
 /// Changes to a set of header fields, applied in the order remove, set, append.

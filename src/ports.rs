@@ -190,6 +190,25 @@ pub trait Ports {
     fn tell(&self, event: Event);
 }
 
+/// What the clock has shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    at: UnixMillis,
+    steps: u64,
+}
+
+impl Reading {
+    pub fn new<P: Ports>(ports: &P) -> Self {
+        Self { at: ports.time(), steps: ports.memory().steps() }
+    }
+
+    /// The time between two readings; where the clock has stepped back
+    /// meanwhile, what the timer allowed at most.
+    pub fn since(self, earlier: Self, at_most: Duration) -> Duration {
+        if self.steps == earlier.steps { self.at.since(earlier.at) } else { at_most }
+    }
+}
+
 /// The body type of a world.
 pub type BodyOf<P> = <<P as Ports>::Origin as Origin>::Body;
 /// The type of the origin's answers in a world.

@@ -19,13 +19,12 @@ use crate::headers::HeaderBlock;
 use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::policy::Demand;
-use crate::ports::Ports;
+use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::revocation::Known;
 use crate::session::{Served, Session, SessionId};
 use crate::sessions::Verdict;
 use crate::site::Site;
-use crate::time::UnixMillis;
 use crate::token::Token;
 
 /// A connection that is open on behalf of a session. It goes by the secret that
@@ -78,10 +77,7 @@ impl Watched {
 
 /// Whether an answer goes on for as long as somebody listens.
 pub fn is_event_stream(headers: &HeaderBlock) -> bool {
-    headers.get("content-type").is_some_and(|found| {
-        let essence = found.split(';').next().unwrap_or_default().trim();
-        EVENT_STREAMS.iter().any(|known| essence.eq_ignore_ascii_case(known))
-    })
+    headers.media_type().is_some_and(|found| EVENT_STREAMS.contains(&found.as_str()))
 }
 
 /// Whether what the origin has granted may still be opened: it may have taken
@@ -130,25 +126,6 @@ pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_
             ports.sleep(tick).await;
         }
         watch.age += Reading::new(ports).since(end, pause);
-    }
-}
-
-/// What the clock has shown.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    at: UnixMillis,
-    steps: u64,
-}
-
-impl Reading {
-    pub fn new<P: Ports>(ports: &P) -> Self {
-        Self { at: ports.time(), steps: ports.memory().steps() }
-    }
-
-    /// The time between two readings; where the clock has stepped back
-    /// meanwhile, what the timer allowed at most.
-    fn since(self, earlier: Self, at_most: Duration) -> Duration {
-        if self.steps == earlier.steps { self.at.since(earlier.at) } else { at_most }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::custody::jwt::plain_placeholder;
 use crate::custody::request::BODY_BYTES_MAX;
 use crate::custody::{Change, Jwt, Kind, SetCookie, Value, refuse};
 use crate::error::Failure;
-use crate::headers::{HeaderBlock, folded};
+use crate::headers::{HeaderBlock, folded, is_json};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::{Answer, BodyError, Ports};
@@ -128,7 +128,7 @@ async fn take_tokens<P: Ports>(
     if status == 206 {
         return Err(refuse(ports, "the answer is a part of one".to_owned()));
     }
-    if !is_json(answer.headers()) {
+    if !answer.headers().media_type().is_some_and(|found| is_json(&found)) {
         // A page that a person goes to, which no script can pretend to do.
         let is_page = request.method == "GET" && request.is_navigation();
         return if is_page { Ok(()) } else { Err(refuse(ports, "the answer is not JSON".to_owned())) };
@@ -235,13 +235,6 @@ fn unreadable(error: BodyError, within: Duration) -> String {
 fn is_plain(token: &str) -> bool {
     token.len() >= TOKEN_CHARS_MIN
         && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+=".contains(&byte))
-}
-
-/// RFC 8259, and RFC 6839, section 3.1.
-fn is_json(headers: &HeaderBlock) -> bool {
-    let essence = headers.get("content-type").and_then(|found| found.split(';').next()).unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 const TOKEN_CHARS_MIN: usize = 16;

@@ -110,8 +110,9 @@ impl Holding {
         (bytes.len() <= HELD_BYTES_MAX).then_some(bytes)
     }
 
-    /// Takes a change in; `first` is the cookie that says who it is. Returns whether anything has changed, and whether
-    /// something that may be used up has.
+    /// Takes a change in; `first` is the cookie that says who it is. Returns
+    /// whether anything has changed, and whether something that may be used up
+    /// has.
     pub fn apply(&mut self, change: &Change, first: Option<&str>) -> Applied {
         let mut applied = Applied::default();
         if change.subject.is_some() && self.subject != change.subject {

@@ -7,7 +7,7 @@ use crate::config::{Bearer, Config, name_of};
 use crate::cookie;
 use crate::custody::{Jwt, Opened, stands_for};
 use crate::error::Failure;
-use crate::headers::{HeaderEdits, folded};
+use crate::headers::{HeaderEdits, folded, is_json};
 use crate::path::CanonicalPath;
 use crate::ports::{Body, BodyError};
 use crate::request::Request;
@@ -89,13 +89,11 @@ pub async fn fill<B: Body>(
     if bytes.is_empty() {
         return Ok(Some(bytes));
     }
-    let essence = request.headers.get("content-type").and_then(|found| found.split(';').next()).unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    if essence == "application/x-www-form-urlencoded" {
+    let media_type = request.headers.media_type().unwrap_or_default();
+    if media_type == "application/x-www-form-urlencoded" {
         return Ok(Some(fill_form(bearer, opened, &bytes)));
     }
-    let is_json = essence == "application/json" || essence == "text/json" || essence.ends_with("+json");
-    let filled = if is_json { fill_json(bearer, opened, &bytes) } else { None };
+    let filled = if is_json(&media_type) { fill_json(bearer, opened, &bytes) } else { None };
     filled.map(Some).ok_or(Failure::BadRequest("the body must be JSON here, or a form, and say so"))
 }
 
