@@ -364,6 +364,7 @@ fn start(number: u64) -> ShardCall {
         limit: None,
         lead: lead(handle(number)),
         since: Some(Position { epoch: EPOCH, seq: 1 << 40 }),
+        adopts: None,
         hold: None,
     }))
 }

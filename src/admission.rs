@@ -25,6 +25,8 @@ pub struct Admitted {
     with_identity: bool,
     caller: Option<Caller>,
     in_doubt: bool,
+    /// Whether the token is that of a session of the application's old kind.
+    adopted: bool,
     presented: Vec<Token>,
 }
 
@@ -70,6 +72,11 @@ impl Admitted {
         self.caller.zip(self.presented.into_iter().next()).map(|(caller, token)| (token, caller.sought))
     }
 
+    /// Whether it came with a session of the application's old kind, and lives.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted && self.caller.is_some()
+    }
+
     /// The presented tokens, whether or not their sessions live. More than one
     /// means that none is honoured.
     pub fn presented(&self) -> &[Token] {
@@ -110,19 +117,50 @@ pub async fn admit<P: Ports>(
     demand: Demand,
 ) -> Result<Admitted, Failure> {
     refuse_cross_origin(site, ports, request, path)?;
-    let unidentified =
-        |with_identity, presented| Admitted { demand, with_identity, caller: None, in_doubt: false, presented };
+    let without_caller = |with_identity, in_doubt, adopted, presented| Admitted {
+        demand,
+        with_identity,
+        caller: None,
+        in_doubt,
+        adopted,
+        presented,
+    };
     if demand.access == Access::Public || policy::is_trusted_preflight(&site.config, request) {
-        return Ok(unidentified(false, Vec::new()));
+        return Ok(without_caller(false, false, false, Vec::new()));
     }
-    let presented = presented(site, ports, request, path);
-    match identify(site, ports, request, &presented, demand).await {
-        Ok(caller) => Ok(Admitted { caller: Some(caller), ..unidentified(true, presented) }),
+    let mut presented = presented(site, ports, request, path);
+    let mut found = identify(site, ports, request, &presented, demand).await;
+    let mut adopted = false;
+    if matches!(found, Err(Failure::NoSession)) && presented.len() <= 1 {
+        match adopt(site, ports, request).await {
+            Ok(None) => {}
+            Ok(Some(token)) => {
+                presented = vec![token];
+                adopted = true;
+                found = identify(site, ports, request, &presented, demand).await;
+            }
+            Err(failure) => found = Err(failure),
+        }
+    }
+    match found {
+        Ok(caller) => Ok(Admitted { caller: Some(caller), ..without_caller(true, false, adopted, presented) }),
         // A page that anybody may see does not fail with the store.
         Err(failure) if demand.access == Access::Optional => {
-            Ok(Admitted { in_doubt: failure != Failure::NoSession, ..unidentified(true, presented) })
+            Ok(without_caller(true, failure != Failure::NoSession, adopted, presented))
         }
         Err(failure) => Err(failure),
+    }
+}
+
+/// The token of a session of the application's old kind, which moves in.
+async fn adopt<P: Ports>(site: &Site, ports: &P, request: &Request) -> Result<Option<Token>, Failure> {
+    let Some(adopt) = site.config.adopt.as_ref().filter(|_| policy::comes_with_cookies(&site.config, request)) else {
+        return Ok(None);
+    };
+    let value = request.headers.get("cookie").and_then(|header| cookie::only(header, &adopt.cookie));
+    match value {
+        Some(value) => Sessions::new(site, ports).adopt(adopt, request, value).await,
+        None => Ok(None),
     }
 }
 

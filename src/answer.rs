@@ -106,6 +106,7 @@ pub async fn obey<P: Ports>(
                 && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
             {
                 write_cookie(site, set_cookie, 1, &mut edits.append);
+                old_kind_goes(site, admitted, &mut edits);
             }
             return Ok((edits, body));
         }
@@ -113,6 +114,7 @@ pub async fn obey<P: Ports>(
     };
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
+        old_kind_goes(site, admitted, &mut edits);
     }
     never_stored(headers, &mut edits);
     Ok((edits, body))
@@ -154,6 +156,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
                     presented: admitted.only_token(),
                     end_others,
                     hold: (!hold.set.is_empty()).then_some(hold),
+                    adopts: None,
                     actor: ORIGIN,
                     since: since.ok_or(Failure::Internal)?,
                 })
@@ -209,6 +212,14 @@ pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut 
     to.push(("set-cookie".to_owned(), set_cookie));
 }
 
+/// Takes the cookie of the old kind from the browser, now that it gets ours
+/// with the same answer.
+fn old_kind_goes(site: &Site, admitted: &Admitted, edits: &mut HeaderEdits) {
+    if let Some(adopt) = site.config.adopt.as_ref().filter(|_| admitted.is_adopted()) {
+        edits.append.push(("set-cookie".to_owned(), adopt.clear()));
+    }
+}
+
 /// Takes the session cookie out of what the origin sets, on every route: an
 /// origin that passes on other people's headers must not write it. And what is
 /// kept from browsers.
@@ -222,6 +233,9 @@ fn cookies_stay_ours<P: Ports>(visit: &Visit<'_, P>, headers: &HeaderBlock, edit
     }
     if set.iter().any(|value| is_session(value)) {
         ports.tell(Event::CookieRefused { path: path.as_str().to_owned() });
+    }
+    if set.iter().any(|value| site.config.adopt.as_ref().is_some_and(|adopt| adopt.is_set_by(value))) {
+        ports.tell(Event::OldCookieRefused { path: path.as_str().to_owned() });
     }
     edits.remove.push("set-cookie".to_owned());
     let others = set.into_iter().filter(|value| !is_ours(value));

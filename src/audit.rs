@@ -89,6 +89,11 @@ pub enum Event {
     CookieRefused {
         path: String,
     },
+    /// The application has set the cookie of its old kind of session; that
+    /// Set-Cookie was removed.
+    OldCookieRefused {
+        path: String,
+    },
     /// Something to be held came where there is no session to hold it.
     CustodyIgnored {
         path: String,

@@ -51,6 +51,16 @@ pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
     tokens.pop().map_or(Presented::None, Presented::One)
 }
 
+/// The value of the one cookie of a name. `None`: there is none, or there are
+/// several with different values, of which one was put there by somebody else;
+/// or it is empty, or is no UTF-8.
+pub fn only<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = pairs(header).filter_map(|pair| pair.split_once('=')).filter(|(found, _)| *found == name);
+    let (_, value) = values.next()?;
+    let is_alone = values.all(|(_, other)| other == value);
+    (is_alone && !value.is_empty() && !value.contains('\u{FFFD}')).then_some(value)
+}
+
 /// The Cookie header for the origin: without the session cookie. `None` where
 /// nothing is left; the same bytes where there was no session cookie.
 pub fn without_session(header: &str, name: &str) -> Option<String> {

@@ -6,12 +6,12 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::admission::Admitted;
-use crate::config::Config;
+use crate::config::{Adopt, Config};
 use crate::custody::{self, Opened};
 use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded};
 use crate::path::CanonicalPath;
-use crate::ports::{Outgoing, Ports};
+use crate::ports::{Outgoing, Ports, Probe};
 use crate::request::Request;
 use crate::session::Session;
 use crate::signature;
@@ -38,27 +38,15 @@ pub fn compose<P: Ports>(
     }
     forwarding(request, &mut edits);
     custody::attach(config, request, path, opened.map(|opened| (opened, ports.time())), &mut edits);
-    let (base, authority) = match &config.origin {
-        Some(origin) => (origin.as_str().to_owned(), origin.host()),
-        None => (format!("{}://{}", request.scheme, request.host), request.host.as_str()),
-    };
+    let base = base(config, request);
+    let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
     // As the platform's fetch writes it: what is signed is what arrives.
     let encoded = |query: &String| format!("?{}", utf8_percent_encode(query, IN_QUERY));
     let query = request.query.as_ref().map_or_else(String::new, encoded);
     let mut ours = None;
     if admitted.with_identity() {
-        let identity = identity(config, admitted.session());
-        if let Some(signer) = &site.signer {
-            // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
-            let query = if query.is_empty() { "?" } else { &query };
-            let derived =
-                [("@method", &*request.method), ("@authority", authority), ("@path", path.as_str()), ("@query", query)];
-            let headers = identity.iter().map(|(name, value)| (&**name, &**value));
-            let components: Vec<_> = derived.into_iter().chain(headers).collect();
-            let signed = signer.sign(&components, ports.time(), ports.random()).ok_or(Failure::Internal)?;
-            ours = Some((signed.signature_input, signed.signature));
-        }
-        edits.set.extend(identity);
+        let target = Target { method: &request.method, authority, path: path.as_str(), query: &query };
+        ours = identify(site, ports, &target, admitted.session(), &mut edits)?;
     }
     let (input, signature) = ours.unzip();
     signature_header(request, "signature-input", input, &mut edits);
@@ -70,6 +58,87 @@ pub fn compose<P: Ports>(
         timeout: has_small_body(request).then_some(config.origin_timeout),
         body: None,
     })
+}
+
+/// The question to the application whose a session of its own is: with nothing
+/// of the client's but that, and the headers that such sessions are bound to.
+///
+/// # Errors
+/// It is to be signed, and there is no randomness to be had.
+pub fn compose_probe<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    adopt: &Adopt,
+    cookie: &str,
+) -> Result<Probe, Failure> {
+    let config = &site.config;
+    let mut edits = HeaderEdits::default();
+    forwarding(request, &mut edits);
+    edits.set("cookie", format!("{}={cookie}", adopt.cookie));
+    edits.set("accept", "application/json");
+    for name in ["user-agent", "accept-language"] {
+        if let Some(value) = request.headers.get(name) {
+            edits.set(name, value);
+        }
+    }
+    let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
+    let at = adopt.probe.find('?').unwrap_or(adopt.probe.len());
+    let (path, query) = adopt.probe.split_at(at);
+    if let Some((input, signature)) =
+        identify(site, ports, &Target { method: "GET", authority, path, query }, None, &mut edits)?
+    {
+        edits.set("signature-input", input);
+        edits.set("signature", signature);
+    }
+    Ok(Probe {
+        url: format!("{}{}", base(config, request), adopt.probe),
+        headers: edits,
+        timeout: config.origin_timeout,
+        bytes_max: PROBED_BYTES_MAX,
+    })
+}
+
+/// What of a request is signed beside the identity.
+struct Target<'a> {
+    method: &'a str,
+    authority: &'a str,
+    path: &'a str,
+    /// With its `?`; empty: none.
+    query: &'a str,
+}
+
+/// Sets the identity headers; members for Signature-Input and Signature, where
+/// they are signed.
+fn identify<P: Ports>(
+    site: &Site,
+    ports: &P,
+    target: &Target<'_>,
+    session: Option<&Session>,
+    edits: &mut HeaderEdits,
+) -> Result<Option<(String, String)>, Failure> {
+    let identity = identity(&site.config, session);
+    let mut ours = None;
+    if let Some(signer) = &site.signer {
+        let Target { method, authority, path, query } = *target;
+        // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
+        let query = if query.is_empty() { "?" } else { query };
+        let derived = [("@method", method), ("@authority", authority), ("@path", path), ("@query", query)];
+        let headers = identity.iter().map(|(name, value)| (&**name, &**value));
+        let components: Vec<_> = derived.into_iter().chain(headers).collect();
+        let signed = signer.sign(&components, ports.time(), ports.random()).ok_or(Failure::Internal)?;
+        ours = Some((signed.signature_input, signed.signature));
+    }
+    edits.set.extend(identity);
+    Ok(ours)
+}
+
+/// Scheme and host of the application.
+fn base(config: &Config, request: &Request) -> String {
+    match &config.origin {
+        Some(origin) => origin.as_str().to_owned(),
+        None => format!("{}://{}", request.scheme, request.host),
+    }
 }
 
 /// Whether the whole request reaches the origin at once, so that the time to
@@ -161,6 +230,9 @@ pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(String, Stri
 }
 
 const SMALL_BODY_BYTES_MAX: u64 = 1 << 20;
+
+/// Of the application's answer to a question of ours.
+const PROBED_BYTES_MAX: usize = 64 << 10;
 
 /// Folded names of headers that some origins take for the request's method or
 /// URL, and of those that are rebuilt.

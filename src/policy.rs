@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{Access, Commands, Config, CrossOrigin, OnEnd, OnOutage, Route};
+use crate::config::{Access, Commands, Config, CrossOrigin, OnEnd, OnOutage, Route, SameSite};
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::request::Request;
@@ -130,6 +130,25 @@ pub fn may_start_session(config: &Config, request: &Request) -> bool {
         Some("same-site") if header("origin").is_some_and(|origin| is_trusted(config, origin)) => true,
         Some(_) => header("sec-fetch-mode") == Some("navigate") && header("sec-fetch-dest") == Some("document"),
         None => header("origin").is_none_or(|origin| is_own(request, origin)),
+    }
+}
+
+/// Whether a browser sends the session cookie, if it has one, with a request
+/// like this (RFC 6265bis, section 5.2). Where it does not, a cookie of the
+/// application's own that comes alone says nothing: any site can cause that.
+pub fn comes_with_cookies(config: &Config, request: &Request) -> bool {
+    let header = |name| request.headers.get(name);
+    if header("sec-fetch-site") != Some("cross-site") {
+        return true;
+    }
+    match config.cookie.same_site {
+        SameSite::None => true,
+        SameSite::Lax => {
+            request.is_safe()
+                && header("sec-fetch-mode") == Some("navigate")
+                && header("sec-fetch-dest") == Some("document")
+        }
+        SameSite::Strict => false,
     }
 }
 

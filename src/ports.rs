@@ -104,11 +104,32 @@ pub struct Outgoing {
     pub body: Option<Vec<u8>>,
 }
 
+/// A GET request of our own to the application. Redirects are not followed.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub url: String,
+    pub headers: HeaderEdits,
+    /// To the end of the answer.
+    pub timeout: Duration,
+    pub bytes_max: usize,
+}
+
+/// What it has answered.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    pub status: u16,
+    /// `None`: longer than was asked for.
+    pub body: Option<Vec<u8>>,
+}
+
 /// The application behind the gateway.
 pub trait Origin {
     /// A request's body, never read by the gate but in its own API.
     type Body: Body;
     type Answer: Answer;
+
+    /// Asks the application something of our own.
+    async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError>;
 
     /// Sends the request on, with its body as a stream.
     async fn send(&self, outgoing: &Outgoing, body: Self::Body) -> Result<Self::Answer, OriginError>;

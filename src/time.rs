@@ -67,6 +67,13 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     (span <= SPAN_DAYS_MAX * DAY_MILLIS).then(|| Duration::from_millis(span))
 }
 
+/// The beginning of a day in UTC, written as in RFC 3339: `2027-03-31`.
+pub fn parse_day(text: &str) -> Option<UnixMillis> {
+    let day: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
+    let at = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    u64::try_from(at).ok().map(UnixMillis)
+}
+
 /// Writes a span as [`parse_span`] reads it, in the largest unit that fits.
 pub fn show_span(span: Duration) -> String {
     let span = millis(span);

@@ -52,6 +52,16 @@ impl Secret {
         Self(bytes)
     }
 
+    /// What stands for a cookie of the application's own: HKDF-SHA-256 of it,
+    /// for `warifu/1 adopted` and the site.
+    pub fn of_cookie(value: &str, site: &str) -> Self {
+        let mut secret = Self([0; SECRET_BYTES]);
+        Hkdf::<Sha256>::new(None, value.as_bytes())
+            .expand_multi_info(&[ADOPTED_LABEL, &[0], site.as_bytes()], &mut secret.0)
+            .expect("RFC 5869, section 2.3: up to 255 hashes can be had");
+        secret
+    }
+
     /// The only form in which a store sees a secret.
     pub fn session_key(&self) -> SessionKey {
         SessionKey(Sha256::digest(self.0).into())
@@ -198,6 +208,12 @@ impl KeyRing {
         })
     }
 
+    /// A token that nobody has presented, for a secret that is known: what is
+    /// exchanged has none of its own.
+    pub fn present(&self, locator: Locator, secret: Secret) -> Token {
+        Token { kid: self.0[0].kid, locator, key: secret.session_key(), secret, current: true }
+    }
+
     /// A token under the newest key.
     pub fn mint(&self, locator: Locator, secret: &Secret) -> Minted {
         let key = &self.0[0];
@@ -223,6 +239,7 @@ fn keyed(key: &[u8; KEY_BYTES], site: &str) -> Hmac<Sha256> {
 }
 
 const MAC_LABEL: &[u8] = b"warifu/1 token";
+const ADOPTED_LABEL: &[u8] = b"warifu/1 adopted";
 const SUCCESSOR_LABEL: &[u8] = b"warifu/1 successor";
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;

@@ -4,6 +4,7 @@
 //! Nothing falls back: an unknown key, a bad value or an impossible
 //! combination makes the Worker answer 500 `misconfigured` on every path.
 
+mod adopt;
 mod custody;
 mod reader;
 mod routes;
@@ -14,6 +15,7 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use self::adopt::Adopt;
 pub use self::custody::{Bearer, Custody, name_of};
 pub use self::reader::Mistake;
 use self::reader::{Mistakes, Table};
@@ -65,6 +67,8 @@ pub struct Config {
     pub case_insensitive: bool,
     /// What is kept from browsers.
     pub custody: Custody,
+    /// What moves in, and how.
+    pub adopt: Option<Adopt>,
     /// Names of cookies that reach the origin only from here, as careless
     /// applications read them (see [`crate::headers::folded`]).
     pub kept_cookies: Vec<String>,
@@ -189,7 +193,9 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     let (user_header, sign) = values::identity(&root, has_origin_keys);
     let cookie = values::cookie(&root);
     let custody = custody::custody(&root, &cookie.name);
-    let kept_cookies = custody.cookies.iter().map(|name| crate::headers::folded(name)).collect();
+    let adopt = adopt::adopt(&root, &cookie.name, &custody.cookies);
+    let kept = custody.cookies.iter().chain(adopt.iter().map(|adopt| &adopt.cookie));
+    let kept_cookies = kept.map(|name| crate::headers::folded(name)).collect();
     let config = Config {
         site,
         hosts: values::hosts(&root, "hosts"),
@@ -215,6 +221,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         map: values::map(&root),
         cookie,
         custody,
+        adopt,
         kept_cookies,
         routes: routes::routes(&root),
         require_signed_commands: routes::require_signed_commands(&root, has_origin_keys),

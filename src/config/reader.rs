@@ -66,8 +66,10 @@ impl<'a> Table<'a> {
 
     /// Notes that the value of `key` must be something else than what was found.
     pub fn wrong_value(&self, key: &str, wanted: &str) {
-        let found = self.entries.get(key).unwrap_or(&Value::Null);
-        self.wrong_type(key, found, wanted);
+        match self.entries.get(key) {
+            Some(found) => self.wrong_type(key, found, wanted),
+            None => self.wrong(key, format!("found nothing; it must be {wanted}")),
+        }
     }
 
     fn value(&self, key: &'static str) -> Option<&'a Value> {

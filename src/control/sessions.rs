@@ -76,6 +76,7 @@ pub async fn mint<P: Ports>(
     let begun = Sessions::new(site, ports)
         .begin(NewSession {
             hold: None,
+            adopts: None,
             subject,
             level: level.unwrap_or(LEVEL_DEFAULT),
             ttl: ttl.map(ttl_of).transpose()?,

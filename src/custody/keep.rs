@@ -81,6 +81,7 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             presented: admitted.only_token(),
             end_others: false,
             hold: Some(finds.change),
+            adopts: None,
             actor: CUSTODY,
             since: since.ok_or(Failure::Internal)?,
         })

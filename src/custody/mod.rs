@@ -81,9 +81,10 @@ pub fn first<P: Ports>(
     ports: &P,
     owner: Owner<'_>,
     secret: &Secret,
+    old: Option<&Secret>,
     change: &Change,
     lifetime: Duration,
-) -> Result<(Hold, Duration), Failure> {
+) -> Result<First, Failure> {
     let now = ports.time();
     let mut holding = Holding::new(lifetime);
     holding.apply(change, None);
@@ -94,9 +95,23 @@ pub fn first<P: Ports>(
     let bytes = holding.to_bytes().ok_or_else(|| too_much(ports))?;
     let random = ports.random();
     let sealed = ContentKey::new(random).and_then(|key| {
-        Some(Hold { wrapped: key.wrap(secret, owner, random)?, sealed: key.seal(&bytes, owner, random)? })
+        let old_wrapped = match old {
+            Some(old) => Some(key.wrap(old, owner, random)?),
+            None => None,
+        };
+        let hold = Hold { wrapped: key.wrap(secret, owner, random)?, sealed: key.seal(&bytes, owner, random)? };
+        Some(First { hold, old_wrapped, lifetime: left })
     });
-    sealed.map(|hold| (hold, left)).ok_or(Failure::Internal)
+    sealed.ok_or(Failure::Internal)
+}
+
+/// What a new session holds.
+pub struct First {
+    pub hold: Hold,
+    /// The key for a secret that goes before its first, where there is one.
+    pub old_wrapped: Option<Wrapped>,
+    /// How long it can be of use.
+    pub lifetime: Duration,
 }
 
 /// The content key of what a session holds, for a secret that is to come.

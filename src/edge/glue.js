@@ -64,6 +64,24 @@ export async function forward(request, url, edits, replaced, sharedCache, msMax)
   return response;
 }
 
+// A request of our own: status and body, null if it has not ended in time. The body is
+// undefined where it is longer than the limit.
+export async function probe(url, headers, bytesMax, msMax) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), msMax);
+  try {
+    const init = { headers: editedHeaders({}, headers), redirect: "manual", cache: "no-store", signal: late.signal };
+    const response = await fetch(url, init);
+    const body = await readBody(response, bytesMax, msMax);
+    return body === null ? null : [response.status, body];
+  } catch (thrown) {
+    if (late.signal.aborted) return null;
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function inTime(url, init, msMax) {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), msMax);

@@ -29,6 +29,9 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
+    pub async fn probe(url: &str, headers: &str, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
     pub fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = ownResponse)]

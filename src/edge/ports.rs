@@ -15,7 +15,7 @@ use crate::edge::sessions::SiteObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::ports::Outgoing;
-use crate::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Random};
+use crate::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
 use crate::revocation::Memory;
 use crate::time::{UnixMillis, millis};
 
@@ -107,6 +107,19 @@ pub struct Network;
 impl Origin for Network {
     type Body = ClientBody;
     type Answer = OriginResponse;
+
+    async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
+        let ms_max = u32::try_from(millis(probe.timeout)).unwrap_or(u32::MAX);
+        let answered = glue::probe(&probe.url, &probe.headers.to_lines(), probe.bytes_max, ms_max).await;
+        let answered = answered.map_err(unreachable)?;
+        if answered.is_null() {
+            return Err(OriginError::TimedOut);
+        }
+        let parts: js_sys::Array = answered.into();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status")]
+        let status = parts.get(0).as_f64().unwrap_or_default() as u16;
+        Ok(Probed { status, body: glue::bytes(&parts.get(1)) })
+    }
 
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
         let edits = outgoing.edits.to_lines();

@@ -15,7 +15,7 @@ use crate::ports::{Ports, Random, Replica};
 use crate::revocation::{Position, START_MAX};
 use crate::session::{Claims, Device, Held, Session, Subject};
 use crate::site::Site;
-use crate::store::message::{EndCall, Hold, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
+use crate::store::message::{Adopts, EndCall, Hold, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
 use crate::time::{UnixMillis, millis};
 use crate::token::{Minted, SECRET_BYTES, Secret, Token};
 
@@ -34,6 +34,8 @@ pub struct NewSession<'a> {
     pub end_others: bool,
     /// Values of the application's own that it holds from the beginning.
     pub hold: Option<Change>,
+    /// The session of the application's old kind that it is exchanged for.
+    pub adopts: Option<&'a Secret>,
     /// Who starts it, for the log.
     pub actor: &'a str,
     /// When the log-in was let through, and how far the feed was known then.
@@ -67,30 +69,58 @@ pub struct Begun {
     pub token: Minted,
 }
 
+/// What has come of a start.
+pub(super) enum Outcome {
+    Begun(Box<Begun>),
+    /// What was to be exchanged was exchanged before.
+    Before,
+    /// All that the subject has of the old kind was ended.
+    Closed,
+}
+
 impl<P: Ports> Sessions<'_, P> {
     /// Mints a session and commits it. Where the subject has sessions under
     /// earlier rows of the map, those shards leave the subject to this one
     /// first, so that no two count its sessions.
     pub async fn begin(&self, new: NewSession<'_>) -> Result<Begun, Failure> {
+        match self.begin_or_not(new).await? {
+            Outcome::Begun(begun) => Ok(*begun),
+            Outcome::Before | Outcome::Closed => Err(Failure::Internal),
+        }
+    }
+
+    /// The same, where it may be that what is to be exchanged is no longer.
+    pub(super) async fn begin_or_not(&self, new: NewSession<'_>) -> Result<Outcome, Failure> {
         let config = &self.site.config;
         let mut homes = self.homes(&new.subject);
         let home = homes.pop().expect("a map has a row");
-        let secret = self.fresh_secret()?;
+        let (secret, salt) = match new.adopts {
+            None => (self.fresh_secret()?, None),
+            Some(old) => {
+                let salt = self.salt()?;
+                (old.successor(&salt), Some(salt))
+            }
+        };
         let at = home.locator();
         let id = self.handle(at)?;
         let mut lifetime = new.ttl.unwrap_or(config.absolute_timeout);
-        let hold = match &new.hold {
-            Some(change) => {
-                let owner = Owner { site: &config.site, session: id };
-                let (hold, end) = custody::first(self.ports, owner, &secret, change, lifetime)?;
-                lifetime = end;
-                Some(hold)
-            }
-            None => None,
-        };
+        let (mut hold, mut old_wrapped) = (None, None);
+        if let Some(change) = &new.hold {
+            let owner = Owner { site: &config.site, session: id };
+            let first = custody::first(self.ports, owner, &secret, new.adopts, change, lifetime)?;
+            lifetime = first.lifetime;
+            (hold, old_wrapped) = (Some(first.hold), first.old_wrapped);
+        }
+        let adopts = new.adopts.zip(salt).map(|(old, salt)| Adopts {
+            key: Key(old.session_key()),
+            salt,
+            wrapped: old_wrapped,
+            grace_ms: millis(config.rotation_grace),
+        });
         let mut start = StartCall {
             id,
             hold,
+            adopts,
             key: Key(secret.session_key()),
             subject: new.subject,
             level: new.level,
@@ -106,13 +136,17 @@ impl<P: Ports> Sessions<'_, P> {
         };
         self.is_in_time(&start.subject, new.since, new.actor)?;
         if new.end_others {
+            self.close(&start.subject).await?;
             start.lead.at_least = self.end_all_at_each(&homes, &start.subject, start.lead.kill).await?.1;
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
             self.end_presented(token, &start.subject).await?;
         }
         let question = self.ports.memory().question(self.ports.time());
         let kept = start.hold.clone().map(|Hold { wrapped, sealed }| Held { version: 1, wrapped, sealed });
-        let (mut session, ended_others) = self.commit(home, &homes, start, new.actor).await?;
+        let (mut session, ended_others) = match self.commit(home, &homes, start, new.actor).await? {
+            Ok(started) => started,
+            Err(outcome) => return Ok(outcome),
+        };
         session.held = kept;
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
@@ -140,7 +174,7 @@ impl<P: Ports> Sessions<'_, P> {
                 actor: new.actor.to_owned(),
             });
         }
-        Ok(Begun { session, token: self.site.ring.mint(at, &secret) })
+        Ok(Outcome::Begun(Box::new(Begun { session, token: self.site.ring.mint(at, &secret) })))
     }
 
     /// A shard remembers late kills only for so long.
@@ -164,7 +198,7 @@ impl<P: Ports> Sessions<'_, P> {
         older: &[Home],
         mut start: StartCall,
         actor: &str,
-    ) -> Result<(Session, u32), Failure> {
+    ) -> Result<Result<(Session, u32), Outcome>, Failure> {
         let config = &self.site.config;
         let mut elsewhere = if config.max_sessions > 0 { self.leave(older, &start.subject, None).await? } else { 0 };
         for _ in 0..ROUNDS_MAX {
@@ -181,8 +215,10 @@ impl<P: Ports> Sessions<'_, P> {
                     for session in evicted {
                         self.ports.tell(Event::SessionEnded { session: session.to_text(), actor: "limit".to_owned() });
                     }
-                    return Ok((session, ended_others));
+                    return Ok(Ok((session, ended_others)));
                 }
+                ShardAnswer::AdoptedBefore => return Ok(Err(Outcome::Before)),
+                ShardAnswer::Closed { closed: true } => return Ok(Err(Outcome::Closed)),
                 ShardAnswer::MakeRoom { excess } => {
                     let keep = elsewhere.saturating_sub(excess);
                     elsewhere = self.leave(older, &start.subject, Some(keep)).await?;

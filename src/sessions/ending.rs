@@ -45,6 +45,7 @@ impl<P: Ports> Sessions<'_, P> {
     /// Ends all sessions of a subject, under every row of the map. An error
     /// means that some may live: not acknowledged.
     pub async fn end_all(&self, subject: &Subject, actor: &str) -> Result<Ended, Failure> {
+        self.close(subject).await?;
         let mut homes = self.homes(subject);
         let lead = homes.pop().expect("a map has a row");
         let later = if mutants::is(Mutant::PublishedBeforeCommit) { core::mem::take(&mut homes) } else { Vec::new() };
@@ -94,6 +95,7 @@ impl<P: Ports> Sessions<'_, P> {
         let subject = &session.subject;
         let successor = self.fresh_secret()?;
         let wrapped = custody::rewrap(self.site, self.ports, session, token, &successor)?;
+        self.close(subject).await?;
         let elsewhere: Vec<Home> = self.homes(subject).into_iter().filter(|other| *other != home).collect();
         let mut lead = self.lead(token.locator(), 0)?;
         let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill).await?;

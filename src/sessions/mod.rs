@@ -3,6 +3,7 @@
 //! [`crate::ports::Shards`], and whatever keeps a question from being answered
 //! is written down and comes back as a [`Failure`].
 
+mod adopting;
 mod begin;
 mod ending;
 mod rotation;

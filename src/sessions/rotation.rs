@@ -26,10 +26,7 @@ impl<P: Ports> Sessions<'_, P> {
         let (successor, salt) = if level.is_some() && !mutants::is(Mutant::SuccessorAfterRaise) {
             (self.fresh_secret()?, None)
         } else {
-            let mut salt = Salt([0; SALT_BYTES]);
-            if !self.ports.random().fill(&mut salt.0) {
-                return Err(Failure::Internal);
-            }
+            let salt = self.salt()?;
             (token.secret().successor(&salt), Some(salt))
         };
         let call = RotateCall {
@@ -73,6 +70,11 @@ impl<P: Ports> Sessions<'_, P> {
             Served::InGrace { salt } => token.secret().successor(&salt?),
         };
         Some((self.mint(token, &secret), session))
+    }
+
+    pub(super) fn salt(&self) -> Result<Salt, Failure> {
+        let mut salt = Salt([0; SALT_BYTES]);
+        if self.ports.random().fill(&mut salt.0) { Ok(salt) } else { Err(Failure::Internal) }
     }
 
     pub(super) fn mint(&self, token: &Token, secret: &Secret) -> Minted {

@@ -7,7 +7,7 @@ use crate::session::{KillId, SessionId, Subject};
 use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Kill, KillScope, Lead, Placed, ShardAnswer, Which};
 use crate::store::rows::live;
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, generations, rotation, rows, sweep};
+use crate::store::{Sql, SqlError, adoption, generations, rotation, rows, sweep};
 
 /// Hands out the handles of what one call ends.
 pub(super) struct Endings<'a> {
@@ -130,6 +130,8 @@ fn lead(turn: &Turn<'_, impl Sql>, subject: &Subject, generation: u64, lead: &Le
 /// Ends everything in this shard. The dead rows leave as they expire.
 pub(super) fn end_site(turn: &Turn<'_, impl Sql>, kill: KillId) -> Result<ShardAnswer, SqlError> {
     turn.wake_by(turn.now.plus(sweep::SOON))?;
+    // What is not exchanged yet is a session of the site's too.
+    adoption::close_site(turn.sql)?;
     generations::end_site(turn.sql, kill, turn.now).map(|generation| ShardAnswer::EndedSite { generation })
 }
 

@@ -16,6 +16,7 @@ mod turn;
 mod home;
 mod start;
 mod reading;
+mod adoption;
 mod change;
 mod rotation;
 mod ending;

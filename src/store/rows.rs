@@ -3,6 +3,7 @@
 //! In every statement `?1` is the present, which [`live`] compares with.
 
 use crate::session::{Cap, Claims, Device, Link, Salt, Session, SessionId, Subject, Wrapped};
+use crate::store::message::Adopts;
 use crate::store::{Row, Sql, SqlError, SqlValue, held};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
@@ -100,13 +101,8 @@ fn stub_of(row: &Row) -> Result<Stub, SqlError> {
     })
 }
 
-/// Writes a new session and its first secret.
-pub(super) fn insert(
-    sql: &impl Sql,
-    session: &Session,
-    key: &SessionKey,
-    wrapped: Option<&Wrapped>,
-) -> Result<(), SqlError> {
+/// Writes a new session, which has no secret yet.
+pub(super) fn insert(sql: &impl Sql, session: &Session) -> Result<(), SqlError> {
     let Device { user_agent, country, city, first_prefix, last_prefix } = &session.device;
     let text = |value: &Option<String>| SqlValue::from(value.as_deref());
     sql.run(
@@ -130,8 +126,34 @@ pub(super) fn insert(
             text(first_prefix),
             text(last_prefix),
         ],
-    )?;
-    insert_secret(sql, session.id, key, wrapped, 0, None)
+    )
+    .map(|_| ())
+}
+
+/// Whether a secret was ever here.
+pub(super) fn is_known(sql: &impl Sql, key: &SessionKey) -> Result<bool, SqlError> {
+    sql.run("SELECT 1 FROM secrets WHERE key = ?", &[key.as_bytes().as_slice().into()]).map(|rows| !rows.is_empty())
+}
+
+/// Writes a secret that the one which is written next follows.
+pub(super) fn insert_old_secret(
+    sql: &impl Sql,
+    id: SessionId,
+    old: &Adopts,
+    until: UnixMillis,
+) -> Result<(), SqlError> {
+    sql.run(
+        "INSERT INTO secrets (key, session, wrapped, rank, serves_until, replay_from, salt)
+         VALUES (?1, ?2, ?3, 0, ?4, ?4, ?5)",
+        &[
+            old.key.0.as_bytes().as_slice().into(),
+            blob(id),
+            held::column(old.wrapped.as_ref()),
+            until.into(),
+            old.salt.0.as_slice().into(),
+        ],
+    )
+    .map(|_| ())
 }
 
 /// Writes a session's newest secret.

@@ -6,7 +6,7 @@ use crate::store::{Sql, SqlError, SqlValue};
 /// Statements that lead from each version to the next: the first from an empty
 /// database to version 1. They are never changed once released; a new version
 /// adds an entry.
-const STEPS: [&[&str]; 4] = [ONE, TWO, THREE, FOUR];
+const STEPS: [&[&str]; 5] = [ONE, TWO, THREE, FOUR, FIVE];
 
 const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -96,6 +96,14 @@ const FOUR: &[&str] = &[
     "CREATE INDEX secrets_with_wrap ON secrets (serves_until)
          WHERE wrapped IS NOT NULL AND waits = 0 AND serves_until IS NOT NULL",
     "CREATE TABLE held (session BLOB PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL)",
+];
+
+/// What is exchanged for sessions of ours, and whose may be no longer.
+const FIVE: &[&str] = &[
+    "CREATE TABLE adopted (key BLOB PRIMARY KEY, asked_until INTEGER, place BLOB, forget INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX adopted_by_time ON adopted (forget)",
+    "CREATE TABLE closed (subject TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX closed_by_time ON closed (until)",
 ];
 
 /// The version that this code writes.

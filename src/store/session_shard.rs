@@ -8,7 +8,8 @@ use crate::store::feed::{Append, Appended};
 use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
 use crate::store::{
-    Sql, SqlError, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema, start, sweep,
+    Sql, SqlError, adoption, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema, start,
+    sweep,
 };
 use crate::time::UnixMillis;
 
@@ -155,6 +156,12 @@ impl<S: Sql> SessionShard<S> {
                 ShardCall::EndOthers(others) => ending::end_others(turn, others),
                 ShardCall::EndAll(all) => ending::end_all(turn, all),
                 ShardCall::Hold(hold) => held::hold(turn, hold),
+                ShardCall::Claim(claim) => adoption::claim(turn, claim),
+                ShardCall::Settle(settle) => adoption::settle(turn, settle),
+                ShardCall::Close { subject, until } => adoption::close(turn, subject, *until),
+                ShardCall::IsClosed { subject } => {
+                    adoption::is_closed(turn.sql, subject).map(|closed| ShardAnswer::Closed { closed })
+                }
                 ShardCall::EndSite { kill } => ending::end_site(turn, *kill),
                 ShardCall::Leave { subject, keep, kill } => ending::leave(turn, subject, *keep, *kill),
                 ShardCall::Stands { kill, position } => {

@@ -7,7 +7,7 @@ use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::ending::{self, Endings};
 use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, ended, generations, held, home, rows};
+use crate::store::{Sql, SqlError, adoption, ended, generations, held, home, rows};
 
 /// Decides first and writes then, so that a refused start changes nothing.
 pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<ShardAnswer, SqlError> {
@@ -17,6 +17,14 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
     }
     if !home::is_announced(sql, start.since.is_some())? {
         return Ok(ShardAnswer::Unannounced);
+    }
+    if let Some(adopts) = &start.adopts {
+        if rows::is_known(sql, &adopts.key.0)? {
+            return Ok(ShardAnswer::AdoptedBefore);
+        }
+        if adoption::is_closed(sql, &start.subject)? {
+            return Ok(ShardAnswer::Closed { closed: true });
+        }
     }
     if ended::is_after(sql, &start.subject, start.since, now)? {
         return Ok(ShardAnswer::KilledMeanwhile);
@@ -50,7 +58,17 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         held: None,
     };
     turn.wake_by(session.idle_expires)?;
-    rows::insert(sql, &session, &start.key.0, start.hold.as_ref().map(|hold| &hold.wrapped))?;
+    rows::insert(sql, &session)?;
+    let wrapped = start.hold.as_ref().map(|hold| &hold.wrapped);
+    match &start.adopts {
+        None => rows::insert_secret(sql, session.id, &start.key.0, wrapped, 0, None)?,
+        Some(adopts) => {
+            // Until the new secret is used. Not for GRACE_MAX, as in a rotation:
+            // whose answer was lost has nothing but the old cookie.
+            rows::insert_old_secret(sql, session.id, adopts, session.absolute_expires)?;
+            rows::insert_secret(sql, session.id, &start.key.0, wrapped, 1, Some(adopts.grace_ms))?;
+        }
+    }
     if let Some(hold) = &start.hold {
         held::insert(sql, session.id, &hold.sealed)?;
     }

@@ -5,6 +5,7 @@
 mod support;
 
 mod admission;
+mod adopt;
 mod bad_commands;
 mod commands;
 mod custody;

@@ -21,7 +21,7 @@ const COVERED: [&str; 10] = [
 
 /// What an origin has to check: that our signature is there, covers all of the
 /// list, and fits what arrived. Returns the parameters.
-fn verified(method: &str, url: &str, headers: &[(String, String)]) -> Option<String> {
+pub fn verified(method: &str, url: &str, headers: &[(String, String)]) -> Option<String> {
     let header = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
     let ours =
         |name: &str| header(name)?.split(", ").find_map(|member| member.strip_prefix("warifu=")).map(str::to_owned);

@@ -9,7 +9,8 @@ use warifu::audit::Event;
 use warifu::error::{OriginError, StoreError};
 use warifu::headers::HeaderBlock;
 use warifu::ports::{
-    After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Put, Random, Replica, Shards,
+    After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Replica,
+    Shards,
 };
 use warifu::replica::Record;
 use warifu::revocation::{Memory, Position};
@@ -324,6 +325,10 @@ impl Replica for Visit {
 impl Origin for Visit {
     type Body = Bytes;
     type Answer = Head;
+
+    async fn probe(&self, _: &Probe) -> Result<Probed, OriginError> {
+        Err(OriginError::Unreachable("nothing moves in".to_owned()))
+    }
 
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
         let accepted = self.note_forwarded(&mut self.world.history.borrow_mut(), outgoing);

@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::result_large_err, reason = "an answer is as large as it is")]
 
+mod adoption;
 mod crashes;
 mod ended;
 mod ending;
@@ -118,6 +119,7 @@ fn start(number: u16, name: &str) -> StartCall {
         limit: None,
         lead: lead(handle(10_000 + number), 0),
         since: Some(AFTER_ALL),
+        adopts: None,
         hold: None,
     }
 }

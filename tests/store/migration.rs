@@ -18,10 +18,11 @@ struct Version {
     golden: &'static str,
 }
 
-const VERSIONS: [Version; 3] = [
+const VERSIONS: [Version; 4] = [
     Version { written: include_str!("schema_1.sql"), golden: include_str!("golden_shard_1.txt") },
     Version { written: include_str!("schema_2.sql"), golden: include_str!("golden_shard_2.txt") },
     Version { written: include_str!("schema_3.sql"), golden: include_str!("golden_shard_3.txt") },
+    Version { written: include_str!("schema_4.sql"), golden: include_str!("golden_shard_4.txt") },
 ];
 
 /// A file of its own for each test, removed at its end.

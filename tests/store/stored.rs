@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use warifu::session::{Claims, Device};
-use warifu::store::message::{ShardCall, StartCall, Which};
+use warifu::store::message::{Settled, ShardCall, StartCall, Which};
 
+use crate::adoption::adopts;
 use crate::held::hold;
 use crate::{Bench, GRACE, handle, id, start, subject};
 
@@ -48,8 +49,15 @@ fn stored_bytes_are_as_they_were() {
     bench.start(7, "erin");
     bench.end(Which::Id(id(7)), None).expect("alive");
     bench.start_as(StartCall { hold: Some(hold(8)), ..start(8, "frank") }).expect("started");
+    bench.claim(90);
+    bench.claim(91);
+    bench.start_as(StartCall { adopts: Some(adopts(91)), ..start(9, "grace") }).expect("started");
+    bench.settle(91, Settled::Exchanged { at: id(9).locator() });
+    bench.claim(92);
+    bench.settle(92, Settled::Refused);
+    bench.close("heidi");
     bench.ask(ShardCall::EndSite { kill: handle(2) });
-    assert_eq!(bench.dump(), include_str!("golden_shard_4.txt"));
+    assert_eq!(bench.dump(), include_str!("golden_shard_5.txt"));
 }
 
 #[test]
@@ -127,6 +135,10 @@ fn each_thing_is_found_by_an_index() {
         "UPDATE ended SET seq = 1 WHERE kill = x'00'",
         "SELECT id FROM kills WHERE committed <= 1 ORDER BY committed LIMIT 500",
         "SELECT max(rank) FROM secrets WHERE session = x'00'",
+        "SELECT key FROM adopted WHERE forget <= 1 ORDER BY forget LIMIT 500",
+        "SELECT min(forget) FROM adopted",
+        "SELECT 1 FROM closed WHERE subject IN ('a', '') LIMIT 1",
+        "DELETE FROM closed WHERE until <= 1",
         "SELECT 1 FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = x'00'",
     ];
     for statement in statements {

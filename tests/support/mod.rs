@@ -68,8 +68,12 @@ pub fn site_with(config: &str, keys: &str) -> Site {
 
 /// [`CONFIG`], and forwarded requests are signed.
 pub fn signing_site() -> Site {
+    signing_site_of(CONFIG)
+}
+
+pub fn signing_site_of(config: &str) -> Site {
     let secrets = Secrets { keys: Some(KEYS), admin_keys: Some(ADMIN_KEYS), origin_keys: Some(ORIGIN_KEYS) };
-    only(Sites::read(CONFIG, secrets))
+    only(Sites::read(config, secrets))
 }
 
 /// [`CONFIG`] with more keys: members of a JSON object.

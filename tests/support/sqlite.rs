@@ -64,7 +64,7 @@ impl Sqlite {
 }
 
 /// Of a shard and of the feed.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "meta",
     "sessions",
     "secrets",
@@ -73,6 +73,8 @@ const TABLES: [&str; 12] = [
     "refreshes",
     "ended",
     "held",
+    "adopted",
+    "closed",
     "entries",
     "bounds",
     "site_kills",

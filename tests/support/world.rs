@@ -10,7 +10,9 @@ use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::ports::Outgoing;
-use warifu::ports::{After, Answer, Body, BodyError, Clock, Feed, Origin, Place, Ports, Put, Random, Replica};
+use warifu::ports::{
+    After, Answer, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Replica,
+};
 use warifu::request::Request;
 use warifu::response::OwnResponse;
 use warifu::revocation::{Epoch, Memory};
@@ -65,6 +67,9 @@ pub struct Closure {
     /// Of its answers.
     pub status: Cell<u16>,
     pub seen: RefCell<Vec<Outgoing>>,
+    /// What the application has been asked by the gateway itself, and says.
+    pub probes: RefCell<Vec<Probe>>,
+    pub probed: RefCell<Result<Probed, OriginError>>,
 }
 
 /// What a client sees.
@@ -104,7 +109,13 @@ impl World {
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
             },
-            origin: Closure { answer: Box::new(answer), status: Cell::new(200), seen: RefCell::default() },
+            origin: Closure {
+                answer: Box::new(answer),
+                status: Cell::new(200),
+                seen: RefCell::default(),
+                probes: RefCell::default(),
+                probed: RefCell::new(Ok(Probed { status: 401, body: None })),
+            },
             events: RefCell::default(),
             memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
@@ -401,6 +412,11 @@ impl Clock for Shards {
 impl Origin for Closure {
     type Body = Bytes;
     type Answer = Head;
+
+    async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
+        self.probes.borrow_mut().push(probe.clone());
+        self.probed.borrow().clone()
+    }
 
     async fn send(&self, outgoing: &Outgoing, _body: Bytes) -> Result<Head, OriginError> {
         self.seen.borrow_mut().push(outgoing.clone());

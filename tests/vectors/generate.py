@@ -273,6 +273,18 @@ def token_file():
     successor("successor-with-another-salt", SECRET_A, bytes(range(1, 17)))
     successor("successor-of-another-secret", SECRET_B, bytes(range(16)))
     successor("successor-with-a-salt-of-zeros", SECRET_A, bytes(16))
+
+    def adopted(name, cookie, site):
+        # HKDF-SHA-256, RFC 5869, section 2.2: without a salt, one of zeros.
+        key = hmac.new(bytes(32), cookie.encode(), hashlib.sha256).digest()
+        stands_for = hmac.new(key, b"warifu/1 adopted\x00" + site.encode() + b"\x01", hashlib.sha256).digest()
+        expect = {"session_key": hashlib.sha256(stands_for).hexdigest()}
+        cases.add(name, cookie=cookie, site=site, expect=expect)
+
+    adopted("adopted", "4b5c6d", "default")
+    adopted("adopted-at-another-site", "4b5c6d", "shop.example")
+    adopted("adopted-jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl", "default")
+    adopted("adopted-longer-than-a-block", "x" * 4096, "s" * 64)
     mint("mint", "two", "default", SECRET_A)
     mint("mint-in-the-swapped-ring", "swapped", "default", SECRET_A)
     mint("mint-at-another-site", "two", "shop.example", SECRET_A)
@@ -283,7 +295,7 @@ def token_file():
 
     return {
         "about": "Tokens under named key rings (the text of WARIFU_KEYS). A case with `token` is read, a case with "
-        "`mint` is minted under the first key of its ring, one with `salt` has its successor derived. `session_key` is SHA-256 of the secret, `current` says "
+        "`mint` is minted under the first key of its ring, one with `salt` has its successor derived, and one with `cookie` is what a session of an application's own moves in by. `session_key` is SHA-256 of the secret, `current` says "
         "that the kid is the ring's first. The text of `refused` is for people.",
         "rings": {name: ring_text(pairs) for name, pairs in RINGS.items()},
         "cases": cases,
@@ -1285,6 +1297,33 @@ def config_file():
     bad("custody-path-public", {**bearer(log_in), **route(path="/api/*", access="public")}, ("custody.bearer[0].path", "public"))
     bad("custody-bearer-unknown-key", bearer({**log_in, "token": "/t"}), ("custody.bearer[0].token", "tokens"))
     bad("custody-bearer-table", custody(bearer=log_in), ("custody.bearer", "list"))
+
+    # adopt
+    old = {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until": "2027-03-31"}
+    adopt = lambda **keys: {"adopt": {**old, **keys}}
+    without = lambda key: {"adopt": {name: value for name, value in old.items() if name != key}}
+    read = {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until_ms": 1806451200000, "clear": "sid=; Path=/; Max-Age=0"}
+    ok("adopt-nothing", {}, {"/adopt": None})
+    ok("adopt", adopt(), {"/adopt": read})
+    ok("adopt-a-probe-with-a-query", adopt(probe="/api/me?full=1&x=%2F"), {"/adopt/probe": "/api/me?full=1&x=%2F"})
+    ok("adopt-from-a-domain", adopt(domain=".example.com", path="/app"),
+       {"/adopt/clear": "sid=; Path=/app; Domain=.example.com; Max-Age=0"})
+    ok("adopt-in-a-leap-year", adopt(until="2028-02-29"), {"/adopt/until_ms": 1835395200000})
+    ok("adopt-what-is-over", adopt(until="2020-01-01"), {"/adopt/until_ms": 1577836800000})
+    for name, key, values in (
+        ("cookie", "cookie", ("", "a b", "a=b", COOKIE, 5)),
+        ("probe", "probe", ("", "api/me", "/a/../b", "/_warifu/me", "/a#b", "/a b", "https://example.com/me")),
+        ("subject", "subject", ("", "id", "/a~2")),
+        ("until", "until", ("", "2027-02-29", "2027-3-31", "31.3.2027", "2027-03-31T00:00:00Z", "90d", 20270331)),
+        ("path", "path", ("", "app", "/a;b")),
+        ("domain", "domain", ("", ".", "a b", "https://example.com")),
+    ):
+        for number, value in enumerate(values):
+            bad(f"adopt-{name}-{number}", adopt(**{key: value}), (f"adopt.{key}", found(value)))
+    for key in old:
+        bad("adopt-without-" + key, without(key), ("adopt." + key, "nothing"))
+    bad("adopt-unknown-key", adopt(login="/login"), ("adopt.login", "probe", "until"))
+    bad("adopt-text", {"adopt": "sid"}, ("adopt", found("sid")))
 
     # several sites
     shop = {"site": "shop", "hosts": ["shop.example", "www.shop.example"], "origin": "https://shop.internal"}

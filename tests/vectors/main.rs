@@ -35,6 +35,10 @@ fn tokens() {
             return same(&case["expect"], &json!({"successor_key": hex(successor.session_key().as_bytes())}));
         }
         let site = text(&case["site"]);
+        if let Some(cookie) = case.get("cookie") {
+            let key = Secret::of_cookie(text(cookie), site).session_key();
+            return same(&case["expect"], &json!({"session_key": hex(key.as_bytes())}));
+        }
         let ring = KeyRing::read(text(&file["rings"][text(&case["ring"])]), site).expect("a ring of the file is good");
         if let Some(mint) = case.get("mint") {
             let minted = ring.mint(locator_of(mint), &Secret::new(bytes_of(text(&mint["secret"]))));
@@ -351,6 +355,13 @@ fn show_config(config: &Config) -> Value {
             Replica::Always => "always",
         },
         "replica_horizon_ms": millis(config.replica_horizon),
+        "adopt": config.adopt.as_ref().map(|adopt| json!({
+            "cookie": adopt.cookie,
+            "probe": adopt.probe,
+            "subject": adopt.subject,
+            "until_ms": adopt.until.0,
+            "clear": adopt.clear(),
+        })),
         "custody": {
             "cookies": config.custody.cookies,
             "subject": config.custody.subject,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::revocation::Epoch;
 use crate::session::{KillId, Salt, Served, Session, SessionId, Subject};
 use crate::time::UnixMillis;
+use crate::token::Locator;
 
 /// A shard's answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -81,6 +82,16 @@ pub enum ShardAnswer {
     HeldMeanwhile {
         session: Session,
     },
+    Claimed {
+        claimed: Claimed,
+    },
+    /// What is to be exchanged was already, for a session that is or was here.
+    AdoptedBefore,
+    /// Whether all that the subject has of the old kind was ended; a start that
+    /// is asked for then is refused.
+    Closed {
+        closed: bool,
+    },
     Noted,
     Ended {
         #[serde(deserialize_with = "Option::deserialize")]
@@ -145,6 +156,20 @@ impl ShardAnswer {
             _ => String::new(),
         }
     }
+}
+
+/// Whose it is to ask the application about a session of the old kind.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claimed {
+    /// Who has claimed it.
+    Granted,
+    /// Somebody else, at this moment.
+    Asked,
+    /// Nobody's any more: its session is, or was, in this shard.
+    Exchanged { at: Locator },
+    /// Nobody's for a while: the application does not know it.
+    Refused,
 }
 
 /// A live session, and how the presented secret stands to it.

@@ -58,11 +58,25 @@ pub enum ShardCall {
     End(EndCall),
     EndOthers(EndOthersCall),
     EndAll(EndAllCall),
+    /// Who asks the application about a session of the old kind.
+    Claim(ClaimCall),
+    /// What has come of that.
+    Settle(SettleCall),
     /// Other values for the user, in the place of those that are held.
     Hold(Box<HoldCall>),
     /// End everything in this shard: the feed asks each for it, and publishes.
     EndSite {
         kill: KillId,
+    },
+    /// From now on no session of the old kind is exchanged for this subject.
+    Close {
+        subject: Subject,
+        /// When the old kind is over altogether.
+        until: UnixMillis,
+    },
+    /// Whether that is so.
+    IsClosed {
+        subject: Subject,
     },
     List(ListCall),
     Show {
@@ -123,9 +137,56 @@ pub struct StartCall {
     /// How far the edge knew the feed when it let the log-in through.
     #[serde(deserialize_with = "Option::deserialize")]
     pub since: Option<Position>,
+    /// The old kind of session that this one is exchanged for.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub adopts: Option<Adopts>,
     /// What the session holds for its user from the beginning.
     #[serde(deserialize_with = "Option::deserialize")]
     pub hold: Option<Hold>,
+}
+
+/// A session of the application's old kind: as if its cookie had been the first
+/// secret of the one that starts now.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopts {
+    pub key: Key,
+    /// Leads from the old cookie to the new secret.
+    pub salt: Salt,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub wrapped: Option<Wrapped>,
+    /// From the new secret's first use to the end of the old cookie.
+    pub grace_ms: u64,
+}
+
+/// Ask for the right to ask the application.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimCall {
+    pub key: Key,
+    /// For how long nobody else may.
+    pub lease_ms: u64,
+    /// When the old kind is over altogether.
+    pub until: UnixMillis,
+}
+
+/// What has come of asking the application.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleCall {
+    pub key: Key,
+    pub settled: Settled,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Settled {
+    /// Its session is in this shard.
+    Exchanged { at: Locator },
+    /// The application does not know it.
+    Refused,
+    /// The application has given no answer.
+    Unknown,
 }
 
 /// What a session is to hold.
@@ -151,6 +212,10 @@ impl ShardCall {
             | Self::Update(_)
             | Self::Renew(_)
             | Self::Hold(_)
+            | Self::Claim(_)
+            | Self::Settle(_)
+            | Self::Close { .. }
+            | Self::IsClosed { .. }
             | Self::List(_)
             | Self::Show { .. }
             | Self::EndSite { .. }

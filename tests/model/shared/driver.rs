@@ -75,6 +75,7 @@ impl<S: Sql> Driver<S> {
                     limit: at_most.map(limit),
                     lead: lead(self.kill()),
                     since: knows_feed.then_some(AFTER_ALL),
+                    adopts: None,
                     hold: None,
                 };
                 self.start(call, secret)

@@ -81,8 +81,12 @@ impl Model {
                 self.end_each(&oldest[..excess], *kill, now);
                 ShardAnswer::Left { live: u32::try_from(oldest.len() - excess).expect("few") }
             }
-            // What is held is not modelled; tests/store/held.rs has it.
-            ShardCall::Hold(_) => return None,
+            // What is held is not modelled; tests/store/held.rs has it; nor what moves in.
+            ShardCall::Hold(_)
+            | ShardCall::Claim(_)
+            | ShardCall::Settle(_)
+            | ShardCall::Close { .. }
+            | ShardCall::IsClosed { .. } => return None,
             ShardCall::Receipt { kill } => match self.kills.get(kill) {
                 Some((_, committed)) if now.since(*committed) >= RECEIPTS_KEPT => return None,
                 found => ShardAnswer::Receipt { kill: found.map(|_| self.receipt(*kill)) },

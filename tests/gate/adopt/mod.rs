@@ -1,0 +1,218 @@
+//! Sessions of the application's old kind move in.
+
+mod careful;
+mod over;
+
+use std::time::Duration;
+
+use warifu::error::OriginError;
+use warifu::ports::Probed;
+use warifu::site::Site;
+
+use crate::support::world::at_origin;
+use crate::support::{World, request, site_of};
+
+const CONFIG: &str = r#"{"origin": "http://origin.test",
+    "adopt": {"cookie": "sid", "probe": "/api/me?x=1", "subject": "/user/id", "until": "2025-07-01"},
+    "routes": [
+        {"path": "/open", "access": "public"},
+        {"path": "/maybe", "access": "optional"},
+        {"path": "/strict", "access": "strict"}
+    ]}"#;
+
+struct App {
+    world: World,
+    site: Site,
+}
+
+/// What came of one request.
+struct Visit {
+    status: Option<u16>,
+    set: Vec<String>,
+    got: Vec<(String, String)>,
+}
+
+impl App {
+    fn new(config: &str) -> Self {
+        let app = Self { world: World::new(|_| Some(Vec::new())), site: site_of(config) };
+        app.says(200, r#"{"user": {"id": "alice"}}"#);
+        app
+    }
+
+    fn says(&self, status: u16, body: &str) {
+        *self.world.origin.probed.borrow_mut() = Ok(Probed { status, body: Some(body.as_bytes().to_vec()) });
+    }
+
+    fn get(&self, path: &str, cookie: &str) -> Visit {
+        self.ask("GET", path, &[("cookie", cookie)])
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Visit {
+        let request = request(method, path, headers);
+        self.world.origin.seen.borrow_mut().clear();
+        let seen = self.world.serve(&self.site, &request);
+        let outgoing = self.world.origin.seen.borrow();
+        Visit {
+            status: seen.status,
+            set: seen.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, set)| set.clone()).collect(),
+            got: outgoing.last().map(|outgoing| at_origin(&request, outgoing)).unwrap_or_default(),
+        }
+    }
+
+    fn probes(&self) -> usize {
+        self.world.origin.probes.borrow().len()
+    }
+}
+
+impl Visit {
+    fn got(&self, name: &str) -> Option<&str> {
+        self.got.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    fn session(&self) -> &str {
+        let set = self.set.iter().find(|set| set.starts_with("__Host-")).expect("a session");
+        set.split(';').next().expect("a pair")
+    }
+}
+
+#[test]
+fn the_first_request_exchanges_it() {
+    let app = App::new(CONFIG);
+    let visit = app.get("/account", "sid=old; theme=dark");
+    assert_eq!((visit.status, visit.got("warifu-subject")), (None, Some("alice")));
+    assert_eq!(visit.got("cookie"), Some("theme=dark"), "the old cookie is worth nothing any more");
+    assert!(visit.set.contains(&"sid=; Path=/; Max-Age=0".to_owned()), "{:?}", visit.set);
+    let session = visit.session().to_owned();
+    let visit = app.get("/account", &session);
+    assert_eq!((visit.status, visit.set.len()), (None, 0));
+    let probes = app.world.origin.probes.borrow();
+    assert_eq!(probes.len(), 1);
+    assert_eq!(probes[0].url, "http://origin.test/api/me?x=1");
+    let sent =
+        |name: &str| probes[0].headers.set.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    assert_eq!((sent("cookie"), sent("x-forwarded-host")), (Some("sid=old"), Some("app.test")));
+    assert_eq!(app.world.event_names(), ["session_started"]);
+}
+
+#[test]
+fn all_that_race_get_one_session_and_the_application_is_asked_once() {
+    let mut app = App::new(CONFIG);
+    let mut sessions = Vec::new();
+    for path in ["/account", "/maybe", "/strict", "/account", "/strict"] {
+        sessions.push(app.get(path, "sid=old").session().to_owned());
+        // Each at another edge.
+        app.site = site_of(CONFIG);
+    }
+    sessions.dedup();
+    assert_eq!((sessions.len(), app.probes()), (1, 1));
+    assert_eq!(app.world.event_names().iter().filter(|name| *name == "session_started").count(), 1);
+}
+
+#[test]
+fn a_copy_of_the_old_cookie_is_a_replay_after_the_grace() {
+    let app = App::new(CONFIG);
+    let session = app.get("/account", "sid=old").session().to_owned();
+    assert_eq!(app.get("/account", &session).status, None);
+    app.world.pass(Duration::from_secs(16));
+    app.world.ring();
+    let copy = app.get("/account", "sid=old");
+    assert_eq!((copy.status, copy.set.len()), (Some(401), 0));
+    assert!(app.world.event_names().contains(&"token_replayed".to_owned()));
+    assert_eq!(app.get("/account", &session).status, None);
+    app.world.pass(Duration::from_secs(2));
+    assert_eq!(app.get("/maybe", "sid=old").got("warifu-subject"), Some(""));
+    assert_eq!(app.probes(), 1);
+}
+
+#[test]
+fn a_lost_answer_logs_nobody_out() {
+    let app = App::new(CONFIG);
+    let lost = app.get("/account", "sid=old").session().to_owned();
+    for pause in [240, 600, 1500] {
+        app.world.pass(Duration::from_secs(pause));
+        app.world.ring();
+        let again = app.get("/account", "sid=old");
+        assert_eq!((again.status, again.session()), (None, &*lost));
+    }
+    // From the first use of the new one on, the old one has its grace.
+    app.get("/account", &lost);
+    app.world.pass(Duration::from_secs(16));
+    assert_eq!(app.get("/account", "sid=old").status, Some(401));
+}
+
+#[test]
+fn who_is_nobody_to_the_application_is_nobody_here() {
+    for (status, body) in [
+        (401, "{}"),
+        (302, ""),
+        (404, ""),
+        (200, "<html>"),
+        (200, r#"{"user": null}"#),
+        (200, r#"{"user": {"id": " "}}"#),
+        (200, r#"{"user": {"id": 1.5}}"#),
+    ] {
+        let mut app = App::new(CONFIG);
+        app.says(status, body);
+        for _ in 0..2 {
+            assert_eq!(app.get("/account", "sid=old").status, Some(401), "{status} {body}");
+            assert_eq!(app.get("/maybe", "sid=old").got("warifu-subject"), Some(""));
+            app.site = site_of(CONFIG);
+        }
+        assert_eq!(app.probes(), 1, "and is not asked about again and again");
+        app.says(200, r#"{"user": {"id": 42}}"#);
+        app.world.pass(Duration::from_secs(601));
+        assert_eq!(app.get("/account", "sid=old").got("warifu-subject"), Some("42"));
+    }
+}
+
+#[test]
+fn no_answer_is_not_no_session() {
+    for (probed, status) in [
+        (Err(OriginError::Unreachable("refused".to_owned())), 502),
+        (Err(OriginError::TimedOut), 504),
+        (Ok(Probed { status: 503, body: None }), 502),
+    ] {
+        let app = App::new(CONFIG);
+        *app.world.origin.probed.borrow_mut() = probed;
+        let visit = app.get("/account", "sid=old");
+        assert_eq!((visit.status, visit.set.len()), (Some(status), 0));
+        assert_eq!(app.get("/maybe", "sid=old").status, None, "as anybody");
+        app.says(200, r#"{"user": {"id": "alice"}}"#);
+        assert_eq!(app.get("/account", "sid=old").got("warifu-subject"), Some("alice"), "the next one may ask");
+    }
+    let app = App::new(CONFIG);
+    app.world.shards.is_down.set(true);
+    assert_eq!(app.get("/account", "sid=old").status, Some(503));
+    assert_eq!(app.probes(), 0);
+}
+
+#[test]
+fn who_asked_and_was_never_heard_of_again_is_followed_by_the_next() {
+    // Each call of the exchange is the last one that the store answers.
+    for fails_from in 1..8 {
+        let app = App::new(CONFIG);
+        app.world.shards.fails_from_call.set(Some(fails_from));
+        let first = app.get("/account", "sid=old");
+        app.world.shards.fails_from_call.set(None);
+        app.world.pass(Duration::from_secs(70));
+        let second = app.get("/account", "sid=old");
+        assert_eq!((second.status, second.got("warifu-subject")), (None, Some("alice")), "{fails_from}");
+        if first.status.is_none() && !first.set.is_empty() {
+            assert_eq!(second.session(), first.session());
+        }
+        let started = app.world.event_names().iter().filter(|name| *name == "session_started").count();
+        assert_eq!(started, 1, "{fails_from}");
+    }
+}
+
+#[test]
+fn what_moves_in_can_be_held() {
+    let config = CONFIG.replacen('{', r#"{"custody": {"cookies": ["sid"]}, "#, 1);
+    let app = App::new(&config);
+    let visit = app.get("/account", "sid=old");
+    assert_eq!(visit.got("cookie"), Some("sid=old"), "from the gateway's keeping");
+    let session = visit.session().to_owned();
+    assert_eq!(app.get("/account", &session).got("cookie"), Some("sid=old"));
+    assert_eq!(app.get("/account", "sid=old").got("cookie"), Some("sid=old"), "also in the grace");
+    assert_eq!(app.get("/open", "sid=old").got("cookie"), None);
+}

@@ -1,0 +1,84 @@
+//! When the old kind is over: for one person, for all, and for good.
+
+use std::time::Duration;
+
+use super::{App, CONFIG};
+use crate::support::{request, site_of};
+
+#[test]
+fn after_its_day_the_old_kind_is_refused() {
+    let app = App::new(CONFIG);
+    // 2025-06-15 is the beginning of this world.
+    app.world.pass(Duration::from_secs(16 * 86_400));
+    let visit = app.get("/account", "sid=old");
+    assert_eq!((visit.status, app.probes()), (Some(401), 0));
+    for path in ["/open", "/maybe"] {
+        assert_eq!(app.get(path, "sid=old").got("cookie"), None, "and goes to nobody");
+    }
+}
+
+#[test]
+fn who_ends_all_means_the_old_kind_too() {
+    for (call, path) in [("POST", "/_warifu/me/not-me"), ("DELETE", "/_warifu/me/sessions")] {
+        let app = App::new(CONFIG);
+        let session = app.get("/account", "sid=one").session().to_owned();
+        let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
+        assert!(app.world.serve(&app.site, &request(call, path, &headers)).status.is_some_and(|status| status < 300));
+        let visit = app.get("/account", "sid=two");
+        assert_eq!((visit.status, visit.set.len()), (Some(401), 0), "{path}");
+    }
+    // Others' move in as before.
+    let app = App::new(CONFIG);
+    app.says(200, r#"{"user": {"id": "bob"}}"#);
+    assert_eq!(app.get("/account", "sid=three").got("warifu-subject"), Some("bob"));
+}
+
+#[test]
+fn who_ends_all_means_it_under_every_row_of_the_map() {
+    let rows = |rows: &str| CONFIG.replacen('{', &format!(r#"{{"map": [{rows}], "#), 1);
+    let one = rows(r#"{"generation": 1, "shards": 64}"#);
+    let two = rows(r#"{"generation": 1, "shards": 64}, {"generation": 2, "shards": 70}"#);
+    let mut app = App::new(&one);
+    let session = app.get("/account", "sid=one").session().to_owned();
+    let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(app.ask("POST", "/_warifu/me/not-me", &headers).status, Some(200));
+    // A row is added after that.
+    app.site = site_of(&two);
+    let visit = app.get("/account", "sid=two");
+    assert_eq!((visit.status, visit.set.len()), (Some(401), 0));
+    app.says(200, r#"{"user": {"id": "bob"}}"#);
+    assert_eq!(app.get("/account", "sid=three").got("warifu-subject"), Some("bob"));
+}
+
+#[test]
+fn a_kill_of_the_site_ends_what_has_not_moved_in_yet() {
+    let app = App::new(&CONFIG.replacen('{', r#"{"map": [{"generation": 1, "shards": 8}], "#, 1));
+    app.get("/account", "sid=one");
+    let kill = request("DELETE", "/_warifu/sessions", &[("authorization", "Bearer hunter2")]);
+    let killed = app.world.serve_with_body(&app.site, &kill, br#"{"confirm":"default"}"#.to_vec());
+    assert_eq!(killed.status, Some(202), "{}", killed.body);
+    for _ in 0..6 {
+        app.world.ring();
+    }
+    for (cookie, id) in [("sid=two", "alice"), ("sid=three", "bob")] {
+        app.says(200, &format!(r#"{{"user": {{"id": "{id}"}}}}"#));
+        let visit = app.get("/account", cookie);
+        assert_eq!((visit.status, visit.set.len()), (Some(401), 0), "{id}");
+    }
+}
+
+#[test]
+fn who_logs_out_is_not_let_in_by_the_old_cookie_again() {
+    let app = App::new(CONFIG);
+    let session = app.get("/account", "sid=old").session().to_owned();
+    let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(app.ask("POST", "/_warifu/logout", &headers).status, Some(204));
+    for _ in 0..2 {
+        assert_eq!(app.get("/account", "sid=old").status, Some(401));
+        app.world.pass(Duration::from_secs(3600));
+        app.world.ring();
+    }
+    assert_eq!(app.probes(), 1);
+    // Nor does the end of a session keep another one from moving in.
+    assert_eq!(app.get("/account", "sid=phone").got("warifu-subject"), Some("alice"));
+}
