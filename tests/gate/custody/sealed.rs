@@ -1,13 +1,22 @@
-use warifu::store::Sql;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sha2::{Digest, Sha256};
+use warifu::custody::{ContentKey, Owner};
+use warifu::ports::Random;
+use warifu::session::{Sealed, SessionId, Wrapped};
+use warifu::store::{Sql, SqlValue};
+use warifu::token::Secret;
 
 use super::{App, COOKIES, HOUR, jwt};
+use crate::support::{ADMIN_KEYS, KEYS, ORIGIN_KEYS};
 
 /// All that the shards and KV have, as one text of bytes.
 fn copy_of_the_stores(app: &App) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
     for object in app.world.shards.databases.borrow().values() {
         let sql = object.shard().sql();
-        for table in ["meta", "sessions", "secrets", "held", "kills", "refreshes", "subjects", "ended"] {
+        for table in
+            ["meta", "sessions", "secrets", "held", "kills", "refreshes", "subjects", "ended", "adopted", "closed"]
+        {
             let rows = sql.run(&format!("SELECT * FROM {table}"), &[]).expect("rows");
             bytes.extend(format!("{rows:?}").into_bytes());
             for row in &rows {
@@ -38,6 +47,69 @@ fn a_copy_of_the_stores_does_not_hold_the_token() {
     }
     let secret = session.split_once('=').expect("a pair").1;
     assert!(!has(&secret.as_bytes()[8..48]));
+}
+
+/// A source of chance that always says the same.
+struct Piece([u8; 32]);
+
+impl Random for Piece {
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        bytes.copy_from_slice(&self.0[..bytes.len()]);
+        true
+    }
+}
+
+/// Whoever has all that is stored, and all secrets of the gateway and of its
+/// operators, tries each of them, and each piece of the copy, as the secret and
+/// as the key itself.
+#[test]
+fn nothing_that_is_stored_or_configured_opens_what_is_held() {
+    let config = COOKIES.replacen('{', r#"{"replica": "always", "#, 1);
+    let app = App::new(&config);
+    let token = jwt("alice", HOUR);
+    let cookie = app.log_in(&format!("token={token}"));
+    // With all that a rotation leaves behind.
+    let visit = app.ask("POST /both", &[("cookie", &cookie)], &[("Warifu-Command", "do=rotate")]);
+    let newest = visit.seen.cookie().expect("a new secret").to_owned();
+    let (id, sealed, wraps) = {
+        let shards = app.world.shards.databases.borrow();
+        let sql = shards.values().find_map(|object| {
+            let sql = object.shard().sql();
+            let rows = sql.run("SELECT session, sealed FROM held", &[]).expect("rows");
+            rows.first().map(|row| (row.bytes::<16>(0).expect("an id"), row.0[1].clone(), sql))
+        });
+        let (id, sealed, sql) = sql.expect("something held");
+        let wraps = sql.run("SELECT wrapped FROM secrets WHERE wrapped IS NOT NULL", &[]).expect("rows");
+        let wraps: Vec<Wrapped> = wraps.iter().map(|row| Wrapped(row.bytes(0).expect("a wrap"))).collect();
+        (SessionId::from_bytes(id), sealed, wraps)
+    };
+    assert_eq!(wraps.len(), 2);
+    let SqlValue::Blob(sealed) = sealed else { panic!("bytes") };
+    let owner = Owner { site: "default", session: id };
+    let opened = |candidate: [u8; 32]| {
+        wraps.iter().filter_map(|wrapped| ContentKey::unwrap(wrapped, &Secret::new(candidate), owner)).count()
+    };
+    // What the people have does open it, one wrap each.
+    for cookie in [&cookie, &newest] {
+        let bytes = Base64UrlUnpadded::decode_vec(cookie.split_once('=').expect("a pair").1).expect("a token");
+        assert_eq!(opened(bytes[6..38].try_into().expect("a secret")), 1);
+    }
+    let mut all = copy_of_the_stores(&app);
+    for secret in [KEYS, ADMIN_KEYS, ORIGIN_KEYS] {
+        all.extend(secret.bytes());
+        for text in secret.split('"').filter(|text| text.len() > 40) {
+            all.extend(Base64UrlUnpadded::decode_vec(text).unwrap_or_default());
+        }
+    }
+    assert!(all.len() > 2_000, "{} bytes", all.len());
+    for piece in all.windows(32) {
+        let piece: [u8; 32] = piece.try_into().expect("32 bytes");
+        assert_eq!(opened(piece), 0);
+        let hashed = Sha256::digest(piece).into();
+        assert_eq!(opened(hashed), 0);
+        let as_key = ContentKey::new(&Piece(piece)).expect("a key");
+        assert!(as_key.open(&Sealed(sealed.clone()), owner).is_none());
+    }
 }
 
 #[test]
