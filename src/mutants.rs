@@ -55,6 +55,10 @@ pub enum Mutant {
     NoAgeLimit,
     /// A yes for an old secret is kept.
     OldSecretCached,
+    /// A start in exchange for an old cookie does not look whether there was one.
+    AdoptedTwice,
+    /// Who ends all of a person's sessions leaves what has not moved in yet.
+    OldKindForgotten,
     /// A record of KV counts wherever the window stands.
     RecordWithoutPosition,
     /// A window says that it reaches back, and lacks what it began with.

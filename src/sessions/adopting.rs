@@ -17,6 +17,7 @@ use crate::config::{Adopt, MapRow};
 use crate::custody::{self, Change, Jwt, Kind, Value};
 use crate::error::{Failure, OriginError};
 use crate::forward;
+use crate::mutants::{self, Mutant};
 use crate::ports::{Origin, Ports, Probed};
 use crate::request::Request;
 use crate::revocation::Known;
@@ -80,7 +81,7 @@ impl<P: Ports> Sessions<'_, P> {
     /// now on: whoever ends all, or all others, means those too.
     pub(super) async fn close(&self, subject: &Subject) -> Result<(), Failure> {
         let Some(adopt) = &self.site.config.adopt else { return Ok(()) };
-        if self.ports.time() >= adopt.until {
+        if self.ports.time() >= adopt.until || mutants::is(Mutant::OldKindForgotten) {
             return Ok(());
         }
         for home in self.homes(subject) {

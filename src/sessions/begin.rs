@@ -116,6 +116,7 @@ impl<P: Ports> Sessions<'_, P> {
             salt,
             wrapped: old_wrapped,
             grace_ms: millis(config.rotation_grace),
+            until: config.adopt.as_ref().map_or(UnixMillis(0), |adopt| adopt.until),
         });
         let mut start = StartCall {
             id,

@@ -5,12 +5,13 @@
 //! about it, and where its session is in the end. The session itself lives where
 //! its subject does, with the old cookie as the first of its secrets: so all
 //! requests that race are served and led to the same new one, and a copy that
-//! comes after the grace is a replay.
+//! comes after the grace is a replay. That shard notes the exchange too, so that
+//! none is repeated where the first shard did not hear of it.
 
 use core::time::Duration;
 
-use crate::session::Subject;
-use crate::store::message::{ClaimCall, Claimed, SettleCall, Settled, ShardAnswer};
+use crate::session::{SessionId, Subject};
+use crate::store::message::{Adopts, ClaimCall, Claimed, Key, SettleCall, Settled, ShardAnswer};
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
@@ -43,6 +44,30 @@ pub(super) fn claim(turn: &Turn<'_, impl Sql>, call: &ClaimCall) -> Result<Shard
         turn.wake_by(call.until)?;
     }
     Ok(ShardAnswer::Claimed { claimed })
+}
+
+/// Whether a session was begun here for this cookie: also where who began it
+/// never heard of that, and where it has ended since.
+pub(super) fn is_exchanged(sql: &impl Sql, key: &Key) -> Result<bool, SqlError> {
+    let found =
+        sql.run("SELECT 1 FROM adopted WHERE key = ? AND place IS NOT NULL", &[key.0.as_bytes().as_slice().into()])?;
+    Ok(!found.is_empty())
+}
+
+/// Notes that, in the commit that begins the session.
+pub(super) fn exchanged(turn: &Turn<'_, impl Sql>, adopts: &Adopts, id: SessionId) -> Result<(), SqlError> {
+    turn.wake_by(adopts.until)?;
+    turn.sql
+        .run(
+            "INSERT INTO adopted (key, asked_until, place, forget) VALUES (?1, NULL, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET asked_until = NULL, place = excluded.place, forget = excluded.forget",
+            &[
+                adopts.key.0.as_bytes().as_slice().into(),
+                id.locator().to_bytes().as_slice().into(),
+                adopts.until.into(),
+            ],
+        )
+        .map(|_| ())
 }
 
 /// What the application has said, or that it has said nothing.

@@ -130,11 +130,6 @@ pub(super) fn insert(sql: &impl Sql, session: &Session) -> Result<(), SqlError> 
     .map(|_| ())
 }
 
-/// Whether a secret was ever here.
-pub(super) fn is_known(sql: &impl Sql, key: &SessionKey) -> Result<bool, SqlError> {
-    sql.run("SELECT 1 FROM secrets WHERE key = ?", &[key.as_bytes().as_slice().into()]).map(|rows| !rows.is_empty())
-}
-
 /// Writes a secret that the one which is written next follows.
 pub(super) fn insert_old_secret(
     sql: &impl Sql,

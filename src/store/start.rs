@@ -19,7 +19,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         return Ok(ShardAnswer::Unannounced);
     }
     if let Some(adopts) = &start.adopts {
-        if rows::is_known(sql, &adopts.key.0)? {
+        if adoption::is_exchanged(sql, &adopts.key)? && !mutants::is(Mutant::AdoptedTwice) {
             return Ok(ShardAnswer::AdoptedBefore);
         }
         if adoption::is_closed(sql, &start.subject)? {
@@ -66,6 +66,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
             // Until the new secret is used. Not for GRACE_MAX, as in a rotation:
             // whose answer was lost has nothing but the old cookie.
             rows::insert_old_secret(sql, session.id, adopts, session.absolute_expires)?;
+            adoption::exchanged(turn, adopts, session.id)?;
             rows::insert_secret(sql, session.id, &start.key.0, wrapped, 1, Some(adopts.grace_ms))?;
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use warifu::session::Wrapped;
-use warifu::store::message::{Adopts, ClaimCall, Claimed, SettleCall, Settled, ShardAnswer, ShardCall, StartCall};
+use warifu::store::message::{
+    Adopts, ClaimCall, Claimed, SettleCall, Settled, ShardAnswer, ShardCall, StartCall, Which,
+};
 use warifu::time::UnixMillis;
 
 use crate::held::hold;
@@ -24,6 +26,7 @@ pub fn adopts(number: u8) -> Adopts {
         salt: salt(number),
         wrapped: Some(Wrapped([number; 72])),
         grace_ms: millis(GRACE),
+        until: UNTIL,
     }
 }
 
@@ -138,7 +141,7 @@ fn the_old_cookie_leads_to_the_new_secret_until_that_is_used() {
 fn it_ends_with_its_session() {
     let bench = Bench::new();
     bench.exchange(1, "alice", 9).expect("begun");
-    bench.end(warifu::store::message::Which::Key(key(9)), None).expect("alive");
+    bench.end(Which::Key(key(9)), None).expect("alive");
     assert!(!bench.is_live(1) && !bench.is_live(9));
     let bench = Bench::new();
     bench.exchange(1, "alice", 9).expect("begun");
@@ -155,6 +158,13 @@ fn it_is_exchanged_once() {
     let before = bench.dump();
     assert!(matches!(bench.exchange(2, "alice", 9), Err(ShardAnswer::AdoptedBefore)));
     assert_eq!(bench.dump(), before);
+    // Nor when nothing else is left of it.
+    bench.end(Which::Key(key(9)), None).expect("alive");
+    bench.at(IDLE_EXPIRY);
+    bench.wake();
+    assert_eq!(bench.count("secrets"), 0);
+    assert!(matches!(bench.exchange(2, "alice", 9), Err(ShardAnswer::AdoptedBefore)));
+    assert_eq!(bench.claim(9), Claimed::Exchanged { at: id(1).locator() }, "where it is the same shard");
 }
 
 #[test]

@@ -157,6 +157,8 @@ pub struct Adopts {
     pub wrapped: Option<Wrapped>,
     /// From the new secret's first use to the end of the old cookie.
     pub grace_ms: u64,
+    /// When the old kind is over altogether.
+    pub until: UnixMillis,
 }
 
 /// Ask for the right to ask the application.
