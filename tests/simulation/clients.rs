@@ -8,6 +8,7 @@ use base64ct::{Base64, Encoding};
 
 use super::executor::{FOREVER, MILLI, Micros, SECOND};
 use super::history::Route;
+use super::moving;
 use super::random::Dice;
 use super::world::{Ask, Seen, SetCookie, World};
 
@@ -106,9 +107,27 @@ impl Browser {
             let cookie = *self.cookie.borrow();
             match cookie {
                 None => self.log_in(None).await,
+                Some(cookie) if self.is_old(cookie) => self.move_in(cookie).await,
                 Some(cookie) => self.use_it(cookie).await,
             }
         }
+    }
+
+    fn is_old(&self, cookie: usize) -> bool {
+        self.world.history.borrow().olds.has(cookie)
+    }
+
+    /// A page of several requests, by somebody who was logged in before.
+    async fn move_in(self: &Rc<Self>, cookie: usize) {
+        for _ in 0..self.dice.below(4) {
+            let (browser, span) = (Rc::clone(self), self.dice.below(300) * MILLI);
+            let route = *self.dice.pick(&[Route::Account, Route::Strict, Route::News]);
+            self.world.exec.spawn(FOREVER, async move {
+                browser.world.exec.sleep(span).await;
+                browser.send(Ask::get(&browser.name, route, Some(cookie))).await;
+            });
+        }
+        self.send(Ask::get(&self.name, Route::Account, Some(cookie))).await;
     }
 
     async fn log_in(&self, cookie: Option<usize>) {
@@ -300,6 +319,10 @@ pub fn populate(world: &Rc<World>, until: Micros) {
     for index in 0..world.plan.browsers {
         let subject = format!("u{}", index % world.plan.subjects);
         let browser = Browser::new(world, format!("browser{index}"), subject);
+        if world.plan.adopts {
+            let old = moving::logged_in(&mut world.history.borrow_mut(), &world.plan, &browser.subject);
+            browser.cookie.replace(Some(old));
+        }
         world.exec.spawn(FOREVER, browser.live(until));
     }
     world.exec.spawn(FOREVER, administer(Rc::clone(world), until));

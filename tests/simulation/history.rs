@@ -8,6 +8,7 @@ use warifu::session::{KillId, SessionId};
 use warifu::token::SessionKey;
 
 use super::executor::{Micros, SECOND};
+use super::moving::Olds;
 use super::sockets::Open;
 use super::world::Node;
 
@@ -203,6 +204,7 @@ pub struct History {
     pub dooms: Vec<Doom>,
     /// The lineage and the version of a refresh that a shard has committed.
     pub refreshes: BTreeMap<KillId, (SessionId, usize)>,
+    pub olds: Olds,
     pub counts: Counts,
     /// How far the log of the feed goes that is durable now.
     pub feed_high: u64,

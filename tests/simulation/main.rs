@@ -20,6 +20,7 @@ mod executor;
 mod faults;
 mod history;
 mod kv;
+mod moving;
 mod mutants;
 mod objects;
 mod plan;

@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 42] = [
+const MUTANTS: [(Mutant, By); 44] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -43,6 +43,8 @@ const MUTANTS: [(Mutant, By); 42] = [
     (Mutant::PositionNotedLate, By::Chance),
     (Mutant::NoAgeLimit, By::Chance),
     (Mutant::OldSecretCached, By::Chance),
+    (Mutant::AdoptedTwice, By::Chance),
+    (Mutant::OldKindForgotten, By::Chance),
     (Mutant::RecordWithoutPosition, By::Chance),
     (Mutant::WindowWithoutEntries, By::Chance),
     (Mutant::DeadForever, By::Schedule(schedules::a_dead_cookie_is_tried_on_and_on)),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use warifu::site::Site;
 
 use super::executor::{Micros, SECOND};
+use super::moving;
 use super::random::Dice;
 use crate::support::site_of;
 
@@ -53,6 +54,8 @@ pub struct Plan {
     pub has_relay: bool,
     /// Whether records are copied into KV, and read there first.
     pub has_replica: bool,
+    /// Whether people come who were logged in before.
+    pub adopts: bool,
     pub faults: Faults,
     pub length: Micros,
     /// After that, nothing goes wrong any more.
@@ -86,6 +89,8 @@ impl Plan {
             browsers: 6 + dice.index(5),
             has_relay: dice.chance(250),
             has_replica: dice.chance(400),
+            // By dice of its own: what is drawn beside it stays as it was.
+            adopts: Dice::new(seed ^ 0x61_646f_7074).chance(350),
             faults: faults(&dice),
             length: 22 * SECOND,
             healing: 7 * SECOND,
@@ -110,6 +115,7 @@ impl Plan {
             browsers: 0,
             has_relay: false,
             has_replica: false,
+            adopts: false,
             faults: Faults::default(),
             length: 30 * SECOND,
             healing: 0,
@@ -135,7 +141,7 @@ impl Plan {
             .collect();
         let text = format!(
             r#"{{
-            "origin": "http://origin.test",
+            "origin": "http://origin.test", "origin_timeout": "{}s", {}
             "bound": "{}ms", "fence": "{}", "replica": "{}", "continue_for": "{}s",
             "idle_timeout": "{}s", "absolute_timeout": "12h", "rotation_grace": "{}s",
             "max_sessions": {}, "on_limit": "{}", "on_replay": "{}", "map": [{}],
@@ -147,6 +153,8 @@ impl Plan {
                 {{"path": "/news", "access": "required", "on_outage": "continue"}},
                 {{"path": "/strict", "access": "strict"}}
             ]}}"#,
+            moving::PATIENCE / SECOND,
+            if self.adopts { ADOPT } else { "" },
             self.bounds[version % self.bounds.len()],
             if self.is_fenced { "write" } else { "read" },
             if self.has_replica { "always" } else { "off" },
@@ -161,6 +169,8 @@ impl Plan {
         Rc::new(site_of(&text))
     }
 }
+
+const ADOPT: &str = r#""adopt": {"cookie": "old", "probe": "/me", "subject": "/id", "until": "2999-01-01"},"#;
 
 /// A tenth of the seeds are quiet, half a little unsafe, the rest a mess.
 fn faults(dice: &Dice) -> Faults {

@@ -25,6 +25,7 @@ use super::check::feed;
 use super::edge::Edge;
 use super::executor::{FOREVER, MILLI, Micros};
 use super::history::{History, Kill, Scope};
+use super::moving;
 use super::objects::{FEED_PATIENCE, SHARD_PATIENCE};
 use super::truth;
 use super::world::{Node, World};
@@ -134,6 +135,7 @@ impl Visit {
             ShardCall::Check { .. } => self.world.history.borrow_mut().asked[self.request].checks += 1,
             ShardCall::Start(start) => {
                 self.world.history.borrow_mut().starts(self.request, start.id, start.subject.as_str());
+                moving::sent(&mut self.world.history.borrow_mut(), self.request, start);
                 if start.end_others {
                     self.note_kill(start.lead.kill, Scope::Subject(start.subject.as_str().to_owned()), Some(start.id));
                 }
@@ -166,11 +168,18 @@ impl Visit {
     /// What a shard has said, or that it has not, where it was waited for.
     fn note_answer(&self, message: &Message, asked_at: Option<Position>, answer: &Result<ShardAnswer, StoreError>) {
         let mut history = self.world.history.borrow_mut();
-        if let (Ok(_), ShardCall::Check { key, .. }) = (answer, &message.call) {
+        let heard_of = match &message.call {
+            ShardCall::Check { key, .. } => Some(key),
+            ShardCall::Claim(claim) => Some(&claim.key),
+            _ => None,
+        };
+        if let (Ok(_), Some(key)) = (answer, heard_of) {
             self.edge.heard.borrow_mut().insert(key.0, self.world.exec.now());
         }
         let asked = &mut history.asked[self.request];
         match (answer, &message.call) {
+            // Of what the application has said: it is asked again.
+            (Err(_), ShardCall::Settle(_)) => {}
             (Err(_), _) => asked.has_store_failed = true,
             (Ok(ShardAnswer::Checked { found: Some(Found { served, .. }), .. }), ShardCall::Check { key, .. }) => {
                 asked.is_confirmed = true;
@@ -326,8 +335,8 @@ impl Origin for Visit {
     type Body = Bytes;
     type Answer = Head;
 
-    async fn probe(&self, _: &Probe) -> Result<Probed, OriginError> {
-        Err(OriginError::Unreachable("nothing moves in".to_owned()))
+    async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
+        moving::probe(self, probe).await
     }
 
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {

@@ -10,6 +10,7 @@ use super::check;
 use super::disk::Write;
 use super::executor::Micros;
 use super::history::{History, Published};
+use super::moving;
 use super::world::Node;
 
 /// Takes in what the object there has made durable in one go; `epoch`: of the
@@ -74,6 +75,7 @@ fn started(history: &mut History, values: &[SqlValue], now: Micros) {
         lineage.versions.push(version);
     }
     history.note(now, |history| format!("   {} is durable", history.name(id)));
+    moving::begun(history, id, now);
 }
 
 fn changed(history: &mut History, values: &[SqlValue]) {

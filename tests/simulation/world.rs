@@ -411,8 +411,10 @@ impl World {
     fn new_cookie(&self, visit: &Visit, ask: &Ask, text: String, key: SessionKey) -> Option<usize> {
         let mut history = self.history.borrow_mut();
         let asked = &history.asked[visit.request];
+        let begins = ask.command.as_deref().is_some_and(|command| command.starts_with("do=start"));
         let (session, parent) = match (asked.starts, asked.session) {
-            (Some(started), _) => (started, None),
+            // In exchange for an old one, which its new secret follows.
+            (Some(started), _) => (started, asked.cookie.filter(|cookie| !begins && history.olds.has(*cookie))),
             (None, Some(session)) => (session, asked.cookie),
             (None, None) => (history.cookies[asked.cookie?].session, asked.cookie),
         };

@@ -6,6 +6,7 @@ use super::allowed;
 use crate::edge::Edge;
 use crate::executor::{MILLI, Micros, SECOND};
 use crate::history::{History, Route};
+use crate::moving;
 use crate::plan::Plan;
 use crate::world::{Seen, SetCookie};
 
@@ -70,6 +71,9 @@ fn whoever_is_in_stays_in(
     let is_refused =
         seen.status == Some(401) && matches!(asked.route, Route::Account | Route::Poll | Route::News | Route::Strict);
     let index = asked.cookie.filter(|_| is_refused)?;
+    if moving::is_logged_out(history, index) {
+        return Some(("I18", format!("c{index} of the old kind is refused, though nobody has ended it")));
+    }
     let invariant = is_still_in(history, plan, index, now)?;
     let says =
         format!("{} (c{index}) is refused, though nobody has ended it", history.name(history.cookies[index].session));
