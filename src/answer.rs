@@ -89,12 +89,16 @@ pub async fn obey<P: Ports>(
     }
     let (mut finds, body) = finds.without_body();
     let written = match command {
-        Some(command) => carry_out(visit, command, &mut finds).await.inspect_err(|failure| {
-            if *failure == Failure::NoLiveSession {
-                let reason = "there is no live session to change".to_owned();
-                ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason });
-            }
-        })?,
+        Some(command) => {
+            // An application that gives commands says itself what is to end.
+            finds.ends_others = false;
+            carry_out(visit, command, &mut finds).await.inspect_err(|failure| {
+                if *failure == Failure::NoLiveSession {
+                    let reason = "there is no live session to change".to_owned();
+                    ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason });
+                }
+            })?
+        }
         None => Written::Nothing,
     };
     let kept = custody::put_away(visit, opened, finds).await?;

@@ -85,7 +85,7 @@ async fn pass<P: Ports>(
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
     })?;
     let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
-    let finds = custody::take(site, ports, request, &path, demand, &answer).await?;
+    let finds = custody::take(site, ports, request, &path, demand, opened.as_ref(), &answer).await?;
     let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
     let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());

@@ -12,6 +12,9 @@ pub struct Custody {
     /// JSON pointer (RFC 6901).
     pub subject: String,
     pub bearer: Vec<Bearer>,
+    /// Paths, as in [`Bearer::path`], where a good answer means that the person's
+    /// other sessions are to end, such as that of a new password.
+    pub ends_others: Vec<Vec<u8>>,
 }
 
 /// A path whose JSON answers hold tokens.
@@ -35,9 +38,18 @@ impl Custody {
     /// The entry for a path, in whichever of its readings: what an origin might
     /// take for the path of a log-in must not get past.
     pub fn bearer_at(&self, path: &CanonicalPath) -> Option<&Bearer> {
-        let readings = || path.other_readings().iter().map(Vec::as_slice).chain([path.decoded()]);
-        self.bearer.iter().find(|bearer| readings().any(|reading| is_same(&bearer.path, reading)))
+        self.bearer.iter().find(|bearer| is_at(&bearer.path, path))
     }
+
+    /// Whether a good answer there ends the person's other sessions.
+    pub fn ends_others_at(&self, path: &CanonicalPath) -> bool {
+        self.ends_others.iter().any(|named| is_at(named, path))
+    }
+}
+
+fn is_at(named: &[u8], path: &CanonicalPath) -> bool {
+    let mut readings = path.other_readings().iter().map(Vec::as_slice).chain([path.decoded()]);
+    readings.any(|reading| is_same(named, reading))
 }
 
 /// Many frameworks take a path with a slash at its end for the same, and one in
@@ -61,9 +73,19 @@ pub(super) fn custody(root: &Table<'_>, session_cookie: &str) -> Custody {
             table.wrong("bearer", format!("found {:?} twice", String::from_utf8_lossy(&one.path)));
         }
     }
-    let custody = Custody { cookies, subject, bearer };
-    if custody.is_off() && table.has("subject") {
-        table.wrong("subject", "found without cookies or bearer; there is nothing that could say who it is");
+    let ends_others = table.texts("ends_others");
+    if ends_others.len() > NAMES_MAX {
+        table.wrong("ends_others", format!("found {} paths; at most {NAMES_MAX} are allowed", ends_others.len()));
+    }
+    let ends_others = ends_others.into_iter().map(|found| path(&table, "ends_others", Some(found))).collect();
+    let custody = Custody { cookies, subject, bearer, ends_others };
+    for (key, why) in [
+        ("subject", "there is nothing that could say who it is"),
+        ("ends_others", "commands are for applications that can be changed"),
+    ] {
+        if custody.is_off() && table.has(key) {
+            table.wrong(key, format!("found without cookies or bearer; {why}"));
+        }
     }
     table.finish();
     custody
@@ -88,15 +110,7 @@ fn cookies(table: &Table<'_>, key: &'static str, session_cookie: &str) -> Vec<St
 }
 
 fn bearer(table: Table<'_>) -> Bearer {
-    let found = table.text("path");
-    let parsed = found.and_then(|path| CanonicalPath::parse(path).ok().filter(|parsed| parsed.as_str() == path));
-    let fits = parsed.as_ref().is_some_and(|parsed| !parsed.is_ours() && !parsed.as_str().contains('*'));
-    if !fits {
-        let found = found.map_or_else(|| "nothing".to_owned(), |path| format!("{path:?}"));
-        table.wrong("path", format!("found {found}; it must be one path of the application, such as \"/api/login\""));
-    }
-    let path = parsed.map(|parsed| parsed.decoded().to_vec()).unwrap_or_default();
-    let path = path.strip_suffix(b"/").map(<[u8]>::to_vec).unwrap_or(path);
+    let path = path(&table, "path", table.text("path"));
     let tokens = pointers(&table, "tokens");
     let ends = table.flag("ends", false);
     if ends && !tokens.is_empty() {
@@ -108,6 +122,18 @@ fn bearer(table: Table<'_>) -> Bearer {
     let body = pointers(&table, "body");
     table.finish();
     Bearer { path, tokens, body, ends }
+}
+
+/// One path of the application, percent-decoded and without a `/` at its end.
+fn path(table: &Table<'_>, key: &'static str, found: Option<&str>) -> Vec<u8> {
+    let parsed = found.and_then(|path| CanonicalPath::parse(path).ok().filter(|parsed| parsed.as_str() == path));
+    let fits = parsed.as_ref().is_some_and(|parsed| !parsed.is_ours() && !parsed.as_str().contains('*'));
+    if !fits {
+        let found = found.map_or_else(|| "nothing".to_owned(), |path| format!("{path:?}"));
+        table.wrong(key, format!("found {found}; it must be one path of the application, such as \"/api/login\""));
+    }
+    let path = parsed.map(|parsed| parsed.decoded().to_vec()).unwrap_or_default();
+    path.strip_suffix(b"/").map(<[u8]>::to_vec).unwrap_or(path)
 }
 
 fn pointers(table: &Table<'_>, key: &'static str) -> Vec<String> {

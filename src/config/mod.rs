@@ -259,12 +259,16 @@ const REPLICA_HORIZON: (Duration, Duration) = (Duration::from_mins(1), Duration:
 
 /// On a public route no session is read, so none can hold what a log-in gives.
 fn refuse_public_log_ins(root: &Table<'_>, config: &Config) {
-    for (index, bearer) in config.custody.bearer.iter().enumerate() {
-        let text = percent_encoding::percent_encode(&bearer.path, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let custody = &config.custody;
+    let bearer =
+        custody.bearer.iter().enumerate().map(|(index, one)| (format!("custody.bearer[{index}].path"), &one.path));
+    let ends_others = custody.ends_others.iter().map(|path| ("custody.ends_others".to_owned(), path));
+    for (key, path) in bearer.chain(ends_others) {
+        let text = percent_encoding::percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string();
         let Ok(path) = CanonicalPath::parse(&text.replace("%2F", "/")) else { continue };
         if demand(config, &path, "POST").access == Access::Public {
             root.wrong(
-                &format!("custody.bearer[{index}].path"),
+                &key,
                 format!(
                     "found {:?}, which is public for POST; it needs a route with access = \"optional\"",
                     path.as_str()

@@ -8,7 +8,7 @@ use crate::audit::Event;
 use crate::config::{Access, Bearer, Config, name_of};
 use crate::custody::jwt::plain_placeholder;
 use crate::custody::request::BODY_BYTES_MAX;
-use crate::custody::{Change, Jwt, Kind, SetCookie, Value, refuse};
+use crate::custody::{Change, Jwt, Kind, Opened, SetCookie, Value, refuse, whose};
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, folded, is_json};
 use crate::path::CanonicalPath;
@@ -25,6 +25,9 @@ pub struct Taken {
     /// Whether the application has logged the person out: it has cleared the
     /// value that says who it is, or the path is for that.
     pub ends: bool,
+    /// Whether the path and the answer say that the person's other sessions are
+    /// to end.
+    pub ends_others: bool,
     /// The body for the client, where tokens were in it.
     pub body: Option<Vec<u8>>,
 }
@@ -47,6 +50,7 @@ pub async fn take<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     demand: Demand,
+    opened: Option<&Opened>,
     answer: &impl Answer,
 ) -> Result<Taken, Failure> {
     let custody = &site.config.custody;
@@ -54,6 +58,8 @@ pub async fn take<P: Ports>(
     if custody.is_off() {
         return Ok(finds);
     }
+    let is_done = (200..400).contains(&answer.status()) && !request.is_safe();
+    finds.ends_others = is_done && custody.ends_others_at(path);
     let now = ports.time();
     take_cookies(&site.config, path, answer.headers(), now, &mut finds);
     let bearer = custody.bearer_at(path);
@@ -64,16 +70,10 @@ pub async fn take<P: Ports>(
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason: "the route is public" });
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }
-    let first = custody.cookies.first();
-    let is_first = |value: &&Value| value.kind == Kind::Bearer || Some(&value.name) == first;
-    if let Some(value) = finds.change.set.iter().find(is_first) {
-        let subject = Jwt::read(&value.value).and_then(|jwt| jwt.subject(&custody.subject));
-        let says = || format!("{} is no JWT with a subject at {} in its claims", value.name, custody.subject);
-        finds.change.subject = Some(subject.ok_or_else(|| refuse(ports, says()))?);
-    }
-    let is_cleared = finds.change.subject.is_none() && first.is_some_and(|name| finds.change.cleared.contains(name));
-    let is_log_out = bearer.is_some_and(|bearer| bearer.ends) && (200..400).contains(&answer.status());
-    finds.ends = is_cleared || (is_log_out && !request.is_safe());
+    whose::name(site, ports, request, opened, &mut finds.change).await?;
+    let is_first_cleared = custody.cookies.first().is_some_and(|name| finds.change.cleared.contains(name));
+    let is_cleared = finds.change.subject.is_none() && is_first_cleared;
+    finds.ends = is_cleared || (is_done && bearer.is_some_and(|bearer| bearer.ends));
     Ok(finds)
 }
 

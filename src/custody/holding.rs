@@ -185,6 +185,13 @@ impl Holding {
         self.values.is_empty()
     }
 
+    /// Whose the values are, if this one is among them.
+    pub fn whose(&self, value: &Value) -> Option<&Subject> {
+        let mut values = self.values.iter();
+        let is_held = values.any(|known| known.is_replaced_by(value) && *known.value == *value.value);
+        self.subject.as_ref().filter(|_| is_held)
+    }
+
     /// Whether the values are this person's.
     pub fn is_of(&self, subject: &Subject) -> bool {
         self.subject.as_ref() == Some(subject)

@@ -24,10 +24,15 @@ pub async fn put_away<P: Ports>(
     finds: Taken,
 ) -> Result<Option<String>, Failure> {
     let Visit { site, ports, request, path, admitted, .. } = *visit;
-    if finds.change.is_empty() && !finds.ends {
-        return Ok(None);
-    }
     let caller = admitted.caller();
+    if finds.change.is_empty() && !finds.ends {
+        return match caller {
+            _ if !finds.ends_others => Ok(None),
+            Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
+            None if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
+            None => Ok(None),
+        };
+    }
     let ignored = |reason| {
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
         Ok(None)
@@ -79,7 +84,7 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             claims: None,
             device: device(request, ports.place()),
             presented: admitted.only_token(),
-            end_others: false,
+            end_others: finds.ends_others,
             hold: Some(finds.change),
             adopts: None,
             actor: CUSTODY,
@@ -87,6 +92,12 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
         })
         .await?;
     Ok(cookie::set(&site.config.cookie, &begun.token, site.config.absolute_timeout))
+}
+
+/// Ends the person's other sessions; this one gets a secret that no copy leads to.
+async fn end_others<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Result<String, Failure> {
+    let (_, minted, session) = Sessions::new(site, ports).end_others(token, session, CUSTODY).await?;
+    Ok(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
 }
 
 /// Other values for the session that is there. Where one was replaced that may
@@ -106,7 +117,7 @@ async fn replace<P: Ports>(
         let known: &Session = current.as_ref().unwrap_or(&caller.session);
         let applied = opened.holding.apply(&finds.change, site.config.custody.cookies.first().map(String::as_str));
         if !applied.has_changed {
-            return Ok(None);
+            return if finds.ends_others { end_others(site, ports, token, known).await.map(Some) } else { Ok(None) };
         }
         if opened.holding.is_empty() {
             return end(site, ports, admitted).await.map(Some);
@@ -114,6 +125,7 @@ async fn replace<P: Ports>(
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
         match sessions.hold(token, known, opened.version, sealed, lifetime).await? {
+            Ok(kept) if finds.ends_others => return end_others(site, ports, token, &kept).await.map(Some),
             Ok(kept) if applied.uses_up => return Ok(rotated(site, ports, token, &kept).await),
             // The cookie outlives what was held first; no answer writes it again, lest
             // a late one brings an older session back.

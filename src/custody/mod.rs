@@ -12,6 +12,7 @@ mod keep;
 mod request;
 mod seal;
 mod set_cookie;
+mod whose;
 
 pub use self::answer::{Taken, is_kept, take};
 pub use self::holding::{Change, HELD_BYTES_MAX, Holding, Kind, Value};

@@ -151,7 +151,7 @@ impl<P: Ports> Sessions<'_, P> {
     }
 
     /// Whose a session of the old kind is; `None`: nobody's.
-    async fn probe(&self, adopt: &Adopt, request: &Request, cookie: &str) -> Result<Option<Subject>, Failure> {
+    pub async fn probe(&self, adopt: &Adopt, request: &Request, cookie: &str) -> Result<Option<Subject>, Failure> {
         let probe = forward::compose_probe(self.site, self.ports, request, adopt, cookie)?;
         let unreachable = |reason: String, failure| {
             self.ports.tell(Event::OriginUnreachable { reason: format!("asked who somebody is: {reason}") });

@@ -3,6 +3,8 @@
 
 mod attacks;
 mod cookies;
+mod opaque;
+mod others;
 mod refused;
 mod sealed;
 mod tokens;

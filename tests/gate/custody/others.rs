@@ -1,0 +1,118 @@
+//! An answer that says that the person's other sessions are to end.
+
+use std::time::Duration;
+
+use super::{App, HOUR, jwt};
+use crate::support::site_of;
+
+const CONFIG: &str = r#"{"origin": "http://origin.test",
+    "custody": {"cookies": ["token", "refresh"], "ends_others": ["/password"]},
+    "routes": [
+        {"path": "/password", "access": "optional", "commands": true},
+        {"path": "/login", "access": "optional"}
+    ]}"#;
+
+impl App {
+    /// Whether a browser with this cookie is let in.
+    fn is_in(&self, cookie: &str) -> bool {
+        self.ask("GET /a", &[("cookie", cookie)], &[]).seen.status.is_none()
+    }
+}
+
+const DONE: (&str, &str) = (":status", "303");
+
+#[test]
+fn a_new_password_ends_the_other_sessions_and_copies_of_this_one() {
+    let app = App::new(CONFIG);
+    let token = || format!("token={}", jwt("alice", HOUR));
+    let (here, there) = (app.log_in(&token()), app.log_in(&token()));
+    let bobs = app.log_in(&format!("token={}", jwt("bob", HOUR)));
+    let visit = app.ask("POST /password", &[("cookie", &here)], &[DONE]);
+    let fresh = visit.seen.cookie().expect("a fresh secret").to_owned();
+    for (cookie, expected) in [(&here, false), (&there, false), (&fresh, true), (&bobs, true)] {
+        assert_eq!(app.is_in(cookie), expected);
+    }
+    let got = app.ask("GET /a", &[("cookie", &fresh)], &[]);
+    assert_eq!(got.got("cookie"), Some(&*token()), "what was held is held");
+    assert!(app.events().contains(&"sessions_ended".to_owned()));
+}
+
+#[test]
+fn new_tokens_in_the_same_answer_are_kept_with_the_session_that_stays() {
+    for newer in [
+        format!("token={}", jwt("alice", 2 * HOUR)),
+        // The same again, and one that may be good for one use only.
+        format!("token={}", jwt("alice", HOUR)),
+        "refresh=opaque".to_owned(),
+    ] {
+        let app = App::new(CONFIG);
+        let (here, there) = (
+            app.log_in(&format!("token={}", jwt("alice", HOUR))),
+            app.log_in(&format!("token={}", jwt("alice", HOUR))),
+        );
+        let visit = app.ask("POST /password", &[("cookie", &here)], &[DONE, ("Set-Cookie", &newer)]);
+        let fresh = visit.seen.cookie().expect("a fresh secret").to_owned();
+        assert!(!app.is_in(&here) && !app.is_in(&there), "{newer}");
+        let got = app.ask("GET /a", &[("cookie", &fresh)], &[]);
+        assert!(got.got("cookie").is_some_and(|held| held.contains(&newer)), "{newer}: {:?}", got.got("cookie"));
+    }
+}
+
+#[test]
+fn a_new_password_without_a_session_ends_all_if_it_logs_in() {
+    let app = App::new(CONFIG);
+    let there = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    app.ask("POST /password", &[], &[DONE]);
+    assert!(app.is_in(&there), "nobody has said whose");
+    let token = format!("token={}", jwt("alice", HOUR));
+    let visit = app.ask("POST /password", &[], &[DONE, ("Set-Cookie", &token)]);
+    assert!(app.is_in(visit.seen.cookie().expect("a session")) && !app.is_in(&there));
+}
+
+#[test]
+fn what_does_not_say_so_ends_nothing() {
+    let app = App::new(CONFIG);
+    let token = || format!("token={}", jwt("alice", HOUR));
+    let (here, there) = (app.log_in(&token()), app.log_in(&token()));
+    for (line, says) in [
+        ("POST /password", vec![(":status", "422")]),
+        ("POST /password", vec![(":status", "500")]),
+        ("GET /password", vec![(":status", "200")]),
+        ("POST /login", vec![DONE]),
+        // An application that gives commands says itself what is to end.
+        ("POST /password", vec![DONE, ("Warifu-Command", "do=update, claims=:e30=:")]),
+    ] {
+        let visit = app.ask(line, &[("cookie", &here)], &says);
+        assert_eq!(visit.seen.cookie(), None, "{line} {says:?}");
+        assert!(app.is_in(&here) && app.is_in(&there), "{line} {says:?}");
+    }
+    // In other letters, as some applications read it.
+    app.ask("POST /Password/", &[("cookie", &here)], &[DONE]);
+    assert!(!app.is_in(&there));
+}
+
+#[test]
+fn where_the_store_is_out_of_reach_nobody_is_told_that_it_is_done() {
+    for pause in [Duration::ZERO, Duration::from_secs(90)] {
+        let app = App::new(CONFIG);
+        let here = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+        app.world.pass(pause);
+        app.world.shards.is_down.set(true);
+        let visit = app.ask("POST /password", &[("cookie", &here)], &[DONE]);
+        assert_eq!((visit.seen.status, visit.set_cookies()), (Some(503), vec![]));
+    }
+}
+
+#[test]
+fn the_path_must_be_one_where_sessions_are_read() {
+    for bad in [
+        r#""cookies": ["token"], "ends_others": ["/open"]"#,
+        r#""cookies": ["token"], "ends_others": ["/a/*"]"#,
+        r#""ends_others": ["/password"]"#,
+    ] {
+        let config = format!(
+            r#"{{"origin": "http://origin.test", "custody": {{{bad}}}, "routes": [{{"path": "/open", "access": "public"}}]}}"#
+        );
+        assert!(std::panic::catch_unwind(|| site_of(&config)).is_err(), "{bad}");
+    }
+}
