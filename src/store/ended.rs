@@ -70,6 +70,28 @@ fn is_later(row: &Row, since: Option<Position>, now: UnixMillis) -> Result<bool,
     })
 }
 
+/// Whether the subject or the site was ended under another incarnation of the
+/// feed than the one that a start's edge knew: which of the two is the earlier
+/// one cannot be told from that.
+pub(super) fn is_of_another_epoch(sql: &impl Sql, subject: &Subject, known: Epoch) -> Result<bool, SqlError> {
+    let rows = sql.run(
+        "SELECT 1 FROM ended WHERE subject IN (?, ?) AND epoch <> ? LIMIT 1",
+        &[subject.as_str().into(), SITE.into(), known.to_text().as_str().into()],
+    )?;
+    Ok(!rows.is_empty())
+}
+
+/// The feed, asked after it had published these ends, is in this incarnation:
+/// what stands in another one stands before all of this. Incarnations follow
+/// one another, and each answers behind a write that no earlier one could make.
+pub(super) fn precede(sql: &impl Sql, subject: &Subject, current: Epoch) -> Result<(), SqlError> {
+    sql.run(
+        "UPDATE ended SET epoch = ?3, seq = 0 WHERE subject IN (?1, ?2) AND epoch <> ?3",
+        &[subject.as_str().into(), SITE.into(), current.to_text().as_str().into()],
+    )
+    .map(|_| ())
+}
+
 /// Forgets what no start can be older than; whether there is more.
 pub(super) fn forget(sql: &impl Sql, now: UnixMillis, at_once: u32) -> Result<bool, SqlError> {
     let oldest = now.0.saturating_sub(crate::time::millis(REMEMBERED));

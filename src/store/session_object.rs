@@ -5,7 +5,8 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use crate::mutants::{self, Mutant};
-use crate::session::{KillId, SessionId};
+use crate::revocation::Position;
+use crate::session::{KillId, SessionId, Subject};
 use crate::store::feed::{Append, FeedReply};
 use crate::store::fence::{Confirm, Fence};
 use crate::store::flight::Flight;
@@ -66,6 +67,11 @@ impl<S: Sql> SessionObject<S> {
     /// old one's grace, and no edge may then still hold the old one for the
     /// newest.
     pub async fn answer(&self, message: &Message, ports: &impl ObjectPorts) -> ShardAnswer {
+        if let ShardCall::Start(start) = &message.call
+            && let Some(since) = start.since
+        {
+            self.place(&start.subject, since, ports).await;
+        }
         let answered = match &message.call {
             ShardCall::Rotate(call) => self.rotate(message, call.level.is_some(), ports).await,
             ShardCall::Update(_) => self.update(message, ports).await,
@@ -102,6 +108,23 @@ impl<S: Sql> SessionObject<S> {
         let answer = self.shard.answer(message, ports.now());
         self.plan(ports);
         answer
+    }
+
+    /// Learns whether a log-in is later than an end that the feed has published
+    /// under another incarnation than the one that the log-in's edge knew. It is,
+    /// if the feed is in that incarnation now. Where the feed is out of reach it
+    /// stays unknown, and the start is refused.
+    async fn place(&self, subject: &Subject, since: Position, ports: &impl ObjectPorts) {
+        if !matches!(self.shard.must_ask_the_feed(subject, since), Ok(true)) {
+            return;
+        }
+        // An append, even of nothing, is answered by the current feed only.
+        if let Ok(FeedReply::Appended { epoch, .. }) = self.append(&Append { entries: Vec::new() }, ports).await
+            && epoch == since.epoch
+        {
+            // Where that fails, so does the start.
+            self.shard.note_epoch(subject, epoch).ok();
+        }
     }
 
     async fn kill(&self, message: &Message, id: KillId, ports: &impl ObjectPorts) -> ShardAnswer {

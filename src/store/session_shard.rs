@@ -2,8 +2,8 @@
 
 use core::cell::Cell;
 
-use crate::revocation::Epoch;
-use crate::session::{KillId, SessionId};
+use crate::revocation::{Epoch, Position};
+use crate::session::{KillId, SessionId, Subject};
 use crate::store::feed::{Append, Appended};
 use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
@@ -81,6 +81,24 @@ impl<S: Sql> SessionShard<S> {
     /// The database failed.
     pub fn refresh_due(&self, session: SessionId) -> Result<Option<UnixMillis>, SqlError> {
         refresh::due(&self.sql, session)
+    }
+
+    /// Whether it takes a word from the feed to know if this start is later than
+    /// the last end of all that its subject had.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn must_ask_the_feed(&self, subject: &Subject, since: Position) -> Result<bool, SqlError> {
+        self.open()?;
+        ended::is_of_another_epoch(&self.sql, subject, since.epoch)
+    }
+
+    /// Notes that word.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn note_epoch(&self, subject: &Subject, current: Epoch) -> Result<(), SqlError> {
+        ended::precede(&self.sql, subject, current)
     }
 
     /// The write that an object which has been replaced cannot confirm.

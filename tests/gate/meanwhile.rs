@@ -3,8 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use warifu::revocation::Epoch;
 use warifu::site::Site;
+use warifu::store::feed_object::FeedObject;
 
+use crate::support::sqlite::Sqlite;
 use crate::support::world::OriginAnswer;
 use crate::support::{World, request, site};
 
@@ -49,6 +52,16 @@ fn one_that_began_after_the_kill_is_taken_at_once() {
     let (world, site, other) = (slow(|_| ()), site(), site());
     assert_eq!(log_in(&world, &site), (None, false));
     assert_eq!(admin(&world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
+    assert_eq!(log_in(&world, &site), (None, false));
+}
+
+#[test]
+fn one_that_began_after_a_kill_and_a_restart_of_the_feed_is_taken() {
+    let (mut world, site) = (World::commanding("do=start, sub=\"alice\""), site());
+    world.log_in(&site);
+    assert_eq!(admin(&world, &site, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
+    world.pass(Duration::from_secs(13));
+    world.shards.feed = FeedObject::new(Sqlite::in_memory(), Epoch(*b"another1"), 2_000);
     assert_eq!(log_in(&world, &site), (None, false));
 }
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use warifu::revocation::{EntryKey, Position};
+use warifu::revocation::{EntryKey, Epoch, Position};
 use warifu::session::Served;
+use warifu::store::Sql;
 use warifu::store::message::{
     EndCall, Kill, Message, Published, RotateCall, Rotated, ShardAnswer, ShardCall, StartCall, Which,
 };
@@ -298,4 +299,47 @@ fn an_alarm_that_finds_nothing_to_do_asks_nobody() {
     place.wake().expect("nothing to do");
     assert_eq!(place.around.sent_count(), 0);
     assert_eq!(place.around.alarm(), Some(UnixMillis(NOW.0 + 33 * 60_000)), "the next thing is an expiry");
+}
+
+/// Of an end that was published before the feed was restarted.
+fn ended_before_a_restart() -> Place {
+    let place = Place::new();
+    place.ask(end_all("alice", handle(600)));
+    let sql = place.object.shard().sql();
+    let earlier = Epoch([5; 8]).to_text();
+    sql.run("UPDATE ended SET epoch = ?", &[earlier.as_str().into()]).expect("a change");
+    place
+}
+
+fn log_in(place: &Place, number: u16, since: Position) -> ShardAnswer {
+    place.ask(ShardCall::Start(Box::new(StartCall { since: Some(since), ..start(number, "alice") })))
+}
+
+#[test]
+fn a_log_in_under_a_later_incarnation_of_the_feed_is_later_than_the_end() {
+    let place = ended_before_a_restart();
+    let (sent, now) = (place.around.sent_count(), Position { epoch: EPOCH, seq: 0 });
+    let answer = log_in(&place, 50, now);
+    assert!(matches!(answer, ShardAnswer::Started { .. }), "{answer:?}");
+    assert_eq!(place.around.sent_count() - sent, 1, "the feed has said that it is in it");
+    let sent = place.around.sent_count();
+    assert!(matches!(log_in(&place, 51, now), ShardAnswer::Started { .. }));
+    assert_eq!(place.around.sent_count(), sent, "which is known then");
+}
+
+#[test]
+fn a_log_in_under_an_earlier_incarnation_of_the_feed_is_refused() {
+    let place = ended_before_a_restart();
+    // Before the end, for all that anybody knows, whatever was asked in between.
+    let earlier = Position { epoch: Epoch([6; 8]), seq: 1_000 };
+    assert!(matches!(log_in(&place, 50, earlier), ShardAnswer::KilledMeanwhile));
+    assert!(matches!(log_in(&place, 51, Position { epoch: EPOCH, seq: 0 }), ShardAnswer::Started { .. }));
+    assert!(matches!(log_in(&place, 52, earlier), ShardAnswer::KilledMeanwhile));
+}
+
+#[test]
+fn where_the_feed_does_not_say_which_incarnation_it_is_in_the_log_in_is_refused() {
+    let place = ended_before_a_restart();
+    place.around.reach.set(Reach::IsDown);
+    assert!(matches!(log_in(&place, 50, Position { epoch: EPOCH, seq: 0 }), ShardAnswer::KilledMeanwhile));
 }
