@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim fuzz advisories clean
+.PHONY: help setup dev build test article lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim fuzz advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -17,6 +17,9 @@ build: ## Build the Worker into build/
 
 test: ## Check and test everything, as CI does
 	@scripts/test
+
+article: ## Play the scenarios of docs/article.md, with and without the gateway, and write what happened (needs Chromium)
+	@WARIFU_WRITE=1 scripts/test build-test article
 
 lint: ## Only the formatting and clippy
 	@scripts/test fmt clippy-native clippy-wasm clippy-wasm-test

@@ -13,8 +13,9 @@ import { COOKIE, newAdminKey, newKeys, project, root } from "./gateway.mjs";
 
 const here = fileURLToPath(new URL("edges/", import.meta.url));
 
-// `edges`: for each a name, and keys of [vars.WARIFU] that it has of its own.
-export async function startEdges({ edges, warifu = {}, build = "build" }) {
+// `edges`: for each a name, and keys of [vars.WARIFU] that it has of its own. `origin` is the
+// address of an application that is a process of its own; without one there is one in workerd.
+export async function startEdges({ edges, warifu = {}, build = "build", origin }) {
   const ops = newAdminKey();
   const keys = newKeys();
   const source = (name) => ({ type: "ESModule", path: `/${name}`, contents: readFileSync(path.join(here, name), "utf8") });
@@ -36,11 +37,11 @@ export async function startEdges({ edges, warifu = {}, build = "build" }) {
     ),
     kvNamespaces: { REPLICA: "replica" },
     bindings: {
-      WARIFU: { ...warifu, ...own, origin: "http://origin.test" },
+      WARIFU: { ...warifu, ...own, origin: origin ?? "http://origin.test" },
       WARIFU_KEYS: keys,
       WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
     },
-    outboundService: "origin",
+    ...(origin === undefined ? { outboundService: "origin" } : {}),
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   });
   const logs = [];

@@ -22,13 +22,14 @@ export const COOKIE = "__Host-Http-warifu";
 
 export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 
-// Starts the exchange and the gateway. `build` is the folder of the Worker,
-// `warifu` changes keys of [vars.WARIFU], `keys` is WARIFU_KEYS (null: none),
-// `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
+// Starts the exchange and the gateway. `build` is the folder of the Worker, `table` takes
+// the place of the project's [vars.WARIFU], `warifu` changes keys of it, `keys` is
+// WARIFU_KEYS (null: none), `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
 // `state` a folder in which the objects live on; `kv` says whether there is a KV
 // namespace.
 export async function start({
   build = "build-test",
+  table = project.vars.WARIFU,
   warifu = {},
   keys = newKeys(),
   originKeys,
@@ -50,7 +51,7 @@ export async function start({
       migrations: project.migrations,
       kv_namespaces: (kv ? project.kv_namespaces : []).map((namespace) => ({ id: namespace.binding, ...namespace })),
       vars: {
-        WARIFU: { ...project.vars.WARIFU, origin: origin ?? exchange.url, ...warifu },
+        WARIFU: { ...table, origin: origin ?? exchange.url, ...warifu },
         ...(keys === null ? {} : { WARIFU_KEYS: keys }),
         ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
         ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),

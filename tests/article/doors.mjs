@@ -1,0 +1,105 @@
+// An application of examples/, twice: as it is, and the very same behind the gateway in
+// real workerd, with the configuration that stands beside it. Each is a process of its own.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+import { parse } from "smol-toml";
+
+import { client, freePort, newAdminKey, newKeys, root, start } from "../workerd/support/gateway.mjs";
+
+export const PASSWORD = "correct horse battery staple";
+
+// What is run, and not what is said about it.
+const IS_CODE = /\.(mjs|js|html|py)$/;
+
+// The files of an application and their hash; the gateway is not mentioned in any.
+export function codeOf(example) {
+  const folder = path.join(root, "examples", example);
+  const files = readdirSync(folder, { recursive: true })
+    .filter((name) => IS_CODE.test(name))
+    .sort();
+  assert.ok(files.length > 0, folder);
+  const hash = createHash("sha256");
+  for (const name of files) {
+    const text = readFileSync(path.join(folder, name));
+    assert.doesNotMatch(text.toString(), /warifu/i, `${example}/${name} knows of the gateway`);
+    hash.update(`${name}\0${text.length}\0`).update(text);
+  }
+  return hash.digest("hex");
+}
+
+// The command of an application; it listens at PORT, prints a line then, and signs with JWT_KEY.
+async function run(example, port, env) {
+  const child = spawn(process.execPath, [path.join(root, "examples", example, "server.mjs")], {
+    env: { ...process.env, PORT: String(port), PASSWORD, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  const failed = ended.then(([code]) => Promise.reject(new Error(`${example} ended with ${code}`)));
+  failed.catch(() => {});
+  await Promise.race([once(child.stdout, "data"), failed]);
+  return async () => {
+    child.kill();
+    await ended;
+  };
+}
+
+// The application as it is.
+export async function plainDoor(example, { key = randomBytes(32).toString("base64url") } = {}) {
+  const port = await freePort();
+  const code = codeOf(example);
+  let stop = await run(example, port, { JWT_KEY: key });
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    name: "as it is",
+    code,
+    url,
+    fetch: client(url),
+    keys: () => ({ application: key }),
+    // All that its operator can do about somebody is to sign with another key.
+    async end() {
+      await stop();
+      key = randomBytes(32).toString("base64url");
+      stop = await run(example, port, { JWT_KEY: key });
+    },
+    reads: async () => 0,
+    close: () => stop(),
+  };
+}
+
+// The same behind the gateway.
+export async function guardedDoor(example, { key = randomBytes(32).toString("base64url"), env = {} } = {}) {
+  const port = await freePort();
+  const code = codeOf(example);
+  const stop = await run(example, port, { JWT_KEY: key, ...env });
+  const ops = newAdminKey();
+  const keys = newKeys();
+  const table = parse(readFileSync(path.join(root, "examples", example, "warifu.toml"), "utf8")).vars.WARIFU;
+  const gateway = await start({ table, origin: `http://127.0.0.1:${port}`, adminKeys: [ops], keys });
+  return {
+    name: "behind warifu",
+    code,
+    url: gateway.url,
+    fetch: gateway.fetch,
+    keys: () => ({ application: key, gateway: JSON.parse(keys)[0], site: table.site }),
+    async end(subject) {
+      const answer = await gateway.fetch(`/_warifu/sessions?subject=${subject}`, {
+        method: "DELETE",
+        headers: { authorization: `Bearer ${ops.key}` },
+      });
+      assert.equal(answer.status, 200, await answer.text());
+    },
+    // How often this isolate has asked objects that hold sessions.
+    async reads() {
+      return (await (await gateway.fetch("/_warifu/test/store-calls")).json()).store_calls;
+    },
+    async close() {
+      await gateway.close();
+      await stop();
+    },
+  };
+}
