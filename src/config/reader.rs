@@ -78,8 +78,8 @@ impl<'a> Table<'a> {
     }
 
     /// Whether the key is there at all.
-    pub fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+    pub fn has(&self, key: &'static str) -> bool {
+        self.value(key).is_some()
     }
 
     fn wrong_type(&self, key: &str, found: &Value, wanted: &str) {
