@@ -2,8 +2,11 @@
 #![cfg(all(not(target_arch = "wasm32"), feature = "cli"))]
 
 mod check;
+mod documents;
 mod gateway;
 mod keys;
+#[cfg(unix)]
+mod setup;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -88,25 +91,13 @@ fn completions_know_the_commands() {
     }
 }
 
-/// The page names every command and every option.
-#[test]
-fn the_page_is_complete() {
-    let page = include_str!("../../docs/cli.md");
-    for words in COMMANDS {
-        assert!(page.contains(&format!("`warifu {}", words.join(" "))), "{words:?}");
-        let help = warifu(&[words, &["--help"]].concat()).stdout;
-        for option in help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help") {
-            assert!(page.contains(option.trim_end_matches([',', ':'])), "{words:?} {option}");
-        }
-    }
-}
-
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["keys", "new"],
     &["keys", "rotate"],
     &["keys", "promote"],
     &["keys", "drop"],
     &["admin-key", "new"],
+    &["setup"],
     &["check"],
     &["sessions", "list"],
     &["sessions", "show"],

@@ -49,10 +49,9 @@ struct Entry {
 impl AdminKey {
     pub fn run(self) -> Result<(), Failure> {
         let Self::New { id, scope, json } = self;
-        let key = random_key()?;
         let is_meant = |known: &&str| scope.is_empty() || scope.iter().any(|given| given == known);
         let scopes = Scope::ALL.into_iter().map(Scope::name).filter(is_meant).collect();
-        let entry = Entry { id, sha256: sha256(key.as_bytes()), scopes };
+        let (key, entry) = random(id, scopes)?;
         let text = if json { both(&key, &entry) } else { serde_json::to_string(&entry).map(Zeroizing::new) };
         let text = text.map_err(|error| Failure::Unusable(format!("the entry cannot be written: {error}")))?;
         if !json {
@@ -64,6 +63,20 @@ impl AdminKey {
         }
         crate::print(format!("{}\n", *text).as_bytes())
     }
+}
+
+fn random(id: String, scopes: Vec<&'static str>) -> Result<(Zeroizing<String>, Entry), Failure> {
+    let key = random_key()?;
+    let entry = Entry { id, sha256: sha256(key.as_bytes()), scopes };
+    Ok((key, entry))
+}
+
+/// A new key, and its entry for the list, as JSON.
+pub fn made(id: String, scopes: Vec<&'static str>) -> Result<(Zeroizing<String>, String), Failure> {
+    let (key, entry) = random(id, scopes)?;
+    let entry = serde_json::to_string(&entry)
+        .map_err(|error| Failure::Unusable(format!("the entry cannot be written: {error}")))?;
+    Ok((key, entry))
 }
 
 fn both(key: &str, entry: &Entry) -> serde_json::Result<Zeroizing<String>> {
@@ -83,6 +96,6 @@ fn sha256(text: &[u8]) -> String {
     })
 }
 
-fn id(text: &str) -> Result<String, String> {
+pub fn id(text: &str) -> Result<String, String> {
     if is_admin_id(text) { Ok(text.to_owned()) } else { Err(format!("it must be {ADMIN_ID_FORM}")) }
 }

@@ -54,10 +54,10 @@ impl Check {
         }
         let file = Source::read(&self.file, true)?;
         let vars = self.keys_file.as_deref().map(|path| Source::read(path, false)).transpose()?;
-        let stand_in = keys::stand_in()?;
+        let stand_in = keys::first()?;
         let read = match Document::parse(&file.text) {
             Ok(document) => {
-                self.refuse_unknown_environment(&document)?;
+                refuse_unknown_environment(&document, self.env.as_deref())?;
                 self.read(&file, vars.as_ref(), &stand_in, &document)
             }
             Err((span, why)) => {
@@ -158,21 +158,6 @@ impl Check {
         }
     }
 
-    fn refuse_unknown_environment(&self, document: &Document<'_>) -> Result<(), Failure> {
-        let Some(env) = self.env.as_deref() else { return Ok(()) };
-        if document.get(&["env", env]).is_some_and(DeValue::is_table) {
-            return Ok(());
-        }
-        let known = document.get(&["env"]).and_then(DeValue::as_table);
-        let known: Vec<&str> =
-            known.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().as_ref()).collect();
-        let allowed = match known[..] {
-            [] => "the file has no environments".to_owned(),
-            _ => format!("it must be one of {}", known.join(", ")),
-        };
-        Err(Failure::Unusable(format!("--env: found {env:?}; {allowed}")))
-    }
-
     fn praise(&self, file: &Source, sites: &Sites) -> Result<String, Failure> {
         match &self.explain {
             Some(path) => self.explained(path, sites),
@@ -216,6 +201,22 @@ impl Check {
         let mistakes = if count == 1 { "mistake" } else { "mistakes" };
         Ok(format!("{}{count} {mistakes}\n", report::for_people(findings)))
     }
+}
+
+/// An environment that the file does not have would have nothing of it.
+pub fn refuse_unknown_environment(document: &Document<'_>, env: Option<&str>) -> Result<(), Failure> {
+    let Some(env) = env else { return Ok(()) };
+    if document.get(&["env", env]).is_some_and(DeValue::is_table) {
+        return Ok(());
+    }
+    let known = document.get(&["env"]).and_then(DeValue::as_table);
+    let known: Vec<&str> =
+        known.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().as_ref()).collect();
+    let allowed = match known[..] {
+        [] => "the file has no environments".to_owned(),
+        _ => format!("it must be one of {}", known.join(", ")),
+    };
+    Err(Failure::Unusable(format!("--env: found {env:?}; {allowed}")))
 }
 
 fn binding_in<'d, 't>(document: &'d Document<'t>, env: Option<&str>) -> Option<&'d DeValue<'t>> {

@@ -100,10 +100,10 @@ pub fn random_key() -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(Base64UrlUnpadded::encode_string(&*bytes)))
 }
 
-/// A value with one random key, to stand in for a secret that is not at hand.
-pub fn stand_in() -> Result<Zeroizing<String>, Failure> {
+/// A value with one random key.
+pub fn first() -> Result<Zeroizing<String>, Failure> {
     let text = written(&[Entry { kid: 1, key: random_key()? }])?;
-    Ok(Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
+    Ok(Zeroizing::new(String::from_utf8_lossy(text.trim_ascii_end()).into_owned()))
 }
 
 fn present() -> Result<Zeroizing<String>, Failure> {

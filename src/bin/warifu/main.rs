@@ -1,4 +1,4 @@
-//! `warifu`, the operators' command: it makes keys, finds the mistakes of a
+//! `warifu`, the operators' command: it makes keys and sets them, finds the mistakes of a
 //! configuration before it is deployed, and asks the running gateway who is
 //! logged in and ends sessions.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod kill;
 mod receipt;
 mod report;
 mod sessions;
+mod setup;
 mod text;
 mod user_agent;
 mod worker;
@@ -46,6 +47,8 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     AdminKey(admin_key::AdminKey),
     #[command(after_help = EXIT_CODES)]
+    Setup(setup::Setup),
+    #[command(after_help = EXIT_CODES)]
     Check(check::Check),
     /// Who is logged in, and where
     #[command(subcommand, arg_required_else_help = true)]
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Keys(command) => command.run(),
         Command::AdminKey(command) => command.run(),
+        Command::Setup(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Kill(command) => command.run(),
@@ -100,5 +104,5 @@ fn remark(text: &str) {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 the configuration or the keys have mistakes, or the gateway refuses, \
-     does not find or does not finish what it was asked for; 2 wrong usage, something cannot be read or written, or \
-     the gateway cannot be reached.";
+     does not find or does not finish what it was asked for; 2 wrong usage, something cannot be read or written, the \
+     gateway cannot be reached, or wrangler fails.";
