@@ -189,6 +189,20 @@ fn a_copy_that_is_wanted_needs_a_kv_namespace() {
 }
 
 #[test]
+fn the_pages_must_not_be_served_without_asking_the_worker() {
+    let check = |name: &str, more: &str| {
+        let table = format!("\n[assets]\ndirectory = \"www\"\nbinding = \"ASSETS\"\n{more}\n");
+        places(name, &format!("{FINE}{table}"), &[])
+    };
+    assert_eq!(check("assets-1.toml", "run_worker_first = true"), []);
+    assert_eq!(check("assets-2.toml", "").len(), 1);
+    for (name, value) in [("assets-3.toml", "false"), ("assets-4.toml", "[\"/_warifu/*\"]")] {
+        let found = check(name, &format!("run_worker_first = {value}"));
+        assert_eq!(found, [at(22, 1, "assets.run_worker_first")], "{value}");
+    }
+}
+
+#[test]
 fn the_keys_of_revocation_are_known() {
     let fine = "bound = \"250ms\"\nfence = \"read\"\nreplica = \"off\"\nreplica_horizon = \"1m\"\ncontinue_for = \"10m\"\n\
                 [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"required\"\non_outage = \"continue\"\n";

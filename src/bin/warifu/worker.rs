@@ -27,6 +27,12 @@ pub fn mistakes(document: &Document<'_>, env: Option<&str>) -> Vec<Mistake> {
             .chain(file.wrong_migration(object))
             .for_each(|(key, says)| add(key, says));
     }
+    let (key, assets) = file.inherited("assets");
+    let first = assets.map(|assets| member(assets, "run_worker_first"));
+    if let Some(first) = first.filter(|first| first.and_then(DeValue::as_bool) != Some(true)) {
+        let why = "else the files are served without asking the Worker, in the place of your application's own";
+        add(format!("{key}.run_worker_first"), format!("{}; it must be true: {why}", found(first)));
+    }
     for name in SECRETS {
         if file.own(&["vars", name]).is_some() {
             add(
