@@ -40,31 +40,20 @@ const CHARS_MAX: usize = 24;
 mod tests {
     use super::*;
 
+    /// The vectors hold the pages' reading too (`www/shared/user_agent.js`).
     #[test]
     fn browsers_are_told_apart() {
-        let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
-        let cases = [
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0".to_owned(), "Firefox, Linux"),
-            (
-                format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/142.0.0.0 Safari/537.36 Edg/142.0"),
-                "Edge, Windows",
-            ),
-            (
-                format!("Mozilla/5.0 (Linux; Android 10; K) {webkit} Chrome/142.0.0.0 Mobile Safari/537.36"),
-                "Chrome, Android",
-            ),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
-                 Version/26.0 Mobile/15E148 Safari/604.1"
-                    .to_owned(),
-                "Safari, iPhone",
-            ),
-            ("curl/8.14.1".to_owned(), "curl/8.14.1"),
-            ("an application of our own, version 7 on Linux".to_owned(), "an application of our ow"),
-            (String::new(), ""),
-        ];
-        for (user_agent, expected) in cases {
-            assert_eq!(short(&user_agent), expected, "{user_agent}");
+        let file: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/vectors/user_agent.json")).expect("JSON");
+        let cases = file["cases"].as_array().expect("cases");
+        assert!(cases.len() >= 15);
+        for case in cases {
+            let user_agent = case["user_agent"].as_str().expect("a text");
+            let expected = match (case["expect"]["browser"].as_str(), case["expect"]["system"].as_str()) {
+                (Some(browser), Some(system)) => format!("{browser}, {system}"),
+                _ => user_agent.chars().take(CHARS_MAX).collect(),
+            };
+            assert_eq!(short(user_agent), expected, "{user_agent}");
         }
     }
 }
