@@ -53,6 +53,10 @@ impl AdminKey {
     pub fn is_good_for(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
+
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
 }
 
 /// All keys; none, where the secret is not set.

@@ -168,6 +168,13 @@ pub trait Answer {
     fn refuse(self);
 }
 
+/// A file of the pages.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    pub etag: Option<String>,
+    pub body: String,
+}
+
 /// The wall clock of this machine.
 pub trait Clock {
     fn now(&self) -> UnixMillis;
@@ -201,6 +208,12 @@ pub trait Ports {
         let now = self.clock().now();
         self.memory().observe(now);
         now
+    }
+
+    /// A file of the pages. `Ok(None)`: there is none of this name, or there are
+    /// no pages at all; an error is for the log only.
+    async fn asset(&self, _path: &str) -> Result<Option<Asset>, String> {
+        Ok(None)
     }
 
     /// Resolves after so long.

@@ -78,6 +78,7 @@ export function account({ identity, balances, transfers }) {
           ${level !== null && html`<div><dt>Level</dt><dd>${level}</dd></div>`}
           ${authTime !== null && html`<div><dt>Since</dt><dd>${moment(new Date(authTime * 1000))}</dd></div>`}
         </dl>
+        <p class="note"><a href="/_warifu/account/">Where you are logged in</a>, and how to end what is not you.</p>
       </section>`,
   });
 }

@@ -12,6 +12,8 @@ export function greeting({ root, ports, withExchange, origins }) {
 gateway   ${gateway}
 exchange  http://127.0.0.1:${ports.exchange}, the origin behind it
 accounts  alice and bob, password: correct horse battery staple
+sessions  ${gateway}/_warifu/account/ is the user's page of them
+console   http://localhost:${ports.gateway}/_warifu/console/ for operators; the key is in ${join(root, '.warifu/dev-admin-key')}
 
 To try, besides ${gateway}/account in a browser:
 

@@ -1,6 +1,6 @@
 //! Who administers: a bearer key (RFC 6750) with the scope that a call needs.
 
-use crate::admin_keys::Scope;
+use crate::admin_keys::{AdminKey, Scope};
 use crate::admission::refuse_cross_origin;
 use crate::audit::Event;
 use crate::error::Failure;
@@ -9,17 +9,17 @@ use crate::ports::Ports;
 use crate::request::Request;
 use crate::site::Site;
 
-/// The actor, as the log names it, if the request may make the call.
+/// The caller's key, if it is good for the call; `None`: any key is.
 ///
 /// # Errors
 /// It may not.
-pub fn authorize<P: Ports>(
-    site: &Site,
+pub fn authorize<'s, P: Ports>(
+    site: &'s Site,
     ports: &P,
     request: &Request,
     path: &CanonicalPath,
-    scope: Scope,
-) -> Result<String, Failure> {
+    scope: Option<Scope>,
+) -> Result<&'s AdminKey, Failure> {
     let call = || format!("{} {}", request.method, path.as_str());
     let refuse = |reason, failure| {
         ports.tell(Event::AdminRefused { call: call(), reason });
@@ -34,15 +34,15 @@ pub fn authorize<P: Ports>(
     }
     let key = request.headers.get("authorization").and_then(bearer).and_then(|key| site.admins.find(key));
     let Some(key) = key else { return Err(refuse("no valid key", Failure::BadAdminKey)) };
-    if !key.is_good_for(scope) {
+    if let Some(scope) = scope.filter(|scope| !key.is_good_for(*scope)) {
         return Err(refuse("the key lacks the scope", Failure::MissingScope(scope.name())));
     }
     // Each request behind another proxy asks for this; its outcome is logged
     // where it is a refusal.
-    if scope != Scope::Verify {
+    if scope != Some(Scope::Verify) {
         ports.tell(Event::AdminCalled { call: call(), key: key.id().to_owned() });
     }
-    Ok(format!("admin:{}", key.id()))
+    Ok(key)
 }
 
 /// RFC 7235, section 2.1: the scheme is case-insensitive.

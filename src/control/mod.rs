@@ -1,11 +1,14 @@
 //! warifu's own API, under `/_warifu/`: one table of the calls, which the
-//! published description is made from too.
+//! published description is made from too. The pages over it are files, and
+//! have a room of their own.
 
 mod admin;
 mod health;
 mod input;
+mod key;
 mod logout;
 mod me;
+mod pages;
 mod receipt;
 mod record;
 mod sessions;
@@ -38,6 +41,7 @@ pub enum Call {
     End,
     EndAll,
     Receipt,
+    Key,
     /// Known, and not in this version.
     NotYet(&'static str),
 }
@@ -50,10 +54,12 @@ pub enum Who {
     User,
     /// Whoever has an admin key that is good for this.
     Admin(Scope),
+    /// Whoever has an admin key, whatever it is good for.
+    AnyAdmin,
 }
 
 /// Method, path below `/_warifu/` (`*` is one segment), who, and what.
-pub const CALLS: [(&str, &str, Who, Call); 18] = [
+pub const CALLS: [(&str, &str, Who, Call); 19] = [
     ("GET", "health", Who::Anyone, Call::Health),
     ("GET", "openapi.json", Who::Anyone, Call::Description),
     ("GET", "verify", Who::Admin(Scope::Verify), Call::Verify),
@@ -70,6 +76,7 @@ pub const CALLS: [(&str, &str, Who, Call); 18] = [
     ("PATCH", "sessions/*", Who::Admin(Scope::SessionsWrite), Call::Change),
     ("DELETE", "sessions/*", Who::Admin(Scope::Revoke), Call::End),
     ("GET", "revocations/*", Who::Admin(Scope::Revoke), Call::Receipt),
+    ("GET", "key", Who::AnyAdmin, Call::Key),
     ("GET", "audit", Who::Admin(Scope::SessionsRead), Call::NotYet("the audit log")),
     ("GET", "metrics", Who::Admin(Scope::Metrics), Call::NotYet("metrics")),
 ];
@@ -86,11 +93,16 @@ pub async fn answer<P: Ports>(
     body: BodyOf<P>,
 ) -> Result<OwnResponse, Failure> {
     let below = path.as_str().strip_prefix("/_warifu/").unwrap_or_default();
+    if let Some(folder) = pages::Folder::of(below) {
+        return pages::answer(site, ports, request, path, folder, below).await;
+    }
     let (who, call, handle) = find(&request.method, below)?;
-    let actor = match who {
-        Who::Admin(scope) => admin::authorize(site, ports, request, path, scope)?,
-        Who::Anyone | Who::User => "user".to_owned(),
+    let key = match who {
+        Who::Admin(scope) => Some(admin::authorize(site, ports, request, path, Some(scope))?),
+        Who::AnyAdmin => Some(admin::authorize(site, ports, request, path, None)?),
+        Who::Anyone | Who::User => None,
     };
+    let actor = key.map_or_else(|| "user".to_owned(), |key| format!("admin:{}", key.id()));
     match call {
         Call::Health => health::answer(ports).await,
         Call::Description => Ok(OwnResponse::text("application/json", DESCRIPTION.to_owned())),
@@ -106,6 +118,7 @@ pub async fn answer<P: Ports>(
         Call::End => sessions::end(site, ports, request, handle, &actor).await,
         Call::EndAll => sessions::end_all(site, ports, request, body, &actor).await,
         Call::Receipt => sessions::show_receipt(site, ports, request, handle).await,
+        Call::Key => key::answer(site, request, key.ok_or(Failure::BadAdminKey)?),
         Call::NotYet(what) => Err(Failure::NotYet(what)),
     }
 }

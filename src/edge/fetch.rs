@@ -66,7 +66,7 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
         return own(&response::refusal(None, request, &Failure::Misdirected));
     };
     let site = &sites.as_slice()[index];
-    let ports = RequestPorts::new(&env, context, &site.config, &memories[index], Clone::clone(&incoming));
+    let ports = RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming));
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);

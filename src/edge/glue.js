@@ -164,6 +164,17 @@ export async function ask(namespace, name, locationHint, message, msMax) {
   return response.text();
 }
 
+// A file of the static assets, with its tag; null where there is none. The host means
+// nothing to the binding, which a deployment may do without.
+export async function asset(env, path) {
+  if (env.ASSETS === undefined) return null;
+  const response = await env.ASSETS.fetch(`http://assets${path}`);
+  if (response.status === 200) return [response.headers.get("etag") ?? undefined, await response.text()];
+  await response.body?.cancel();
+  if (response.status === 404) return null;
+  throw new Error(`the assets answered ${response.status}`);
+}
+
 // Records of KV are texts; null where there is none.
 export async function kvGet(kv, name) {
   return kv.get(name);

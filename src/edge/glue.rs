@@ -55,6 +55,9 @@ extern "C" {
         ms_max: u32,
     ) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub async fn asset(env: &JsValue, path: &str) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = kvGet)]
     pub async fn kv_get(kv: &JsValue, name: &str) -> Result<JsValue, JsValue>;
 

@@ -15,7 +15,7 @@ use crate::edge::sessions::SiteObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::ports::Outgoing;
-use crate::ports::{Answer, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
+use crate::ports::{Answer, Asset, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
 use crate::revocation::Memory;
 use crate::time::{UnixMillis, millis};
 
@@ -24,12 +24,13 @@ pub struct RequestPorts {
     objects: SiteObjects,
     memory: Rc<Memory>,
     incoming: web_sys::Request,
+    env: Env,
 }
 
 impl RequestPorts {
-    pub fn new(env: &Env, context: Context, config: &Config, memory: &Rc<Memory>, incoming: web_sys::Request) -> Self {
-        let objects = SiteObjects::new(env, context, config.site.clone());
-        Self { objects, memory: Rc::clone(memory), incoming }
+    pub fn new(env: Env, context: Context, config: &Config, memory: &Rc<Memory>, incoming: web_sys::Request) -> Self {
+        let objects = SiteObjects::new(&env, context, config.site.clone());
+        Self { objects, memory: Rc::clone(memory), incoming, env }
     }
 }
 
@@ -65,6 +66,16 @@ impl Ports for RequestPorts {
 
     fn memory(&self) -> &Rc<Memory> {
         &self.memory
+    }
+
+    async fn asset(&self, path: &str) -> Result<Option<Asset>, String> {
+        let answered = glue::asset(&self.env, path).await.map_err(|thrown| glue::reason(&thrown))?;
+        if answered.is_null() {
+            return Ok(None);
+        }
+        let parts: js_sys::Array = answered.into();
+        let body = parts.get(1).as_string().ok_or("an asset without a body")?;
+        Ok(Some(Asset { etag: parts.get(0).as_string(), body }))
     }
 
     async fn sleep(&self, span: Duration) {

@@ -18,6 +18,7 @@ mod lookup;
 mod meanwhile;
 mod nonce;
 mod open;
+mod pages;
 mod replica;
 mod rotation;
 mod signed;

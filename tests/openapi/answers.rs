@@ -241,6 +241,20 @@ fn forward_auth_answers_as_described() {
 }
 
 #[test]
+fn a_key_is_told_what_it_is_good_for() {
+    let api = Api::new();
+    let (_, key) = api.admin("GET", "/key", "");
+    let scopes = Scope::ALL.map(Scope::name);
+    assert_eq!(key, json!({ "id": "ops", "scopes": scopes, "site": "default", "bound_ms": 2_000 }));
+    let (status, weak, _) = api.call("GET", "/key", &[("authorization", "Bearer weak")], "");
+    assert_eq!((status, &weak["scopes"]), (200, &json!([])), "any key may ask");
+    assert_eq!(api.code("GET", "/key", &[("authorization", "Bearer other")], "").1, "bad_admin_key");
+    let headers = [("authorization", "Bearer key"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(api.code("GET", "/key", &headers, "").1, "admin_host_only");
+    assert_eq!(api.admin("GET", "/key?more=1", "").0, 400);
+}
+
+#[test]
 fn refusals_are_as_described() {
     let api = Api::new();
     let key = [("authorization", "Bearer key")];

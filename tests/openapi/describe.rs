@@ -88,6 +88,7 @@ pub fn security(who: Who, call: Call) -> Value {
             json!([{ "admin": [scope.name()], "session": [] }, { "admin": [scope.name()] }])
         }
         (Who::Admin(scope), _) => json!([{ "admin": [scope.name()] }]),
+        (Who::AnyAdmin, _) => json!([{ "admin": [] }]),
     }
 }
 
@@ -95,7 +96,7 @@ fn write(operation: Operation, who: Who, call: Call, used: &mut Vec<u16>) -> Val
     let Operation { id, summary, description, parameters, body, success, problems } = operation;
     let tag = match who {
         _ if matches!(call, Call::Health | Call::Description | Call::Verify) => "gateway",
-        Who::Admin(_) => "sessions",
+        Who::Admin(_) | Who::AnyAdmin => "sessions",
         Who::User | Who::Anyone => "own sessions",
     };
     let mut responses: Map<String, Value> =
@@ -103,7 +104,7 @@ fn write(operation: Operation, who: Who, call: Call, used: &mut Vec<u16>) -> Val
     let of_caller: &[u16] = match who {
         Who::Anyone => &[],
         Who::User if call == Call::Logout => &[403],
-        Who::User | Who::Admin(_) => &[401, 403],
+        Who::User | Who::Admin(_) | Who::AnyAdmin => &[401, 403],
     };
     for status in ANY_CALL.iter().chain(of_caller).chain(problems) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
@@ -268,6 +269,10 @@ fn operation(call: Call) -> Option<Operation> {
             parameters: vec![parameter("id"), wait()],
             problems: &[404, 503],
             ..plain("endSession", "End one session", receipts())
+        },
+        Call::Key => Operation {
+            problems: &[],
+            ..plain("getKey", "What the key is good for, and on which site", vec![(200, answer("It", "Key"))])
         },
         Call::Receipt => Operation {
             parameters: vec![parameter("kill_id")],

@@ -49,6 +49,7 @@ fn every_call_is_described_with_its_scope_and_nothing_else_is() {
         match who {
             Who::Anyone => assert!(alternatives.is_empty(), "{method} {path}"),
             Who::User => assert!(admin.is_empty() && session == [&json!([])], "{method} {path}"),
+            Who::AnyAdmin => assert_eq!(admin, [&json!([])], "{method} {path}"),
             Who::Admin(scope) => {
                 assert_eq!(admin.len(), alternatives.len(), "{method} {path}: not without a key");
                 assert!(admin.iter().all(|scopes| **scopes == json!([scope.name()])), "{method} {path}: {admin:?}");

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use warifu::admin_keys::Scope;
+
 use crate::codes;
 
 /// The schemas that have names.
@@ -149,6 +151,17 @@ pub fn all() -> Value {
             "examples": [{ "confirm": "default" }],
         },
         "Health": { "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } } },
+        "Key": {
+            "type": "object",
+            "required": ["id", "scopes", "site", "bound_ms"],
+            "properties": {
+                "id": { "type": "string", "description": "As the log names it." },
+                "scopes": { "type": "array", "items": { "enum": Scope::ALL.map(Scope::name) } },
+                "site": { "type": "string", "description": "The site that this host leads to." },
+                "bound_ms": { "type": "integer", "description": "For how long after its receipt an ended session can be accepted somewhere." },
+            },
+            "examples": [{ "id": "ops", "scopes": ["sessions:read", "revoke"], "site": "default", "bound_ms": 2_000 }],
+        },
         "Problem": {
             "type": "object",
             "description": "RFC 9457. Programs read `code`, which is stable.",

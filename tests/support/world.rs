@@ -11,7 +11,7 @@ use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::ports::Outgoing;
 use warifu::ports::{
-    After, Answer, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Replica,
+    After, Answer, Asset, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Replica,
 };
 use warifu::request::Request;
 use warifu::response::OwnResponse;
@@ -38,6 +38,8 @@ pub struct World {
     memories: RefCell<HashMap<usize, Rc<Memory>>>,
     /// What the origin of [`World::commanding`] says next; empty: nothing.
     pub command: Rc<Cell<&'static str>>,
+    /// The files of the pages: path, tag, text.
+    pub assets: RefCell<Vec<(&'static str, Option<&'static str>, &'static str)>>,
 }
 
 /// The shards, and what a test may do to them.
@@ -120,6 +122,7 @@ impl World {
             memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
             command: Rc::default(),
+            assets: RefCell::default(),
         }
     }
 
@@ -266,6 +269,12 @@ impl Ports for Isolate<'_> {
 
     fn memory(&self) -> &Rc<Memory> {
         &self.memory
+    }
+
+    async fn asset(&self, path: &str) -> Result<Option<Asset>, String> {
+        let assets = self.world.assets.borrow();
+        let found = assets.iter().find(|(known, ..)| *known == path);
+        Ok(found.map(|(_, etag, body)| Asset { etag: etag.map(str::to_owned), body: (*body).to_owned() }))
     }
 
     async fn sleep(&self, span: Duration) {

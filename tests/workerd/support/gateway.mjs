@@ -26,7 +26,7 @@ export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf
 // the place of the project's [vars.WARIFU], `warifu` changes keys of it, `keys` is
 // WARIFU_KEYS (null: none), `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
 // `state` a folder in which the objects live on; `kv` says whether there is a KV
-// namespace.
+// namespace, `assets` whether there are the pages; `port` is 0 for any.
 export async function start({
   build = "build-test",
   table = project.vars.WARIFU,
@@ -37,6 +37,8 @@ export async function start({
   origin,
   state = false,
   kv = true,
+  assets = true,
+  port = 0,
 } = {}) {
   const exchange = origin === undefined ? await startExchange() : undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "warifu-"));
@@ -49,6 +51,7 @@ export async function start({
       compatibility_date: project.compatibility_date,
       durable_objects: project.durable_objects,
       migrations: project.migrations,
+      ...(assets ? { assets: { ...project.assets, directory: path.join(root, project.assets.directory) } } : {}),
       kv_namespaces: (kv ? project.kv_namespaces : []).map((namespace) => ({ id: namespace.binding, ...namespace })),
       vars: {
         WARIFU: { ...table, origin: origin ?? exchange.url, ...warifu },
@@ -62,7 +65,7 @@ export async function start({
   const worker = await unstable_startWorker({
     config,
     dev: {
-      server: { hostname: "127.0.0.1", port: 0 },
+      server: { hostname: "127.0.0.1", port },
       inspector: false,
       logLevel: "none",
       watch: false,

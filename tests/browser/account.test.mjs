@@ -1,0 +1,154 @@
+// The users' own page in a real browser: a user, a thief with a copy of the cookie, an operator.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mjs";
+
+const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
+const IPHONE =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
+
+let all;
+before(async () => {
+  all = await startAll();
+});
+after(() => all?.close());
+afterEach(() => all.checkAll());
+
+/** Somebody with a session of their own. */
+async function at(subject, context = {}) {
+  const person = await all.person({ userAgent: FIREFOX, ...context });
+  await person.carry(await all.mint({ subject, device: { user_agent: context.userAgent ?? FIREFOX, country: "JP", city: "Osaka" } }));
+  return person;
+}
+
+const account = () => `${all.app}/_warifu/account/`;
+const pathOf = (page) => new URL(page.url()).pathname;
+
+test("who is not logged in is sent to the log-in, and comes back", async () => {
+  const { page, ...user } = await all.person({ userAgent: FIREFOX });
+  await page.goto(account());
+  assert.equal(pathOf(page), "/login");
+  await page.locator("input[name=username]").fill("alice");
+  await page.locator("input[name=password]").fill("correct horse battery staple");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Where you are signed in" }).waitFor();
+  assert.equal(page.url(), account());
+  await says(page, "Signed in as alice").waitFor();
+  await says(page, "Firefox on Windows").waitFor();
+  await user.close();
+});
+
+test("'this wasn't me' ends a thief's copy of this very session", async () => {
+  const { page, context, ...user } = await all.person({ userAgent: FIREFOX });
+  await user.logIn("alice");
+  const thief = await all.person({ userAgent: FIREFOX });
+  await thief.context.addCookies(await context.cookies());
+  await thief.page.goto(`${all.app}/account`);
+  assert.equal(pathOf(thief.page), "/account", "the copy opens the account");
+
+  await page.goto(account());
+  await page.getByRole("button", { name: "This wasn’t me" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End all of them" }).click();
+  await page.getByRole("heading", { name: "All your sessions are ended" }).waitFor();
+  await assertSound(page, "not me");
+  await receipt(page, "quiesced").waitFor();
+  await user.shot("account-not-me");
+  await thief.page.goto(`${all.app}/account`);
+  assert.equal(pathOf(thief.page), "/login", "and now opens nothing");
+  await page.getByRole("link", { name: "Sign in again" }).click();
+  await page.waitForURL((url) => url.pathname === "/login" && url.searchParams.get("return_to") === "/_warifu/account/");
+  await user.close();
+  await thief.close();
+});
+
+test("one of the others is signed out, and then all of them, and this one lives on", async () => {
+  const [phone, tablet] = [await at("gina", { userAgent: IPHONE }), await at("gina", { userAgent: IPHONE })];
+  const { page, ...user } = await at("gina");
+  await page.goto(account());
+  const buttons = page.getByRole("button", { name: "Sign out Safari on iPhone" });
+  await buttons.nth(1).waitFor();
+  const [first, second] = await page.locator("[aria-labelledby=others] li").evaluateAll((items) => items.map((item) => item.dataset.session));
+  assert.notEqual(first, second);
+  await buttons.first().click();
+  await page.locator("li.ended").waitFor();
+  await receipt(page, "quiesced").waitFor();
+  const isOut = async ({ page }) => (await page.goto(`${all.app}/account`), pathOf(page) === "/login");
+  assert.equal([await isOut(phone), await isOut(tablet)].filter(Boolean).length, 1);
+
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign out all others" }).click();
+  await says(page, "You are signed in nowhere else.").waitFor();
+  await receipt(page, "quiesced").waitFor();
+  assert.deepEqual([await isOut(phone), await isOut(tablet)], [true, true]);
+  await page.reload();
+  await says(page, "Signed in as gina").waitFor();
+  for (const person of [phone, tablet, user]) await person.close();
+});
+
+test("what an operator has ended shows when the user looks", async () => {
+  const { page, ...user } = await at("hans");
+  await page.goto(account());
+  await says(page, "Signed in as hans").waitFor();
+  const operator = await all.person();
+  await operator.signIn();
+  await operator.find("hans");
+  await operator.page.locator("[data-act=end-all]").click();
+  await operator.page.keyboard.press("Enter");
+  await receipt(operator.page, "quiesced").waitFor();
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await assertSound(page, "signed out");
+  await user.shot("account-signed-out");
+  await user.close();
+  await operator.close();
+});
+
+test("a gateway that cannot be reached ends nothing, and says so", async () => {
+  const { page, context, ...user } = await at("ida");
+  await page.goto(account());
+  await says(page, "Signed in as ida").waitFor();
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "This wasn’t me" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End all of them" }).click();
+  await says(page, "The gateway cannot be reached.").waitFor();
+  await context.setOffline(false);
+  await page.reload();
+  await says(page, "Signed in as ida").waitFor();
+  await user.close();
+});
+
+test("many devices are shown a page at a time", async () => {
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let i = 0; i < 15; i++) await all.mint({ subject: "jun", device: { user_agent: IPHONE, country: "JP", city: "Osaka" } });
+  }));
+  const { page, ...user } = await at("jun");
+  await page.goto(account());
+  const others = page.locator("[aria-labelledby=others] li");
+  const first = await others.first().getAttribute("data-session");
+  assert.ok((await others.count()) <= 100);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await page.locator(`[aria-labelledby=others] li:not([data-session="${first}"])`).first().waitFor();
+  assert.ok((await others.count()) <= 100);
+  await says(page, "Osaka, Japan").waitFor();
+  await user.close();
+});
+
+test("it looks right in each language, by day and by night, on each screen", async () => {
+  const phone = await at("kana", { userAgent: IPHONE });
+  for (const [name, context] of Object.entries({
+    "wide-light-en": { viewport: WIDE, colorScheme: "light", locale: "en-US" },
+    "wide-dark-ja": { viewport: WIDE, colorScheme: "dark", locale: "ja-JP" },
+    "narrow-dark-en": { viewport: NARROW, colorScheme: "dark", locale: "en-GB" },
+    "narrow-light-ja": { viewport: NARROW, colorScheme: "light", locale: "ja" },
+  })) {
+    const { page, ...user } = await at("kana", context);
+    await page.goto(account());
+    await page.locator(".devices li").nth(1).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), context.locale.slice(0, 2));
+    await assertSound(page, name);
+    await user.shot(`account-${name}`);
+    await user.close();
+  }
+  await phone.close();
+});

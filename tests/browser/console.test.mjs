@@ -1,0 +1,255 @@
+// The operators' console in a real browser: from a subject to its sessions refused everywhere, and
+// every state that an operator can meet.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { newAdminKey } from "../workerd/support/gateway.mjs";
+import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mjs";
+
+const reader = newAdminKey("reader", ["sessions:read"]);
+const killer = newAdminKey("killer", ["revoke"]);
+const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
+const IPHONE =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
+const OSAKA = { user_agent: FIREFOX, country: "JP", city: "Osaka", first_prefix: "203.0.113.0/24" };
+
+let all;
+before(async () => {
+  all = await startAll({ adminKeys: [reader, killer] });
+});
+after(() => all?.close());
+afterEach(() => all.checkAll());
+
+test("a key that is wrong, or not good for something, is told so plainly", async () => {
+  const { page, ...operator } = await all.person();
+  await operator.signIn("not-a-key");
+  await says(page, "This key is not known here.").waitFor();
+  await assertSound(page, "a wrong key");
+  await operator.shot("console-wrong-key");
+  await page.locator("#key").fill("a key\u3000of spaces");
+  await page.keyboard.press("Enter");
+  await says(page, "A key has no spaces").waitFor();
+
+  await operator.signIn(reader.key);
+  await operator.find("nobody-1");
+  await says(page, "nobody-1 has no live session.").waitFor();
+  await all.mint({ subject: "looked-at" });
+  await operator.find("looked-at");
+  await says(page, "it lacks the scope revoke").waitFor();
+  assert.equal(await page.locator("[data-session], [data-act=end-all]").count(), 0, "nothing that it cannot do is offered");
+  await says(page, "it lacks the scope metrics").waitFor();
+
+  await operator.signIn(killer.key);
+  await operator.find("looked-at");
+  await says(page, "it lacks the scope sessions:read").waitFor();
+  await page.locator("[data-act=end-all]").click();
+  await page.getByRole("dialog").getByRole("button", { name: "End all" }).click();
+  await receipt(page, "quiesced").waitFor();
+  await operator.close();
+});
+
+test("the key is in no storage, no address and no cookie, and gone with the page", async () => {
+  const { page, context, ...operator } = await all.person();
+  await operator.signIn();
+  await operator.find("alice");
+  const kept = await page.evaluate(() => JSON.stringify([localStorage.length, sessionStorage.length, location.href, document.cookie, history.state]));
+  assert.equal(kept, JSON.stringify([0, 0, `${all.ops}/_warifu/console/`, "", null]));
+  assert.deepEqual(await context.cookies(), []);
+  await page.reload();
+  await page.locator("#key").waitFor();
+  assert.equal(await page.locator("#key").inputValue(), "");
+  await operator.signIn();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#key").waitFor();
+  await operator.close();
+});
+
+test("from a subject to its sessions refused everywhere in three actions, and the user sees it", async () => {
+  const user = await all.person({ userAgent: FIREFOX });
+  await user.logIn("bob");
+  const { page, ...operator } = await all.person();
+  await operator.signIn();
+  await page.locator("#subject").fill("bob");
+  const began = Date.now();
+  await page.keyboard.press("Enter"); // one
+  await says(page, "Firefox on Windows").waitFor();
+  await page.locator("[data-act=end-all]").click(); // two
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Enter"); // three: the focus is on what confirms
+  await receipt(page, "published").waitFor();
+  await operator.shot("console-published");
+  await receipt(page, "quiesced").waitFor();
+  const took = Date.now() - began;
+  assert.ok(took < 10_000, `${took} ms`);
+  await user.page.goto(`${all.app}/account`);
+  assert.equal(new URL(user.page.url()).pathname, "/login", "the user is out");
+  await says(page, "bob has no live session.").waitFor(); // the list has been asked for again
+  await assertSound(page, "after an end");
+  await user.close();
+  await operator.close();
+});
+
+test("one session is ended and the others live; the focus is on no other button", async () => {
+  await all.mint({ subject: "carol", level: 2, device: OSAKA });
+  await all.mint({ subject: "carol", device: { ...OSAKA, user_agent: IPHONE, city: "Kyoto" } });
+  await all.mint({ subject: "carol", device: { user_agent: "curl/8.14.1", country: "BR" } });
+  const { page, ...operator } = await all.person({ viewport: { width: 1_180, height: 580 } });
+  await operator.signIn();
+  await operator.find("carol");
+  await says(page, "3 sessions").waitFor();
+  await says(page, "Osaka, Japan").waitFor();
+  await page.getByRole("button", { name: "End the session of curl/8.14.1" }).click();
+  await page.locator("tr.ended").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), "TR");
+  await receipt(page, "published").waitFor();
+  await operator.shot("console", { fullPage: false });
+  await receipt(page, "quiesced").waitFor();
+  await page.getByRole("button", { name: "Reload" }).click();
+  await says(page, "2 sessions").waitFor();
+  await operator.close();
+});
+
+test("names of strangers are text, and break nothing on the narrowest screen", async () => {
+  const names = ['<img src=x onerror="globalThis.broken=1">', `\u202Etxt.exe ${"x".repeat(240)}`, "x".repeat(255), "\u200Balice", "👩\u200D💻 家族", "שלום <b>"];
+  const { page, ...operator } = await all.person({ viewport: NARROW });
+  await operator.signIn();
+  for (const subject of names) {
+    const strange = subject.slice(0, 40);
+    await all.mint({ subject, claims: { note: strange }, device: { user_agent: strange, city: strange, country: "<" } });
+    await operator.find(subject);
+    await page.locator("#found").waitFor();
+    await page.locator("summary").first().click();
+    await assertSound(page, subject);
+  }
+  await operator.find(names[1]);
+  assert.match(await page.locator("#found").innerText(), /^Sessions of U\+202Etxt\.exe x/);
+  await operator.shot("console-strange-names");
+  assert.equal(await page.evaluate(() => globalThis.broken), undefined);
+  assert.equal(await page.locator("main img, main b b").count(), 0);
+  await operator.close();
+});
+
+test("many sessions are shown a page at a time", async () => {
+  await Promise.all(Array.from({ length: 16 }, async (_, at) => {
+    for (let i = at; i < 230; i += 16) await all.mint({ subject: "many", device: OSAKA });
+  }));
+  const { page, ...operator } = await all.person();
+  await operator.signIn();
+  await operator.find("many");
+  const seen = new Set();
+  const look = async () => {
+    const ids = await page.locator("[data-session]").evaluateAll((buttons) => buttons.map((button) => button.dataset.session));
+    assert.ok(ids.length <= 100, `${ids.length} rows`);
+    for (const id of ids) seen.add(id);
+  };
+  await says(page, "1–100, and more").waitFor();
+  await look();
+  await page.getByRole("button", { name: "Next page" }).click();
+  await says(page, "101–200, and more").waitFor();
+  await look();
+  await page.getByRole("button", { name: "Next page" }).click();
+  await says(page, "201–230").waitFor();
+  await look();
+  assert.equal(seen.size, 230);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "found");
+  await page.getByRole("button", { name: "Previous page" }).click();
+  await says(page, "101–200, and more").waitFor();
+  await assertSound(page, "a page of many");
+  await operator.close();
+});
+
+test("a gateway that cannot be reached is told apart from a subject without sessions", async () => {
+  await all.mint({ subject: "dora", device: OSAKA });
+  const { page, context, ...operator } = await all.person();
+  await operator.signIn();
+  await operator.find("dora");
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "Reload" }).click();
+  await page.locator(".sessions .problem").getByText("The gateway cannot be reached.").waitFor();
+  await operator.shot("console-unreachable");
+  await assertSound(page, "unreachable");
+  await context.setOffline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await says(page, "1 session").waitFor();
+  await operator.close();
+});
+
+test("it looks right in each language, by day and by night, on each screen", async () => {
+  await all.mint({ subject: "emma", level: 2, claims: { plan: "pro" }, device: OSAKA });
+  await all.mint({ subject: "emma", device: { user_agent: "curl/8.14.1" } });
+  for (const [name, context] of Object.entries({
+    "wide-light-en": { viewport: WIDE, colorScheme: "light", locale: "en-US" },
+    "wide-dark-ja": { viewport: WIDE, colorScheme: "dark", locale: "ja-JP" },
+    "narrow-dark-en": { viewport: NARROW, colorScheme: "dark", locale: "en-GB" },
+    "narrow-light-ja": { viewport: NARROW, colorScheme: "light", locale: "ja" },
+  })) {
+    const { page, ...operator } = await all.person(context);
+    await page.goto(`${all.ops}/_warifu/console/`);
+    await page.locator("#key").waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), context.locale.slice(0, 2));
+    await assertSound(page, `sign-in, ${name}`);
+    await operator.signIn();
+    await operator.find("emma");
+    await page.locator("summary").first().click();
+    await page.locator(".parts [data-state=ok]").nth(1).waitFor();
+    await assertSound(page, name);
+    await operator.shot(`console-${name}`);
+    await operator.close();
+  }
+});
+
+test("it can be worked with the keyboard alone", async () => {
+  await all.mint({ subject: "fred", device: OSAKA });
+  const { page, ...operator } = await all.person();
+  await page.goto(`${all.ops}/_warifu/console/`);
+  await page.locator("#key:focus").waitFor();
+  await page.keyboard.insertText(all.key);
+  await page.keyboard.press("Enter");
+  await page.locator("#subject:focus").waitFor();
+  await page.keyboard.type("fred");
+  await page.keyboard.press("Enter");
+  await page.locator("#found").waitFor();
+  for (let i = 0; i < 12; i++) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate(() => document.activeElement.dataset.act === "end-all")) break;
+  }
+  await page.keyboard.press("Space");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Shift+Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  await page.keyboard.press("Space");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.act), "end-all", "the focus is back");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  await receipt(page, "published").waitFor();
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /All of/);
+  await operator.close();
+});
+
+// The last: a log-in just after it would have to prove that it came later.
+test("the whole site is ended only by its name", async () => {
+  const user = await all.person();
+  await user.logIn("alice");
+  const { page, ...operator } = await all.person();
+  await operator.signIn();
+  const open = page.getByRole("button", { name: "End everybody's sessions …" });
+  await open.click();
+  const sure = page.getByRole("dialog").getByRole("button", { name: "End everybody's sessions" });
+  assert.equal(await sure.isDisabled(), true);
+  await page.getByLabel("Name of the site").fill("Default");
+  assert.equal(await sure.isDisabled(), true);
+  await operator.shot("console-site", { fullPage: false });
+  await assertSound(page, "the question");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await open.click();
+  await page.getByLabel("Name of the site").fill("default");
+  await page.keyboard.press("Enter");
+  await says(page, "Everybody of default").waitFor();
+  await receipt(page, "quiesced").waitFor();
+  await user.page.goto(`${all.app}/account`);
+  assert.equal(new URL(user.page.url()).pathname, "/login");
+  await user.close();
+  await operator.close();
+});

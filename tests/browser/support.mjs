@@ -1,0 +1,133 @@
+// A real browser before the real gateway. Whatever a page does wrong on the way is kept, and held
+// against it at the end: errors in the console, refusals of its own policy, requests to elsewhere.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+import { chromium } from "playwright-core";
+
+import { PASSWORD, freePort, newAdminKey, root, start } from "../workerd/support/gateway.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = path.join(root, "tests/browser/shots");
+
+// It phones nobody, and has no graphics card to ask.
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+export const NARROW = { width: 360, height: 740 };
+export const WIDE = { width: 1440, height: 900 };
+
+/** The gateway with the console on `localhost` and the application on 127.0.0.1, and a browser. */
+export async function startAll(options = {}) {
+  const port = await freePort();
+  const admin = newAdminKey("ops");
+  const { adminKeys = [], warifu = {}, ...rest } = options;
+  const [gateway, browser] = await Promise.all([
+    start({ build: "build", port, adminKeys: [admin, ...adminKeys], warifu: { admin_host: `localhost:${port}`, ...warifu }, ...rest }),
+    chromium.launch({ executablePath: chromiumPath(), args: FLAGS }),
+  ]);
+  mkdirSync(shots, { recursive: true });
+  const world = { gateway, browser, admin, key: admin.key, app: gateway.url, ops: `http://localhost:${port}`, people: [] };
+  return {
+    ...world,
+    person: (context) => person(world, context),
+    async close() {
+      await browser.close();
+      await gateway.close();
+    },
+    /** What no page may have done. */
+    checkAll() {
+      for (const { faults } of world.people.splice(0)) assert.deepEqual(faults, []);
+    },
+    async mint(session) {
+      const answer = await gateway.fetch("/_warifu/sessions", {
+        method: "POST",
+        body: JSON.stringify(session),
+        headers: { authorization: `Bearer ${admin.key}`, "content-type": "application/json" },
+      });
+      assert.equal(answer.status, 201, await answer.clone().text());
+      return answer.json();
+    },
+  };
+}
+
+function chromiumPath() {
+  if (process.env.WARIFU_CHROMIUM) return process.env.WARIFU_CHROMIUM;
+  return execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser || command -v google-chrome"], { encoding: "utf8" }).trim();
+}
+
+/** Somebody with a browser, and cookies, of their own. */
+async function person(world, { viewport = WIDE, ...context } = {}) {
+  const own = await world.browser.newContext({ viewport, locale: "en-GB", reducedMotion: "reduce", ...context });
+  const page = await own.newPage();
+  page.setDefaultTimeout(20_000);
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    // The browser writes a line for each answer of 400 and more; the pages show those.
+    const isAnswer = /^Failed to load resource: (the server responded with a status of 4\d\d|net::ERR_INTERNET_DISCONNECTED)|status of 50[13]/.test(message.text());
+    if (["error", "warning"].includes(message.type()) && !isAnswer) faults.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const { origin } = new URL(request.url());
+    if (![world.app, world.ops].includes(origin)) faults.push(`asked ${request.url()}`);
+  });
+  const someone = {
+    page,
+    context: own,
+    faults,
+    /** As a user does it, in the application. */
+    async logIn(username = "alice", returnTo = "/account") {
+      await page.goto(`${world.app}/login?return_to=${encodeURIComponent(returnTo)}`);
+      await page.locator("input[name=username]").fill(username);
+      await page.locator("input[name=password]").fill(PASSWORD);
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${world.app}${returnTo}`);
+    },
+    /** Has a session that was started by an administrator. */
+    async carry({ set_cookie: cookie }) {
+      const [, name, value] = /^([^=]+)=([^;]+);/.exec(cookie);
+      await own.addCookies([{ name, value, domain: new URL(world.app).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" }]);
+    },
+    async signIn(key = world.key) {
+      await page.goto(`${world.ops}/_warifu/console/`);
+      await page.locator("#key").fill(key);
+      await page.keyboard.press("Enter");
+    },
+    async find(subject) {
+      await page.locator("#subject").fill(subject);
+      await page.keyboard.press("Enter");
+      await page.locator(".results:not([aria-busy])").waitFor();
+      await page.locator("#found, .results .empty:not(.loading)").first().waitFor();
+    },
+    shot: (name, more = {}) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true, ...more }),
+    close: () => own.close(),
+  };
+  world.people.push(someone);
+  return someone;
+}
+
+/** Nothing that axe knows is wrong with the page, and nothing of it is outside of the screen. */
+export async function assertSound(page, what) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ""}`).join(" | ")}`);
+  });
+  assert.deepEqual(violations, [], what);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(over <= 0, `${what}: ${over} px wider than the screen`);
+}
+
+export const receipt = (page, state) => page.locator(`.receipt[data-state=${state}]`);
+/** Where the page says so to the eye; it says much of it to the ear as well. */
+export const says = (page, text) => page.locator("main, dialog").getByText(text).first();

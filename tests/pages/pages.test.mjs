@@ -1,0 +1,113 @@
+// The parts of the pages that need no browser: what they say in each language, and how they read
+// what they are given.
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { buckets, by, parse, value } from "../../www/shared/metrics.js";
+import { pieces } from "../../www/shared/names.js";
+import { LANGUAGES, choose } from "../../www/shared/text.js";
+import { browserOf } from "../../www/shared/user_agent.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const scripts = ["console", "account", "shared"].flatMap((folder) =>
+  readdirSync(path.join(root, "www", folder)).filter((file) => file.endsWith(".js")).map((file) => path.join(root, "www", folder, file)),
+);
+const code = scripts.map((file) => readFileSync(file, "utf8")).join("\n");
+
+const placeholders = (phrase) => [...new Set((typeof phrase === "string" ? phrase : phrase.other).match(/\{[a-z_]+\}/g) ?? [])].sort();
+
+test("every language has the same keys, with the same gaps to fill", () => {
+  const [first, ...others] = Object.entries(LANGUAGES);
+  for (const [language, words] of others) {
+    assert.deepEqual(Object.keys(words).sort(), Object.keys(first[1]).sort(), language);
+    for (const [key, phrase] of Object.entries(words)) {
+      assert.deepEqual(placeholders(phrase), placeholders(first[1][key]), `${language}: ${key}`);
+      assert.ok(typeof phrase === "string" ? phrase : phrase.other, `${language}: ${key} is empty`);
+    }
+  }
+});
+
+test("every text that the pages ask for is there, and every one that is there is asked for", () => {
+  const asked = new Set([...code.matchAll(/\b(?:t|parts)\(\s*(?:[a-zA-Z.]+ \? )?"([a-z_]+)"/g)].map(([, key]) => key));
+  for (const key of asked) assert.ok(Object.hasOwn(LANGUAGES.en, key), `no text for ${key}`);
+  const built = /^(refused|column|part|state|event|detail)_/;
+  for (const key of Object.keys(LANGUAGES.en)) assert.ok(built.test(key) || code.includes(`"${key}"`), `nobody asks for ${key}`);
+  assert.ok(asked.size > 60, `${asked.size}`);
+});
+
+test("what is refused by code has a text only if there is such a code", () => {
+  const codes = readFileSync(path.join(root, "src/error.rs"), "utf8");
+  const own = ["unknown", "unreachable"]; // the page's own
+  for (const key of Object.keys(LANGUAGES.en).filter((key) => key.startsWith("refused_"))) {
+    const name = key.slice("refused_".length);
+    assert.ok(own.includes(name) || codes.includes(`"${name}"`), `there is no code ${name}`);
+  }
+});
+
+test("the language is the first of the browser's that there is", () => {
+  assert.equal(choose(["ja-JP", "en"]), "ja");
+  assert.equal(choose(["fr", "JA"]), "ja");
+  assert.equal(choose(["fr", "constructor"]), "en");
+  assert.equal(choose([]), "en");
+});
+
+test("browsers are named as the operators' command names them", () => {
+  const { cases } = JSON.parse(readFileSync(path.join(root, "tests/vectors/user_agent.json"), "utf8"));
+  for (const { user_agent: said, expect } of cases) assert.deepEqual(browserOf(said), expect, said);
+  assert.ok(cases.length >= 15);
+});
+
+test("what cannot be seen in a name is told apart, and what can is left alone", () => {
+  const cases = [
+    ["alice", ["alice"]],
+    ["", []],
+    ["a\u202Eb", ["a", 0x202e, "b"]],
+    ["\u200Balice", [0x200b, "alice"]],
+    ["a\u00ADb\uFEFF", ["a", 0xad, "b", 0xfeff]],
+    ["a\u2066\u2069", ["a", 0x2066, 0x2069]],
+    ["x\u3164y", ["x", 0x3164, "y"]],
+    ["a\u200Db", ["a", 0x200d, "b"]],
+    ["👩\u200D💻 家族", ["👩\u200D💻 家族"]],
+    ["👩🏽\u200D🚀", ["👩🏽\u200D🚀"]],
+    ["❤\uFE0F\u200D🔥", ["❤\uFE0F\u200D🔥"]],
+    ["割符 太郎", ["割符 太郎"]],
+    ["שלום", ["שלום"]],
+    ["<b>&amp;", ["<b>&amp;"]],
+  ];
+  for (const [text, expected] of cases) assert.deepEqual(pieces(text), expected, JSON.stringify(text));
+});
+
+test("metrics are read as Prometheus writes them", () => {
+  const samples = parse(`# HELP checks_total What checks came to.
+# TYPE checks_total counter
+checks_total{outcome="allowed",site="a b"} 3
+checks_total{outcome="no_session"} 2 1700000000000
+checks_total{outcome="allowed",site="quote\\"d\\\\ \\n"} 4.5e1
+
+up 1
+delay_bucket{le="0.5"} 1
+delay_bucket{le="2"} 4
+delay_bucket{le="+Inf"} 4
+delay_sum NaN
+`);
+  assert.equal(samples.length, 8);
+  assert.deepEqual(samples[2].labels, { outcome: "allowed", site: 'quote"d\\ \n' });
+  assert.deepEqual([...by(samples, "checks_total", "outcome")], [["allowed", 48], ["no_session", 2]]);
+  assert.deepEqual(buckets(samples, "delay"), [{ to: 0.5, count: 1 }, { to: 2, count: 3 }, { to: Infinity, count: 0 }]);
+  assert.equal(value(samples, "up"), 1);
+  assert.equal(value(samples, "down"), undefined);
+  assert.deepEqual(parse(""), []);
+  for (const bad of ["<html>", "a{b=c} 1", 'a{b="c} 1', "a one", "1a 2"]) assert.throws(() => parse(bad), bad);
+});
+
+test("text never becomes markup, and nothing is kept or asked elsewhere", () => {
+  for (const sink of ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "localStorage", "sessionStorage", "document.cookie", "http://", "https://"]) {
+    for (const file of scripts) {
+      const text = readFileSync(file, "utf8").replace('"http://www.w3.org/2000/svg"', "");
+      assert.ok(!text.includes(sink), `${path.relative(root, file)}: ${sink}`);
+    }
+  }
+});

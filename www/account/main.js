@@ -1,0 +1,174 @@
+// The users' own page: where am I signed in, end that, this wasn't me.
+
+import { Api, Refusal, query } from "../shared/api.js";
+import { announce, ask, button, focusOn, h } from "../shared/dom.js";
+import { deviceOf, placeOf } from "../shared/device.js";
+import { name } from "../shared/names.js";
+import { ReceiptView } from "../shared/receipt.js";
+import { tally } from "../shared/tally.js";
+import { language, parts, t } from "../shared/text.js";
+import { keepTrue, when } from "../shared/times.js";
+
+const api = new Api();
+const page = h("main", { class: "page", "aria-busy": "true" });
+const receipts = h("div", { class: "receipts" });
+const problem = h("p", { class: "problem", role: "alert" });
+let isOver = false;
+let shown = "";
+
+async function load() {
+  if (isOver) return;
+  await trying(async () => {
+    const [me, first] = await Promise.all([api.get("me"), api.get("me/sessions")]);
+    show(me, first);
+  });
+}
+
+/** Does something that may be refused, and says why it was. */
+async function trying(work) {
+  problem.textContent = "";
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.code === "no_session") signedOut();
+    else {
+      problem.textContent = error.words;
+      if (page.getAttribute("aria-busy") === "true") page.replaceChildren(heading(), problem, button(t("retry"), load));
+      page.removeAttribute("aria-busy");
+    }
+    return null;
+  }
+}
+
+const heading = () => h("h1", {}, t("account_title"));
+
+function show(me, { sessions, next }) {
+  // Looking again changes nothing where nothing has changed: not the focus, not an open dialog.
+  const state = JSON.stringify([sessions.map(({ id }) => id), next]);
+  if (state === shown) return;
+  shown = state;
+  const others = sessions.filter(({ current }) => !current);
+  page.removeAttribute("aria-busy");
+  page.replaceChildren(
+    h("header", { class: "head" }, tally(), h("div", {}, heading(), h("p", { class: "note" }, parts("account_as", { subject: name(me.subject) })))),
+    problem,
+    h("section", { class: "card", "aria-labelledby": "here" }, h("h2", { id: "here" }, t("this_device")), h("ul", { class: "devices" }, device(me))),
+    h(
+      "section",
+      { class: "card", "aria-labelledby": "others" },
+      h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), others.length > 0 && button(t("sign_out_others"), endOthers)),
+      others.length === 0 ? h("p", { class: "empty" }, t("others_none")) : list(others, next),
+    ),
+    receipts,
+    h(
+      "section",
+      { class: "card warning", "aria-labelledby": "not-me" },
+      h("h2", { id: "not-me" }, t("not_me")),
+      h("p", {}, t("not_me_body")),
+      button(t("not_me_button"), notMe, { kind: "danger", "data-act": "not-me" }),
+    ),
+    h("p", { class: "back" }, h("a", { href: "/" }, t("account_back"))),
+  );
+}
+
+/** A page of the list, and the way to the next one, which takes its place. */
+function list(others, next) {
+  const items = h("ul", { class: "devices" }, others.map(device));
+  const more = h("div", { class: "row end" });
+  const offer = (cursor) => {
+    more.replaceChildren(
+      ...(cursor === null
+        ? []
+        : [
+            button(t("show_more"), () =>
+              trying(async () => {
+                const { sessions, next } = await api.get(query("me/sessions", { cursor }));
+                items.replaceChildren(...sessions.filter(({ current }) => !current).map(device));
+                offer(next);
+                focusOn(items);
+              }),
+            ),
+          ]),
+    );
+  };
+  offer(next);
+  return [items, more];
+}
+
+function device(session) {
+  const what = h("strong", {}, deviceOf(session.device));
+  const place = placeOf(session.device) ?? t("place_unknown");
+  const item = h(
+    "li",
+    { "data-session": session.id },
+    h(
+      "div",
+      {},
+      what,
+      h("p", { class: "note" }, place),
+      h("p", { class: "note" }, session.current ? parts("since", { when: when(session.created) }) : parts("used", { when: when(session.last_seen) })),
+    ),
+  );
+  if (!session.current) item.append(button(t("sign_out_device"), () => endOne(session, item), { "aria-label": t("sign_out_of", { device: what.textContent }) }));
+  return item;
+}
+
+async function endOne(session, item) {
+  const receipt = await trying(() => api.delete(`me/sessions/${session.id}`));
+  if (receipt === null) return;
+  item.classList.add("ended");
+  item.querySelector("button").replaceWith(h("span", { class: "note" }, t("signed_out_here")));
+  focusOn(item);
+  const what = h("span");
+  what.append(deviceOf(session.device));
+  follow(parts("receipt_one", { device: what }), receipt);
+}
+
+async function endOthers() {
+  const sure = await ask({ title: t("sign_out_others_title"), body: h("p", {}, t("sign_out_others_body")), confirm: t("sign_out_others"), cancel: t("cancel"), kind: "main" });
+  if (sure === null) return;
+  const receipt = await trying(() => api.delete("me/sessions"));
+  if (receipt === null) return;
+  follow(t("receipt_others"), receipt).heading.focus();
+  await load();
+}
+
+function follow(title, receipt) {
+  const view = new ReceiptView({ title, receipt });
+  receipts.replaceChildren(view.element);
+  return view;
+}
+
+async function notMe() {
+  const sure = await ask({ title: t("not_me_title"), body: h("p", {}, t("not_me_body")), confirm: t("not_me_confirm"), cancel: t("cancel") });
+  if (sure === null) return;
+  const receipt = await trying(() => api.post("me/not-me"));
+  if (receipt === null) return;
+  over(t("not_me_done"), h("p", {}, t("not_me_next")), new ReceiptView({ title: t("receipt_all"), receipt, level: "h2" }).element);
+}
+
+function signedOut() {
+  over(t("signed_out"), h("p", {}, t("signed_out_body")));
+  announce(t("signed_out"));
+}
+
+/** The last thing that this page says. Its own address leads to the log-in, and back here. */
+function over(title, ...rest) {
+  isOver = true;
+  const first = h("h1", {}, title);
+  page.removeAttribute("aria-busy");
+  page.replaceChildren(tally({ class: "tally big apart" }), first, ...rest, h("p", {}, h("a", { class: "button main", href: "./" }, t("sign_in_again"))));
+  document.title = title;
+  focusOn(first);
+}
+
+document.documentElement.lang = language;
+document.title = t("account_title");
+document.body.replaceChildren(page);
+keepTrue();
+load();
+// What was ended elsewhere shows up when somebody looks; asking now and then would keep the
+// session from going idle.
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && load());
+window.addEventListener("focus", load);

@@ -1,0 +1,105 @@
+// What has happened lately: the audit trail as a live list.
+
+import { Refusal, lacks, query } from "../shared/api.js";
+import { button, h } from "../shared/dom.js";
+import { name } from "../shared/names.js";
+import { has, parts, t } from "../shared/text.js";
+import { clockTime } from "../shared/times.js";
+import { every } from "./every.js";
+
+// To ask for everybody's is to ask every shard.
+const EVERY_MS = 5_000;
+const SHOWN_MAX = 50;
+// What has a place of its own in a line; the rest follows as it is.
+const PLACED = new Set(["at", "event", "subject", "actor", "reason", "from", "session"]);
+
+export class Activity {
+  #subject = null;
+  #isPaused = false;
+
+  constructor(world) {
+    this.world = world;
+    this.problem = h("p", { class: "note", role: "status" });
+    this.list = h("ol", { class: "events" });
+    this.only = h("input", { type: "checkbox", id: "activity-only", on: { change: () => this.#ask() } });
+    this.onlyLabel = h("label", { for: "activity-only", class: "check", hidden: true });
+    this.pause = button(t("activity_pause"), () => {
+      this.#isPaused = !this.#isPaused;
+      this.pause.textContent = t(this.#isPaused ? "activity_resume" : "activity_pause");
+      this.pause.setAttribute("aria-pressed", String(this.#isPaused));
+    });
+    this.controls = h("div", { class: "row" }, this.onlyLabel, this.pause);
+    this.element = h(
+      "section",
+      { class: "card activity", "aria-labelledby": "activity" },
+      h("div", { class: "row head" }, h("h2", { id: "activity" }, t("activity")), this.controls),
+      this.problem,
+      this.list,
+    );
+  }
+
+  tells(health) {
+    this.health = health;
+  }
+
+  start() {
+    every(EVERY_MS, () => (this.#isPaused ? true : this.#ask()), this.world.signal);
+  }
+
+  /** Offers to show this subject's only. */
+  watch(subject) {
+    this.#subject = subject;
+    this.onlyLabel.hidden = false;
+    this.onlyLabel.replaceChildren(this.only, h("span", {}, parts("activity_only", { subject: name(subject) })));
+    if (this.only.checked) this.#ask();
+  }
+
+  /** `false`: there is nothing to be had here. */
+  async #ask() {
+    const subject = this.only.checked ? this.#subject : null;
+    try {
+      if (!this.world.may("sessions:read")) throw lacks("sessions:read");
+      const { events } = await this.world.api.get(query("audit", { subject, limit: SHOWN_MAX }));
+      this.health.tell("audit", "ok");
+      this.#show(events);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.problem.textContent = error.words;
+      this.list.replaceChildren();
+      this.state = undefined;
+      const goesOn = this.health.told("audit", error);
+      this.controls.hidden = !goesOn;
+      return goesOn;
+    }
+  }
+
+  #show(events) {
+    this.problem.textContent = events.length === 0 ? t("activity_empty") : "";
+    const newest = [...events].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
+    const state = JSON.stringify(newest);
+    if (this.state === state) return;
+    this.state = state;
+    this.list.replaceChildren(...newest.map(line));
+  }
+}
+
+function line(event) {
+  const rest = Object.entries(event).filter(([key, value]) => !PLACED.has(key) && value !== null && value !== "");
+  return h(
+    "li",
+    {},
+    h("time", { datetime: event.at, title: event.at }, clockTime(event.at)),
+    h("strong", {}, has(`event_${event.event}`) ? t(`event_${event.event}`) : name(event.event)),
+    event.subject && name(event.subject),
+    h(
+      "small",
+      {},
+      event.actor && h("span", {}, parts("activity_by", { actor: name(event.actor) })),
+      event.reason && name(event.reason),
+      event.from && name(event.from),
+      rest.map(([key, value]) => h("span", {}, `${key} `, name(typeof value === "string" ? value : JSON.stringify(value)))),
+      event.session && h("code", {}, event.session),
+    ),
+  );
+}

@@ -1,0 +1,62 @@
+// Which parts answer: asked by this page and, where another panel asks, told by it.
+
+import { h } from "../shared/dom.js";
+import { t } from "../shared/text.js";
+import { every } from "./every.js";
+
+const EVERY_MS = 10_000;
+const PARTS = ["gateway", "store", "audit", "metrics"];
+
+export class Health {
+  constructor({ api, signal }) {
+    this.api = api;
+    this.signal = signal;
+    this.states = Object.fromEntries(PARTS.map((part) => [part, "unknown"]));
+    this.summary = h("p", { class: "chip", role: "status" });
+    this.list = h("dl", { class: "parts" });
+    this.element = h("section", { class: "card", "aria-labelledby": "health" }, h("h2", { id: "health" }, t("health")), this.list);
+    this.#draw();
+  }
+
+  start() {
+    every(EVERY_MS, () => this.#ask(), this.signal);
+  }
+
+  /** `state` is ok, down, absent or forbidden. */
+  tell(part, state) {
+    if (this.states[part] === state) return;
+    this.states[part] = state;
+    this.#draw();
+  }
+
+  /** What a refusal says of a part. `false`: it will say the same to the next one who asks. */
+  told(part, { status, code }) {
+    const state = code === "not_yet" ? "absent" : [401, 403].includes(status) ? "forbidden" : "down";
+    this.tell(part, state);
+    return state === "down";
+  }
+
+  async #ask() {
+    try {
+      await this.api.get("health");
+      this.tell("gateway", "ok");
+      this.tell("store", "ok");
+    } catch (error) {
+      if (!("words" in error)) throw error;
+      this.tell("gateway", error.code === "unreachable" ? "down" : "ok");
+      this.tell("store", error.code === "unreachable" ? "unknown" : "down");
+    }
+  }
+
+  #draw() {
+    const isWell = !Object.values(this.states).includes("down");
+    this.summary.dataset.state = isWell ? "ok" : "down";
+    const words = t(isWell ? "health_all" : "health_some");
+    if (this.summary.textContent !== words) this.summary.textContent = words;
+    this.list.replaceChildren(
+      ...PARTS.map((part) =>
+        h("div", { "data-state": this.states[part] }, h("dt", {}, t(`part_${part}`)), h("dd", {}, t(`state_${this.states[part]}`))),
+      ),
+    );
+  }
+}

@@ -1,0 +1,131 @@
+// Two figures out of the metrics: how long killed sessions were still accepted, against the bound,
+// and what the checks came to.
+
+import { Refusal, lacks } from "../shared/api.js";
+import { h } from "../shared/dom.js";
+import { buckets, by, parse } from "../shared/metrics.js";
+import { name } from "../shared/names.js";
+import { t } from "../shared/text.js";
+import { inSeconds } from "../shared/times.js";
+import { bars, lines } from "./charts.js";
+import { every } from "./every.js";
+
+const EVERY_MS = 5_000;
+const KEPT_MAX = 120; // ten minutes
+const KILL_DELAY = "warifu_kill_delay_seconds";
+const CHECKS = "warifu_checks_total";
+
+export class Measures {
+  /** Points in time, and the checks of each outcome up to then. */
+  #history = [];
+
+  constructor(world, health) {
+    Object.assign(this, { world, health, bound: world.key.bound_ms / 1_000 });
+    this.problem = h("p", { class: "note", role: "status" }, t("loading"));
+    this.delay = new Figure("kill_delay");
+    this.checks = new Figure("checks");
+    this.figures = h("div", { class: "figures", hidden: true }, this.delay.element, this.checks.element);
+    this.element = h(
+      "section",
+      { class: "card measures", "aria-labelledby": "measures" },
+      h("h2", { id: "measures" }, t("measures")),
+      this.problem,
+      this.figures,
+    );
+  }
+
+  start() {
+    every(EVERY_MS, () => this.#ask(), this.world.signal);
+  }
+
+  async #ask() {
+    try {
+      if (!this.world.may("metrics")) throw lacks("metrics");
+      const samples = parse(await this.world.api.text("metrics"));
+      this.health.tell("metrics", "ok");
+      this.problem.textContent = t("measures_window", { seconds: inSeconds(EVERY_MS) });
+      this.figures.hidden = false;
+      this.#showDelay(buckets(samples, KILL_DELAY));
+      this.#showChecks(by(samples, CHECKS, "outcome"));
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.problem.textContent = error.words;
+      this.figures.hidden = true;
+      return this.health.told("metrics", error);
+    }
+  }
+
+  #showDelay(found) {
+    const n = found.reduce((sum, { count }) => sum + count, 0);
+    if (n === 0) {
+      this.delay.say(t("kill_delay_none"));
+      return;
+    }
+    const upTo = ({ to }) => (to === Infinity ? "∞" : inSeconds(to * 1_000));
+    const largest = found.findLast(({ count }) => count > 0);
+    const words = t("kill_delay_text", { n, max: upTo(largest), bound: inSeconds(this.bound * 1_000) });
+    this.delay.show(words, [t("up_to"), t("count")], found.map((bucket) => [upTo(bucket), bucket.count]), (place) =>
+      bars(place, {
+        labels: found.map(upTo),
+        values: found.map(({ count }) => count),
+        // After the last bucket that the bound covers.
+        line: found.findLastIndex(({ to }) => to <= this.bound + 1e-9) + 0.5,
+      }),
+    );
+  }
+
+  #showChecks(totals) {
+    const now = Date.now() / 1_000;
+    this.#history.push({ now, totals });
+    if (this.#history.length > KEPT_MAX) this.#history.shift();
+    const outcomes = [...new Set(this.#history.flatMap(({ totals }) => [...totals.keys()]))].sort();
+    const sum = [...totals.values()].reduce((a, b) => a + b, 0);
+    if (sum === 0) {
+      this.checks.say(t("checks_none"));
+      return;
+    }
+    if (this.#history.length === 1) return; // a rate needs two points
+    const rates = this.#history.slice(1).map(({ now, totals }, i) => {
+      const before = this.#history[i];
+      // Fewer than before: another isolate answers, or this one has begun anew.
+      return { now, each: outcomes.map((outcome) => Math.max(0, (totals.get(outcome) ?? 0) - (before.totals.get(outcome) ?? 0)) / (now - before.now)) };
+    });
+    const words = outcomes.map((outcome) => `${outcome} ${totals.get(outcome) ?? 0}`).join(", ");
+    this.checks.show(words, [t("outcome"), t("checks_total")], outcomes.map((outcome) => [name(outcome), totals.get(outcome) ?? 0]), (place) =>
+      lines(place, { names: outcomes, at: rates.map(({ now }) => now), values: outcomes.map((_, i) => rates.map(({ each }) => each[i])) }),
+    );
+  }
+}
+
+/** A picture with what it says in words, and as a table. */
+class Figure {
+  constructor(title) {
+    this.place = h("div", { class: "picture", role: "img" });
+    this.words = h("p", { class: "note" });
+    this.rows = h("table", { class: "plain" });
+    this.table = h("details", { hidden: true }, h("summary", {}, t("as_table")), this.rows);
+    this.title = t(title);
+    this.element = h("figure", { "data-figure": title }, h("figcaption", {}, this.title), this.place, this.words, this.table);
+    this.say("");
+  }
+
+  /** In the picture's place. */
+  say(words) {
+    this.place.hidden = true;
+    this.table.hidden = true;
+    this.words.textContent = words;
+  }
+
+  show(words, heads, rows, draw) {
+    this.place.hidden = false;
+    this.table.hidden = false;
+    this.words.textContent = words;
+    this.place.setAttribute("aria-label", `${this.title}: ${words}`);
+    this.rows.replaceChildren(
+      h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+      h("tbody", {}, rows.map(([first, second]) => h("tr", {}, h("th", { scope: "row" }, first), h("td", {}, String(second))))),
+    );
+    draw(this.place);
+  }
+}

@@ -1,0 +1,65 @@
+// Calls to the gateway, and why it refuses.
+
+import { has, t } from "./text.js";
+
+/** An answer that is none: the API's `code`, or `unreachable`. */
+export class Refusal extends Error {
+  constructor(status, { code = "unknown", title, detail } = {}) {
+    super(`${status} ${code}`);
+    Object.assign(this, { status, code, title, detail });
+  }
+
+  /** What went wrong, in plain words. */
+  get words() {
+    const said = has(`refused_${this.code}`) ? t(`refused_${this.code}`, { detail: this.detail ?? "" }) : undefined;
+    return said ?? [this.title ?? t("refused_unknown"), this.detail].filter(Boolean).join(": ");
+  }
+}
+
+/** The API for one caller. A key is held here, in memory, and nowhere else. */
+export class Api {
+  #key;
+
+  constructor(key = null) {
+    this.#key = key;
+  }
+
+  get = (where) => this.#call("GET", where);
+  post = (where) => this.#call("POST", where);
+  delete = (where, body) => this.#call("DELETE", where, body);
+  text = (where) => this.#call("GET", where, undefined, "text");
+
+  async #call(method, where, body, as = "json") {
+    const headers = { accept: as === "json" ? "application/json" : "text/plain" };
+    if (this.#key !== null) headers.authorization = `Bearer ${this.#key}`;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    let answer;
+    try {
+      answer = await fetch(new URL(`../${where}`, document.baseURI), {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        // An administrator's key stands alone; a user's call is the cookie's.
+        credentials: this.#key === null ? "same-origin" : "omit",
+        cache: "no-store",
+        redirect: "error",
+      });
+      if (answer.ok) return as === "json" ? await answer.json() : await answer.text();
+    } catch {
+      throw new Refusal(0, { code: "unreachable" });
+    }
+    throw new Refusal(answer.status, await answer.json().catch(() => ({})));
+  }
+}
+
+/** What the gateway would say to a key that lacks a scope; it writes each such call down. */
+export const lacks = (scope) => new Refusal(403, { code: "missing_scope", detail: scope });
+
+/** Whether a key is one that a header can carry; others are wrong anyhow. */
+export const isHeaderText = (text) => /^[\x21-\x7e]+$/.test(text);
+
+/** The path of a list with its query. */
+export function query(where, parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  return given.length === 0 ? where : `${where}?${new URLSearchParams(given)}`;
+}

@@ -1,0 +1,95 @@
+// Elements out of text. Text never becomes markup: there is no way to say it.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element: `on` are its listeners, `true` an attribute without a value, null and false none. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, { on = {}, ...attributes }, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    element.setAttribute(name, value === true ? "" : value);
+  }
+  for (const [event, listener] of Object.entries(on)) element.addEventListener(event, listener);
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** A button that is out of use while its work goes on. */
+export function button(label, work, { kind = "plain", ...attributes } = {}) {
+  const element = h("button", { type: "button", class: `button ${kind}`, ...attributes }, label);
+  element.addEventListener("click", async () => {
+    if (element.getAttribute("aria-disabled") === "true") return;
+    element.setAttribute("aria-disabled", "true"); // `disabled` would drop the focus
+    try {
+      await work(element);
+    } finally {
+      element.removeAttribute("aria-disabled");
+    }
+  });
+  return element;
+}
+
+let announcer;
+
+/** Says something to who listens to the page. */
+export function announce(text) {
+  if (announcer === undefined) {
+    announcer = h("p", { class: "for-ears", role: "status", "aria-live": "polite" });
+    document.body.append(announcer);
+  }
+  announcer.textContent = text;
+}
+
+/** Puts the focus on what is not a control, for those who read with it. */
+export function focusOn(element) {
+  element.tabIndex = -1;
+  element.focus();
+}
+
+/** Asks before something that cannot be undone. Resolves to what `read` makes of it, or null. */
+export function ask({ title, body, confirm, cancel, kind = "danger", field = null, isGood = () => true }) {
+  return new Promise((resolve) => {
+    let answer = null;
+    const yes = h("button", { type: "submit", class: `button ${kind}` }, confirm);
+    const check = () => {
+      const good = isGood(field?.value ?? "");
+      yes.disabled = !good;
+    };
+    field?.addEventListener("input", check);
+    const dialog = h(
+      "dialog",
+      { class: "ask", "aria-labelledby": "ask-title" },
+      h(
+        "form",
+        {
+          method: "dialog",
+          on: {
+            submit: (event) => {
+              event.preventDefault();
+              answer = field === null ? true : field.value;
+              dialog.close();
+            },
+          },
+        },
+        h("h2", { id: "ask-title" }, title),
+        body,
+        h("div", { class: "row end" }, h("button", { type: "button", class: "button plain", on: { click: () => dialog.close() } }, cancel), yes),
+      ),
+    );
+    check();
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    (field ?? yes).focus();
+  });
+}

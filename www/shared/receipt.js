@@ -1,0 +1,118 @@
+// A receipt, as it comes true: accepted, published, refused everywhere.
+
+import { announce, h } from "./dom.js";
+import { clockTime, inTenths } from "./times.js";
+import { t } from "./text.js";
+import { tally } from "./tally.js";
+
+const POLL_MS = 400;
+const LATE_MS = 2_000;
+const TICK_MS = 100;
+
+/**
+ * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the
+ * receipt names is waited for. `done` is called once nobody can accept any more. `level` is that of
+ * its heading.
+ */
+export class ReceiptView {
+  #receipt;
+  #ask;
+  #done;
+  #deadline;
+  #span;
+  #trouble = false;
+  #isOver = false;
+
+  constructor({ title, receipt, ask = null, done = () => {}, level = "h3" }) {
+    const id = `receipt-${receipt.kill_id}`;
+    this.#ask = ask;
+    this.#done = done;
+    this.tally = tally();
+    this.steps = {
+      accepted: h("li"),
+      published: h("li"),
+      everywhere: h("li"),
+    };
+    this.heading = h(level, { id, tabindex: "-1" }, title);
+    this.note = h("p", { class: "note" });
+    this.element = h(
+      "article",
+      { class: "receipt", "aria-labelledby": id },
+      this.tally,
+      h("div", { class: "receipt-text" }, this.heading, h("ol", { class: "steps" }, Object.values(this.steps)), this.note),
+    );
+    this.#take(receipt);
+    this.#tick();
+    if (ask !== null) this.#poll();
+  }
+
+  /** Times are the gateway's own: only spans are measured with this machine's clock. */
+  #take(receipt) {
+    const isFirst = this.#receipt === undefined;
+    const wasPublished = this.#receipt?.accepted_at;
+    this.#receipt = receipt;
+    if (receipt.accepted_at && !wasPublished) {
+      this.#span = new Date(receipt.refused_everywhere_by) - new Date(receipt.accepted_at);
+      this.#deadline = performance.now() + this.#span;
+    }
+    if (receipt.state === "quiesced") this.#finish();
+    else if (isFirst) announce(receipt.state === "committed" ? t("receipt_committed") : t("receipt_said", { left: inTenths(this.#span) }));
+    this.#draw();
+  }
+
+  #finish() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    announce(t("receipt_over"));
+    this.#done(this.#receipt);
+  }
+
+  #draw() {
+    const { state, committed_at, accepted_at, refused_everywhere_by, epoch, seq, progress } = this.#receipt;
+    const { accepted, published, everywhere } = this.steps;
+    const left = this.#deadline === undefined ? undefined : Math.max(0, this.#deadline - performance.now());
+    this.element.dataset.state = this.#isOver ? "quiesced" : state;
+    mark(accepted, "done", t("step_accepted"), clockTime(committed_at), progress && t("step_shards", progress));
+    if (accepted_at) mark(published, "done", t("step_published"), clockTime(accepted_at), t("step_feed", { seq, epoch: epoch.slice(0, 4) }));
+    else mark(published, "now", t("step_unpublished"));
+    if (this.#isOver) mark(everywhere, "done", t("step_everywhere"), null, refused_everywhere_by && t("step_by", { at: clockTime(refused_everywhere_by) }));
+    else if (left !== undefined) mark(everywhere, "now", t("step_everywhere_by"), clockTime(refused_everywhere_by), t("step_left", { left: inTenths(left) }));
+    else mark(everywhere, "open", t("step_everywhere"));
+    this.note.textContent = this.#trouble ? t("receipt_trouble") : state === "committed" ? t("receipt_committed") : "";
+    this.note.hidden = this.note.textContent === "";
+    this.tally.style.setProperty("--gone", this.#isOver ? "1" : left === undefined ? "0" : String(1 - left / this.#span));
+  }
+
+  #tick() {
+    if (this.#isOver) return;
+    if (this.#ask === null && this.#deadline !== undefined && performance.now() >= this.#deadline) this.#finish();
+    this.#draw();
+    setTimeout(() => this.#tick(), TICK_MS);
+  }
+
+  async #poll() {
+    while (!this.#isOver) {
+      await new Promise((resolve) => setTimeout(resolve, this.#trouble ? LATE_MS : POLL_MS));
+      try {
+        this.#take(await this.#ask(this.#receipt.kill_id));
+        this.#trouble = false;
+      } catch (error) {
+        if (!("words" in error)) throw error;
+        this.#trouble = true; // asked again: the kill stands, whatever this answer was
+      }
+    }
+  }
+}
+
+function mark(step, state, text, at, more) {
+  const shown = [text, at, more].filter(Boolean);
+  const key = `${state} ${shown.join(" ")}`;
+  if (step.dataset.shown === key) return;
+  step.dataset.shown = key;
+  step.className = state;
+  step.replaceChildren(
+    h("span", {}, text),
+    ...(at ? [" ", h("b", {}, at)] : []),
+    ...(more ? [" ", h("small", {}, more)] : []),
+  );
+}

@@ -1,0 +1,50 @@
+// Points in time, as people say them.
+
+import { h } from "./dom.js";
+import { language, locale } from "./text.js";
+
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" });
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const unit = { style: "unit", unit: "second", unitDisplay: language === "en" ? "narrow" : "short", maximumFractionDigits: 2 };
+const seconds = new Intl.NumberFormat(locale, unit);
+const tenths = new Intl.NumberFormat(locale, { ...unit, minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+const STEPS = [
+  ["minute", 60],
+  ["hour", 3_600],
+  ["day", 86_400],
+];
+
+/** `3 hours ago`, `in 12 minutes`. */
+export function ago(at, now = Date.now()) {
+  const passed = (at - now) / 1_000;
+  let [unit, size] = ["second", 1];
+  for (const [next, length] of STEPS) if (Math.abs(passed) >= length * 0.99) [unit, size] = [next, length];
+  const whole = Math.trunc(Math.round((passed / size) * 10) / 10);
+  return unit === "second" && Math.abs(passed) < 10 ? relative.format(0, "second") : relative.format(whole, unit);
+}
+
+export const clockTime = (iso) => clock.format(new Date(iso));
+export const inSeconds = (ms) => seconds.format(ms / 1_000);
+/** Of the same width while it is counted down. */
+export const inTenths = (ms) => tenths.format(ms / 1_000);
+
+/** A point in time that stays true while the page is open; the exact one is its title. */
+export function when(iso) {
+  const at = new Date(iso);
+  return h("time", { datetime: iso, title: day.format(at), "data-since": String(at.getTime()) }, ago(at.getTime()));
+}
+
+export const exact = (iso) => h("time", { datetime: iso }, day.format(new Date(iso)));
+
+/** Lets the points in time of the page grow older. */
+export function keepTrue() {
+  setInterval(() => {
+    const now = Date.now();
+    for (const element of document.querySelectorAll("time[data-since]")) {
+      const text = ago(Number(element.dataset.since), now);
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }, 5_000);
+}
