@@ -33,7 +33,7 @@ test("every language has the same keys, with the same gaps to fill", () => {
 test("every text that the pages ask for is there, and every one that is there is asked for", () => {
   const asked = new Set([...code.matchAll(/\b(?:t|parts)\(\s*(?:[a-zA-Z.]+ \? )?"([a-z_]+)"/g)].map(([, key]) => key));
   for (const key of asked) assert.ok(Object.hasOwn(LANGUAGES.en, key), `no text for ${key}`);
-  const built = /^(refused|column|part|state|event|detail)_/;
+  const built = /^(refused|column|part|state|event|detail|outcome)_/;
   for (const key of Object.keys(LANGUAGES.en)) assert.ok(built.test(key) || code.includes(`"${key}"`), `nobody asks for ${key}`);
   assert.ok(asked.size > 60, `${asked.size}`);
 });

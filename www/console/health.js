@@ -5,7 +5,7 @@ import { t } from "../shared/text.js";
 import { every } from "./every.js";
 
 const EVERY_MS = 10_000;
-const PARTS = ["gateway", "store", "audit", "metrics"];
+const PARTS = ["gateway", "store", "feed", "audit", "metrics"];
 
 export class Health {
   constructor({ api, signal }) {

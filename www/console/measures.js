@@ -1,11 +1,11 @@
-// Two figures out of the metrics: how long killed sessions were still accepted, against the bound,
-// and what the checks came to.
+// Two figures out of the metrics: for how long after a kill an edge can have gone by what it
+// remembered, against the bound, and what its checks came to. Each isolate counts for itself, and
+// whichever is asked answers: its name is in each sample.
 
 import { Refusal, lacks } from "../shared/api.js";
 import { h } from "../shared/dom.js";
-import { buckets, by, parse } from "../shared/metrics.js";
-import { name } from "../shared/names.js";
-import { t } from "../shared/text.js";
+import { buckets, by, parse, value } from "../shared/metrics.js";
+import { has, t } from "../shared/text.js";
 import { inSeconds } from "../shared/times.js";
 import { bars, lines } from "./charts.js";
 import { every } from "./every.js";
@@ -14,10 +14,12 @@ const EVERY_MS = 5_000;
 const KEPT_MAX = 120; // ten minutes
 const KILL_DELAY = "warifu_kill_delay_seconds";
 const CHECKS = "warifu_checks_total";
+const FEED_AGE = "warifu_feed_age_seconds";
 
 export class Measures {
   /** Points in time, and the checks of each outcome up to then. */
   #history = [];
+  #isolate;
 
   constructor(world, health) {
     Object.assign(this, { world, health, bound: world.key.bound_ms / 1_000 });
@@ -43,7 +45,9 @@ export class Measures {
       if (!this.world.may("metrics")) throw lacks("metrics");
       const samples = parse(await this.world.api.text("metrics"));
       this.health.tell("metrics", "ok");
-      this.problem.textContent = t("measures_window", { seconds: inSeconds(EVERY_MS) });
+      // An isolate that has nothing to check does not poll: an old age is no failure.
+      this.health.tell("feed", value(samples, FEED_AGE) <= this.bound ? "ok" : "unknown");
+      this.#of(samples[0]?.labels.isolate ?? "");
       this.figures.hidden = false;
       this.#showDelay(buckets(samples, KILL_DELAY));
       this.#showChecks(by(samples, CHECKS, "outcome"));
@@ -54,6 +58,13 @@ export class Measures {
       this.figures.hidden = true;
       return this.health.told("metrics", error);
     }
+  }
+
+  /** What another isolate has counted is no continuation of what this one has. */
+  #of(isolate) {
+    if (this.#isolate !== isolate) this.#history = [];
+    this.#isolate = isolate;
+    this.problem.textContent = t("measures_of", { isolate, seconds: inSeconds(EVERY_MS) });
   }
 
   #showDelay(found) {
@@ -88,12 +99,12 @@ export class Measures {
     if (this.#history.length === 1) return; // a rate needs two points
     const rates = this.#history.slice(1).map(({ now, totals }, i) => {
       const before = this.#history[i];
-      // Fewer than before: another isolate answers, or this one has begun anew.
-      return { now, each: outcomes.map((outcome) => Math.max(0, (totals.get(outcome) ?? 0) - (before.totals.get(outcome) ?? 0)) / (now - before.now)) };
+      return { now, each: outcomes.map((outcome) => ((totals.get(outcome) ?? 0) - (before.totals.get(outcome) ?? 0)) / (now - before.now)) };
     });
-    const words = outcomes.map((outcome) => `${outcome} ${totals.get(outcome) ?? 0}`).join(", ");
-    this.checks.show(words, [t("outcome"), t("checks_total")], outcomes.map((outcome) => [name(outcome), totals.get(outcome) ?? 0]), (place) =>
-      lines(place, { names: outcomes, at: rates.map(({ now }) => now), values: outcomes.map((_, i) => rates.map(({ each }) => each[i])) }),
+    const names = outcomes.map((outcome) => (has(`outcome_${outcome}`) ? t(`outcome_${outcome}`) : outcome));
+    const rows = outcomes.map((outcome, i) => [names[i], totals.get(outcome) ?? 0]);
+    this.checks.show(rows.map(([outcome, count]) => t("outcome_count", { outcome, n: count })).join(" · "), [t("outcome"), t("checks_total")], rows, (place) =>
+      lines(place, { names, at: rates.map(({ now }) => now), values: outcomes.map((_, i) => rates.map(({ each }) => each[i])) }),
     );
   }
 }
