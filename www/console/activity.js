@@ -7,15 +7,17 @@ import { has, parts, t } from "../shared/text.js";
 import { clockTime } from "../shared/times.js";
 import { every } from "./every.js";
 
-// To ask for everybody's is to ask every shard.
 const EVERY_MS = 5_000;
 const SHOWN_MAX = 50;
+// Everybody's events are in all shards, and a page is of some of them: so many pages are asked for.
+const PAGES_MAX = 4;
 // What has a place of its own in a line; the rest follows as it is.
 const PLACED = new Set(["at", "event", "subject", "actor", "reason", "from", "session"]);
 
 export class Activity {
   #subject = null;
   #isPaused = false;
+  #asked = 0;
 
   constructor(world) {
     this.world = world;
@@ -46,12 +48,26 @@ export class Activity {
     every(EVERY_MS, () => (this.#isPaused ? true : this.#ask()), this.world.signal);
   }
 
-  /** Offers to show this subject's only. */
+  /** Shows this subject's only, until somebody wants everybody's. */
   watch(subject) {
     this.#subject = subject;
     this.onlyLabel.hidden = false;
     this.onlyLabel.replaceChildren(this.only, h("span", {}, parts("activity_only", { subject: name(subject) })));
-    if (this.only.checked) this.#ask();
+    this.only.checked = true;
+    this.#ask();
+  }
+
+  /** The newest events, and whether there may be more of the same age. */
+  async #read(subject) {
+    let [found, cursor] = [[], null];
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const { events, next } = await this.world.api.get(query("audit", { subject, cursor, limit: SHOWN_MAX }));
+      found = found.concat(events);
+      cursor = next;
+      // One subject's are in the order of time.
+      if (next === null || (subject !== null && found.length >= SHOWN_MAX)) return [found, false];
+    }
+    return [found, true];
   }
 
   /** `false`: there is nothing to be had here. */
@@ -59,9 +75,10 @@ export class Activity {
     const subject = this.only.checked ? this.#subject : null;
     try {
       if (!this.world.may("sessions:read")) throw lacks("sessions:read");
-      const { events } = await this.world.api.get(query("audit", { subject, limit: SHOWN_MAX }));
+      const asked = ++this.#asked;
+      const [events, isPart] = await this.#read(subject);
       this.health.tell("audit", "ok");
-      this.#show(events);
+      if (asked === this.#asked) this.#show(events, isPart);
       return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -74,8 +91,8 @@ export class Activity {
     }
   }
 
-  #show(events) {
-    this.problem.textContent = events.length === 0 ? t("activity_empty") : "";
+  #show(events, isPart) {
+    this.problem.textContent = events.length === 0 ? t("activity_empty") : isPart ? t("activity_part") : "";
     const newest = [...events].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
     const state = JSON.stringify(newest);
     if (this.state === state) return;

@@ -20,6 +20,7 @@ export default {
   refused_not_found: "There was nothing to end: no live session is left.",
   refused_store_unavailable: "Sessions cannot be checked at the moment. That does not mean that there are none.",
   refused_bad_request: "The gateway does not take that: {detail}",
+  refused_rate_limited: "There were too many wrong keys from your network. Wait a minute.",
   refused_not_yet: "This version of the gateway does not have this yet.",
   refused_cross_origin: "The browser says that this comes from another site.",
   refused_internal: "Something went wrong in the gateway. Its log says what.",
@@ -107,6 +108,7 @@ export default {
   // console: activity
   activity: "Activity",
   activity_empty: "Nothing has happened yet.",
+  activity_part: "More has happened than is read here: a part of the newest is shown. Look for a subject to see all of theirs.",
   activity_pause: "Pause",
   activity_resume: "Go on",
   activity_only: "Only of {subject}",

@@ -20,6 +20,7 @@ export default {
   refused_not_found: "終了するものがありません。有効なセッションは残っていません。",
   refused_store_unavailable: "現在セッションを確認できません。セッションがないという意味ではありません。",
   refused_bad_request: "ゲートウェイが受け付けません: {detail}",
+  refused_rate_limited: "お使いのネットワークから誤った鍵が多すぎました。1 分ほど待ってください。",
   refused_not_yet: "このバージョンのゲートウェイには、まだありません。",
   refused_cross_origin: "ブラウザーによると、これは別のサイトからの要求です。",
   refused_internal: "ゲートウェイで問題が起きました。内容はログにあります。",
@@ -107,6 +108,7 @@ export default {
   // console: activity
   activity: "動き",
   activity_empty: "まだ何も起きていません。",
+  activity_part: "ここで読み込む量より多くの動きがあり、最新の一部だけを表示しています。サブジェクトを検索すると、その人の動きがすべて見られます。",
   activity_pause: "一時停止",
   activity_resume: "再開",
   activity_only: "{subject} のみ",
