@@ -95,7 +95,7 @@ test("from the start to a log-in, and over a restart", async () => {
   let running = dev();
   try {
     await running.ready;
-    for (const hint of [`http://127.0.0.1:${ports.PORT}`, "alice", "correct horse battery staple"]) {
+    for (const hint of [`http://127.0.0.1:${ports.PORT}`, `http://localhost:${ports.PORT}/_warifu/console/`, "alice", "correct horse battery staple"]) {
       assert.ok(running.output().includes(hint), `it says ${hint}`);
     }
     const login = await send("/login", {
@@ -107,6 +107,9 @@ test("from the start to a log-in, and over a restart", async () => {
     assert.match(setCookie, /^__Host-Http-warifu=[\w-]{72}; Path=\/; Secure; HttpOnly; SameSite=Lax/);
     const cookie = setCookie.split(";")[0];
     assert.equal(JSON.parse((await send("/api/me", { headers: { cookie } })).text).subject, "alice");
+    const page = await send("/_warifu/console/", { headers: { host: `localhost:${ports.PORT}` } });
+    assert.equal(page.status, 200, "the console is where it says");
+    assert.equal((await send("/_warifu/shared/vendor/uplot.js")).status, 200, "with what the build has put there");
 
     await running.stop("SIGINT");
     for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
