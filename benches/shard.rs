@@ -326,7 +326,7 @@ impl Drop for Folder {
 }
 
 fn message(call: ShardCall) -> Message {
-    Message { home: Some(HOME), is_fenced: false, call }
+    Message { home: Some(HOME), is_fenced: false, by: None, call }
 }
 
 /// Checks of random sessions among the first so many.

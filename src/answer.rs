@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use crate::admission::Admitted;
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::command::{Command, Start};
 use crate::config::{Access, Commands};
 use crate::cookie;
@@ -161,7 +161,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
                     end_others,
                     hold: (!hold.set.is_empty()).then_some(hold),
                     adopts: None,
-                    actor: ORIGIN,
+                    cause: by_origin("do=start"),
                     since: since.ok_or(Failure::Internal)?,
                 })
                 .await?;
@@ -170,26 +170,28 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::Rotate { level } => {
             let (caller, token) = caller()?;
-            let rotated = sessions.rotate(token, &caller.session, level).await?;
+            let rotated = sessions.rotate(token, &caller.session, level, by_origin("do=rotate")).await?;
             Ok(rotated.map_or(Written::None, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
         }
         Command::Update { claims } => {
-            let updated = sessions.update(One::OfToken(caller()?.1), Some(claims), None, ORIGIN).await?;
+            let (_, token) = caller()?;
+            let cause = by_origin("do=update");
+            let updated = sessions.update(One::OfToken(token), Some(claims), None, cause).await?;
             updated.map(|_| Written::None).ok_or(Failure::NoLiveSession)
         }
         Command::End => {
             *finds = Taken::default();
-            end_sessions(site, ports, admitted.presented(), ORIGIN).await?;
+            end_sessions(site, ports, admitted.presented(), by_origin("do=end")).await?;
             Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
         }
         Command::EndOthers => {
             let (caller, token) = caller()?;
-            let (_, token, session) = sessions.end_others(token, &caller.session, ORIGIN).await?;
+            let (_, token, session) = sessions.end_others(token, &caller.session, by_origin("do=end-others")).await?;
             Ok(Written::Cookie(cookie_of(&token, &session)))
         }
         Command::EndAll => {
             *finds = Taken::default();
-            sessions.end_all(&caller()?.0.session.subject, ORIGIN).await?;
+            sessions.end_all(&caller()?.0.session.subject, by_origin("do=end-all")).await?;
             Ok(Written::None)
         }
     }
@@ -200,9 +202,14 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
 ///
 /// # Errors
 /// The store could not commit it: a session may still live.
-pub async fn end_sessions<P: Ports>(site: &Site, ports: &P, presented: &[Token], actor: &str) -> Result<(), Failure> {
+pub async fn end_sessions<P: Ports>(
+    site: &Site,
+    ports: &P,
+    presented: &[Token],
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
     for token in presented {
-        Sessions::new(site, ports).end(One::OfToken(token), None, actor).await?;
+        Sessions::new(site, ports).end(One::OfToken(token), None, cause).await?;
     }
     Ok(())
 }
@@ -267,5 +274,7 @@ fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
 /// The level of a start that names none.
 pub const LEVEL_DEFAULT: u8 = 1;
 
-/// Who gave the command, for the log.
-const ORIGIN: &str = "origin";
+/// A command of the application's.
+fn by_origin(command: &str) -> Cause<'_> {
+    Cause { actor: "origin", reason: command }
+}

@@ -3,32 +3,46 @@
 
 use serde::Serialize;
 
+use crate::session::prefix;
+use crate::time::UnixMillis;
+
 /// One thing that happened.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// `actor` is `origin` (a command) or `admin:<id>`.
+    /// `actor` is `origin` (a command), `custody`, `adopt`, or `admin:<id>`;
+    /// `reason`, here as everywhere, what has asked for it.
     SessionStarted {
         session: String,
         subject: String,
         level: u8,
         actor: String,
+        reason: String,
     },
     /// A new secret; `level` where it changed with it.
     SessionRotated {
         session: String,
+        subject: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         level: Option<u8>,
+        actor: String,
+        reason: String,
     },
     SessionUpdated {
         session: String,
+        subject: String,
         actor: String,
+        reason: String,
     },
     /// `actor` is `user`, `origin`, `admin:<id>`, `limit` (it made room), or
     /// `replay` (an old secret of it was used).
     SessionEnded {
         session: String,
+        /// `None` where its row could not be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
         actor: String,
+        reason: String,
     },
     /// A start that was not to be; `reason` is the key of the configuration, or
     /// `killed_meanwhile`.
@@ -40,11 +54,15 @@ pub enum Event {
     /// A start in a browser that presented a live session of the same subject.
     SessionReplaced {
         session: String,
+        subject: String,
+        actor: String,
+        reason: String,
     },
     /// Everything of the site is being ended.
     SiteEnded {
         kill: String,
         actor: String,
+        reason: String,
     },
     /// Sessions of one subject; `kept` is the one that stays, if one does.
     SessionsEnded {
@@ -53,6 +71,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         kept: Option<String>,
         actor: String,
+        reason: String,
     },
     /// An old secret was used after its grace: somebody has a copy.
     TokenReplayed {
@@ -156,9 +175,115 @@ pub enum Event {
     },
 }
 
+/// Who does something, and what asks for it: the command or the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a> {
+    pub actor: &'a str,
+    pub reason: &'a str,
+}
+
+/// What is known of a request that an event is told of.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Whence {
+    /// The network of the client, never its address.
+    pub from: Option<String>,
+    /// The trace that the request is part of.
+    pub trace: Option<String>,
+}
+
+impl Whence {
+    /// From the client's address, and the header `traceparent`.
+    pub fn new(address: Option<&str>, traceparent: Option<&str>) -> Self {
+        Self { from: address.and_then(prefix), trace: traceparent.and_then(trace_of).map(str::to_owned) }
+    }
+}
+
+/// The trace id of a `traceparent` (W3C Trace Context, section 3.2): 32
+/// lower-case hex digits, not all of them zero. Later versions may add fields
+/// at the end; ff is no version.
+fn trace_of(traceparent: &str) -> Option<&str> {
+    let mut fields = traceparent.split('-');
+    let [version, trace, parent, flags] = [fields.next()?, fields.next()?, fields.next()?, fields.next()?];
+    let is_hex = |field: &str, length| {
+        field.len() == length && field.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let is_some = |field: &str| field.bytes().any(|b| b != b'0');
+    let is_valid = is_hex(version, 2)
+        && version != "ff"
+        && is_hex(trace, 32)
+        && is_some(trace)
+        && is_hex(parent, 16)
+        && is_some(parent)
+        && is_hex(flags, 2)
+        && (version != "00" || fields.next().is_none());
+    is_valid.then_some(trace)
+}
+
+/// The name of the event of a line.
+pub fn name_of(line: &str) -> &str {
+    line.strip_prefix(r#"{"event":""#).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
+
 impl Event {
-    /// The line for the log.
-    pub fn to_line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| r#"{"event":"unwritable"}"#.to_owned())
+    /// The line for the log: the event, when it was, and of which request.
+    pub fn to_line(&self, at: UnixMillis, whence: &Whence) -> String {
+        let mut line = serde_json::to_string(self).unwrap_or_else(|_| r#"{"event":"unwritable"}"#.to_owned());
+        line.pop();
+        for (name, value) in
+            [("at", Some(&at.to_rfc3339())), ("from", whence.from.as_ref()), ("trace", whence.trace.as_ref())]
+        {
+            if let Some(value) = value {
+                // None of these has a sign that JSON would have to escape.
+                line.push_str(&[",\"", name, "\":\"", value, "\""].concat());
+            }
+        }
+        line.push('}');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    #[test]
+    fn a_line_says_when_and_from_where() {
+        let whence = Whence::new(Some("203.0.113.77"), Some(&format!("00-{TRACE}-b7ad6b7169203331-01")));
+        let event = Event::SessionReplaced {
+            session: "s".to_owned(),
+            subject: "al\"ice".to_owned(),
+            actor: "origin".to_owned(),
+            reason: "do=start".to_owned(),
+        };
+        assert_eq!(
+            event.to_line(UnixMillis(0), &whence),
+            format!(
+                r#"{{"event":"session_replaced","session":"s","subject":"al\"ice","actor":"origin","reason":"do=start","at":"1970-01-01T00:00:00.000Z","from":"203.0.113.0/24","trace":"{TRACE}"}}"#
+            )
+        );
+        let line = event.to_line(UnixMillis(0), &Whence::default());
+        assert!(line.ends_with(r#""at":"1970-01-01T00:00:00.000Z"}"#), "{line}");
+    }
+
+    #[test]
+    fn a_trace_is_taken_from_a_valid_traceparent_only() {
+        for good in [format!("00-{TRACE}-b7ad6b7169203331-01"), format!("cc-{TRACE}-b7ad6b7169203331-00-what-else")] {
+            assert_eq!(trace_of(&good), Some(TRACE), "{good}");
+        }
+        for bad in [
+            String::new(),
+            TRACE.to_owned(),
+            format!("00-{TRACE}-b7ad6b7169203331"),
+            format!("00-{TRACE}-b7ad6b7169203331-01-more"),
+            format!("ff-{TRACE}-b7ad6b7169203331-01"),
+            format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()),
+            format!("00-{}\"-b7ad6b7169203331-01", &TRACE[1..]),
+        ] {
+            assert_eq!(trace_of(&bad), None, "{bad}");
+        }
     }
 }

@@ -42,8 +42,6 @@ pub enum Failure {
     KilledMeanwhile,
     /// A command that changes a session, and none is there.
     NoLiveSession,
-    /// Something that a later version brings.
-    NotYet(&'static str),
     BodyTooLarge,
     BodyTimeout,
     /// A session object cannot be reached: one cannot know.
@@ -110,7 +108,6 @@ impl Failure {
             Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
             Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
-            Self::NotYet(_) => (501, "not_yet", "This is not built yet", Ourselves),
             Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),
             Self::OriginTimeout => (504, "origin_unreachable", "The application did not answer in time", Origin),
             Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
@@ -123,7 +120,7 @@ impl Failure {
     /// What to add to the title. Never the text of an internal error.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Self::BadRequest(text) | Self::NotYet(text) => Some(text),
+            Self::BadRequest(text) => Some(text),
             Self::BadCommand(text) | Self::BadCustody(text) | Self::BadInput(text) => Some(text),
             Self::MissingScope(scope) => Some(scope),
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),

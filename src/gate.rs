@@ -73,7 +73,13 @@ async fn pass<P: Ports>(
     let challenge = Challenge::new(site, ports, demand)?;
     let outgoing = forward::compose(site, ports, request, &path, &admitted, opened.as_ref(), challenge.nonce())?;
     let outgoing = Outgoing { body: filled, ..outgoing };
-    let answer = ports.origin().send(&outgoing, body).await.map_err(|error| match error {
+    let tally = ports.memory().tally();
+    let sent = tally.takes_origin_time().then(|| ports.time());
+    let answered = ports.origin().send(&outgoing, body).await;
+    if let Some(sent) = sent {
+        tally.origin_time.note(ports.time().since(sent));
+    }
+    let answer = answered.map_err(|error| match error {
         OriginError::Unreachable(reason) => {
             ports.tell(Event::OriginUnreachable { reason });
             Failure::OriginUnreachable

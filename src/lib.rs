@@ -38,6 +38,7 @@ pub mod admin_keys;
 pub mod config;
 pub mod ports;
 pub mod audit;
+pub mod tally;
 pub mod error;
 pub mod time;
 pub mod mutants;

@@ -14,11 +14,12 @@ use crate::mutants::{self, Mutant};
 use crate::policy::Demand;
 use crate::ports::{Feed, Ports, Replica};
 use crate::replica::{self, Record};
-use crate::revocation::{FeedAnswer, Known, Position};
+use crate::revocation::{FeedAnswer, Known, Memory, Position};
 use crate::session::{Served, Session};
 use crate::sessions::{Checked, Sessions, Verdict};
 use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply, Poll};
+use crate::tally::{Outcome, Source, figures};
 use crate::time::{UnixMillis, millis};
 use crate::token::Token;
 
@@ -35,26 +36,48 @@ pub async fn look_up<P: Ports>(
     let config = &site.config;
     let memory = ports.memory();
     let now = ports.time();
+    if memory.tally().is_report_due(now) {
+        ports.report(&figures(memory, now));
+    }
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
-        return ask(site, ports, token, None).await;
+        return counted(memory, ask(site, ports, token, None).await);
     }
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
     }
     match memory.look(&token.session_key(), now, config.bound, config.idle_timeout) {
-        Known::Live(session) => return Ok(Some(Verdict { session, served: Served::Current })),
-        Known::Dead => return Ok(None),
+        Known::Live(session) => {
+            memory.tally().check(Source::Memory, Outcome::Live);
+            return Ok(Some(Verdict { session, served: Served::Current }));
+        }
+        Known::Dead => {
+            memory.tally().check(Source::Memory, Outcome::None);
+            return Ok(None);
+        }
         Known::Nothing => {}
     }
     if let Some(session) = read_record(site, ports, token, now).await {
+        memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
     }
-    match ask(site, ports, token, Some(config.bound)).await {
+    match counted(memory, ask(site, ports, token, Some(config.bound)).await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
-            go_on(site, ports, token).ok_or(Failure::StoreUnavailable).map(Some)
+            let verdict = go_on(site, ports, token).ok_or(Failure::StoreUnavailable)?;
+            memory.tally().check(Source::Outage, Outcome::Live);
+            Ok(Some(verdict))
         }
         answered => answered,
     }
+}
+
+fn counted(memory: &Memory, asked: Result<Option<Verdict>, Failure>) -> Result<Option<Verdict>, Failure> {
+    let outcome = match &asked {
+        Ok(Some(_)) => Outcome::Live,
+        Ok(None) => Outcome::None,
+        Err(_) => Outcome::Unknown,
+    };
+    memory.tally().check(Source::Object, outcome);
+    asked
 }
 
 /// Asks the session object. With a bound, an answer that took longer is not
@@ -142,7 +165,11 @@ pub fn known_position<P: Ports>(ports: &P, fresh: Duration) -> Option<Position> 
 pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> {
     let memory = ports.memory();
     let sent = memory.poll(ports.time());
-    let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| ports.tell(event)).ok()?;
+    let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| {
+        memory.tally().poll_failures.add();
+        ports.tell(event);
+    });
+    let answer = answer.ok()?;
     // So that the memory sees whether the clock stepped back on the way.
     ports.time();
     let position = Position { epoch: answer.epoch, seq: answer.high };
@@ -161,7 +188,10 @@ pub fn poll_later<P: Ports>(site: &Site, ports: &P) {
                 let is_sound = memory.polled(&sent, answer);
                 (!is_sound).then(|| Event::FeedFailed { reason: "an answer that the feed cannot give".to_owned() })
             }
-            Err(event) => Some(event),
+            Err(event) => {
+                memory.tally().poll_failures.add();
+                Some(event)
+            }
         }
     });
 }

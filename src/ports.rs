@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use crate::audit::Event;
+use crate::audit::{Event, Whence};
 use crate::error::{OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::revocation::Memory;
@@ -88,6 +88,8 @@ pub struct Place {
     pub city: Option<String>,
     /// Where the request has entered: two letters, as in `cf.continent`.
     pub continent: Option<String>,
+    /// The network that it comes from, and its trace.
+    pub whence: Whence,
 }
 
 /// What goes to the origin: the client's request at `url`, with its headers
@@ -222,6 +224,8 @@ pub trait Ports {
     fn place(&self) -> Place;
     /// Writes an event to the log.
     fn tell(&self, event: Event);
+    /// Writes down what this isolate has counted, where there is a place for it.
+    fn report(&self, figures: &[u64]);
 }
 
 /// What the clock has shown.

@@ -88,6 +88,8 @@ pub struct Config {
     /// For how long routes with `on_outage = "continue"` serve on the last
     /// proof.
     pub continue_for: Duration,
+    /// How long the audit tables keep what happened; zero: there are none.
+    pub audit_retention: Duration,
 }
 
 /// What stands behind a session object's yes.
@@ -190,6 +192,8 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
     let bound = values::bound(&root);
     let continue_for = values::span_within(&root, "continue_for", Duration::from_mins(1), CONTINUE_FOR);
     let replica_horizon = values::span_within(&root, "replica_horizon", Duration::from_mins(10), REPLICA_HORIZON);
+    let audit_retention =
+        values::span_or_nothing(&root, "audit_retention", Duration::from_hours(30 * 24), AUDIT_RETENTION);
     let (user_header, sign) = values::identity(&root, has_origin_keys);
     let cookie = values::cookie(&root);
     let custody = custody::custody(&root, &cookie.name);
@@ -243,6 +247,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         ),
         replica_horizon,
         continue_for,
+        audit_retention,
     };
     if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
         root.wrong_value("admin_host", "another host than those of the application in hosts");
@@ -254,6 +259,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
 
 /// Longer than any answer takes, shorter than the feed remembers.
 const CONTINUE_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
+const AUDIT_RETENTION: (Duration, Duration) = (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
 const ORIGIN_TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(10));
 const REPLICA_HORIZON: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
 

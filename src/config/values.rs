@@ -193,6 +193,20 @@ pub(super) fn span_within(
     span
 }
 
+/// The same, or nothing at all.
+pub(super) fn span_or_nothing(
+    root: &Table<'_>,
+    key: &'static str,
+    default: Duration,
+    (min, max): (Duration, Duration),
+) -> Duration {
+    let span = root.span(key, default);
+    if !span.is_zero() && !(min..=max).contains(&span) {
+        root.wrong_value(key, &format!("from {:?} to {:?}, or \"0s\"", show_span(min), show_span(max)));
+    }
+    span
+}
+
 pub(super) fn map(root: &Table<'_>) -> Vec<MapRow> {
     let Some(tables) = root.tables("map") else { return vec![MapRow::DEFAULT] };
     let mut rows: Vec<MapRow> = Vec::with_capacity(tables.len());

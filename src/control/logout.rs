@@ -5,6 +5,7 @@
 
 use crate::admission;
 use crate::answer::{end_sessions, write_cookie};
+use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
@@ -19,12 +20,13 @@ pub async fn answer<P: Ports>(
     request: &Request,
     path: &CanonicalPath,
     body: BodyOf<P>,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     admission::refuse_cross_origin(site, ports, request, path)?;
     // Read before anything is ended, so that a bad form changes nothing.
     let return_to = return_to(request, body).await?;
     let presented = admission::presented(site, ports, request, path);
-    end_sessions(site, ports, &presented, "user").await?;
+    end_sessions(site, ports, &presented, cause).await?;
     let mut response = match return_to {
         Some(location) => OwnResponse::empty(303).with("location", location),
         None => OwnResponse::empty(204),

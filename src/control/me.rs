@@ -8,6 +8,7 @@ use super::receipt::{self, wants_quiet};
 use super::record::Record;
 use super::sessions::{handle_of, page};
 use crate::admission::{self, Caller};
+use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
@@ -26,16 +27,17 @@ pub async fn answer<P: Ports>(
     path: &CanonicalPath,
     call: Call,
     handle: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     refuse_other_sites(site, ports, request, path)?;
     let presented = admission::presented(site, ports, request, path);
     let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED).await?;
     let token = &presented[0];
     match call {
-        Call::EndMyOthers => end_others(site, ports, request, &caller, token).await,
-        Call::NotMe => not_me(site, ports, request, &caller).await,
+        Call::EndMyOthers => end_others(site, ports, request, &caller, token, cause).await,
+        Call::NotMe => not_me(site, ports, request, &caller, cause).await,
         _ => {
-            let answer = look_or_end(site, ports, request, &caller, call, handle).await?;
+            let answer = look_or_end(site, ports, request, &caller, call, handle, cause).await?;
             Ok(match caller.newer_cookie(site, ports, token).await {
                 Some(set_cookie) => answer.with("set-cookie", set_cookie),
                 None => answer,
@@ -67,6 +69,7 @@ async fn look_or_end<P: Ports>(
     caller: &Caller,
     call: Call,
     handle: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     let subject = &caller.session.subject;
     match call {
@@ -78,7 +81,7 @@ async fn look_or_end<P: Ports>(
         }
         Call::MySessions => {
             let query = Query::read(request, &["cursor"])?;
-            let page = page(site, ports, subject, query.get("cursor"), Some(caller.session.id)).await?;
+            let page = page(site, ports, subject, query.get("cursor"), Some(caller.session.id), cause).await?;
             Ok(OwnResponse::json(200, &page))
         }
         _ => {
@@ -90,7 +93,7 @@ async fn look_or_end<P: Ports>(
             if !sessions.is_home_of(subject, id.locator()) {
                 return Err(Failure::NotFound);
             }
-            let ended = sessions.end(One::OfId(id), Some(subject.clone()), "user").await?;
+            let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await?;
             Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
         }
     }
@@ -103,10 +106,11 @@ async fn end_others<P: Ports>(
     request: &Request,
     caller: &Caller,
     token: &Token,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let sessions = Sessions::new(site, ports);
-    let ended = sessions.end_others(token, &caller.session, "user").await;
+    let ended = sessions.end_others(token, &caller.session, cause).await;
     let (ended, minted, session) = ended.map_err(|failure| match failure {
         Failure::NoLiveSession => Failure::NoSession,
         other => other,
@@ -116,9 +120,15 @@ async fn end_others<P: Ports>(
 }
 
 /// All end, this one too: a thief may hold a copy of it.
-async fn not_me<P: Ports>(site: &Site, ports: &P, request: &Request, caller: &Caller) -> Result<OwnResponse, Failure> {
+async fn not_me<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    caller: &Caller,
+    cause: Cause<'_>,
+) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
-    let ended = Sessions::new(site, ports).end_all(&caller.session.subject, "user").await?;
+    let ended = Sessions::new(site, ports).end_all(&caller.session.subject, cause).await?;
     let answer = if request.is_navigation() {
         OwnResponse::empty(303).with("location", site.config.login.clone())
     } else {

@@ -3,11 +3,13 @@
 //! have a room of their own.
 
 mod admin;
+mod audit;
 mod health;
 mod input;
 mod key;
 mod logout;
 mod me;
+mod metrics;
 mod pages;
 mod receipt;
 mod record;
@@ -15,12 +17,15 @@ mod sessions;
 mod verify;
 
 use crate::admin_keys::Scope;
+use crate::audit::Cause;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
 use crate::ports::{BodyOf, Ports};
 use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::site::Site;
+
+pub use self::metrics::isolate;
 
 /// A call of the API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,8 +47,8 @@ pub enum Call {
     EndAll,
     Receipt,
     Key,
-    /// Known, and not in this version.
-    NotYet(&'static str),
+    Audit,
+    Metrics,
 }
 
 /// Who may make a call.
@@ -77,8 +82,8 @@ pub const CALLS: [(&str, &str, Who, Call); 19] = [
     ("DELETE", "sessions/*", Who::Admin(Scope::Revoke), Call::End),
     ("GET", "revocations/*", Who::Admin(Scope::Revoke), Call::Receipt),
     ("GET", "key", Who::AnyAdmin, Call::Key),
-    ("GET", "audit", Who::Admin(Scope::SessionsRead), Call::NotYet("the audit log")),
-    ("GET", "metrics", Who::Admin(Scope::Metrics), Call::NotYet("metrics")),
+    ("GET", "audit", Who::Admin(Scope::SessionsRead), Call::Audit),
+    ("GET", "metrics", Who::Admin(Scope::Metrics), Call::Metrics),
 ];
 
 /// Answers a call.
@@ -96,41 +101,43 @@ pub async fn answer<P: Ports>(
     if let Some(folder) = pages::Folder::of(below) {
         return pages::answer(site, ports, request, path, folder, below).await;
     }
-    let (who, call, handle) = find(&request.method, below)?;
+    let (who, call, handle, reason) = find(&request.method, below)?;
     let key = match who {
         Who::Admin(scope) => Some(admin::authorize(site, ports, request, path, Some(scope))?),
         Who::AnyAdmin => Some(admin::authorize(site, ports, request, path, None)?),
         Who::Anyone | Who::User => None,
     };
     let actor = key.map_or_else(|| "user".to_owned(), |key| format!("admin:{}", key.id()));
+    let cause = Cause { actor: &actor, reason: &reason };
     match call {
         Call::Health => health::answer(ports).await,
         Call::Description => Ok(OwnResponse::text("application/json", DESCRIPTION.to_owned())),
-        Call::Logout => logout::answer(site, ports, request, path, body).await,
+        Call::Logout => logout::answer(site, ports, request, path, body, cause).await,
         Call::Verify => verify::answer(site, ports, request, path).await,
         Call::Me | Call::MySessions | Call::EndMySession | Call::EndMyOthers | Call::NotMe => {
-            me::answer(site, ports, request, path, call, handle).await
+            me::answer(site, ports, request, path, call, handle, cause).await
         }
-        Call::Mint => sessions::mint(site, ports, request, body, &actor).await,
-        Call::List => sessions::list(site, ports, request).await,
-        Call::Show => sessions::show(site, ports, request, handle).await,
-        Call::Change => sessions::change(site, ports, request, body, handle, &actor).await,
-        Call::End => sessions::end(site, ports, request, handle, &actor).await,
-        Call::EndAll => sessions::end_all(site, ports, request, body, &actor).await,
+        Call::Mint => sessions::mint(site, ports, request, body, cause).await,
+        Call::List => sessions::list(site, ports, request, cause).await,
+        Call::Show => sessions::show(site, ports, request, handle, cause).await,
+        Call::Change => sessions::change(site, ports, request, body, handle, cause).await,
+        Call::End => sessions::end(site, ports, request, handle, cause).await,
+        Call::EndAll => sessions::end_all(site, ports, request, body, cause).await,
         Call::Receipt => sessions::show_receipt(site, ports, request, handle).await,
         Call::Key => key::answer(site, request, key.ok_or(Failure::BadAdminKey)?),
-        Call::NotYet(what) => Err(Failure::NotYet(what)),
+        Call::Audit => audit::answer(site, ports, request, cause).await,
+        Call::Metrics => metrics::answer(ports, request).await,
     }
 }
 
-/// The call, and what stands for its `*`.
-fn find<'p>(method: &str, below: &'p str) -> Result<(Who, Call, &'p str), Failure> {
+/// The call, what stands for its `*`, and its name.
+fn find<'p>(method: &str, below: &'p str) -> Result<(Who, Call, &'p str, String), Failure> {
     let mut is_path_known = false;
     for (known, pattern, who, call) in CALLS {
         let Some(handle) = matched(pattern, below) else { continue };
         is_path_known = true;
         if known == method || (known == "GET" && method == "HEAD") {
-            return Ok((who, call, handle));
+            return Ok((who, call, handle, [known, " ", pattern].concat()));
         }
     }
     Err(if is_path_known { Failure::MethodNotAllowed(allowed(below)) } else { Failure::NotFound })

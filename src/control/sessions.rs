@@ -9,6 +9,7 @@ use super::input::{self, Query};
 use super::receipt::{self, Receipt, wants_quiet};
 use super::record::{Page, Record};
 use crate::answer::LEVEL_DEFAULT;
+use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
 use crate::ports::{BodyOf, Ports};
@@ -63,7 +64,7 @@ pub async fn mint<P: Ports>(
     ports: &P,
     request: &Request,
     body: BodyOf<P>,
-    actor: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     Query::read(request, &[])?;
     let Mint { subject, level, ttl, claims, device } = input::json(body).await?;
@@ -84,7 +85,7 @@ pub async fn mint<P: Ports>(
             device,
             presented: None,
             end_others: false,
-            actor,
+            cause,
             since: Since::now(site, ports, Duration::ZERO).await,
         })
         .await?;
@@ -94,10 +95,15 @@ pub async fn mint<P: Ports>(
     Ok(OwnResponse::json(201, &minted))
 }
 
-pub async fn list<P: Ports>(site: &Site, ports: &P, request: &Request) -> Result<OwnResponse, Failure> {
+pub async fn list<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    cause: Cause<'_>,
+) -> Result<OwnResponse, Failure> {
     let query = Query::read(request, &["subject", "cursor"])?;
     let subject = query.subject()?.ok_or_else(|| Failure::BadInput("the parameter subject is missing".to_owned()))?;
-    let page = page(site, ports, &subject, query.get("cursor"), None).await?;
+    let page = page(site, ports, &subject, query.get("cursor"), None, cause).await?;
     Ok(OwnResponse::json(200, &page))
 }
 
@@ -108,9 +114,10 @@ pub async fn page<P: Ports>(
     subject: &Subject,
     cursor: Option<&str>,
     own: Option<SessionId>,
+    cause: Cause<'_>,
 ) -> Result<Page, Failure> {
     let after = cursor.map(|text| input::read_cursor(subject, text)).transpose()?;
-    let (sessions, next) = Sessions::new(site, ports).list(subject, after, PAGE_SESSIONS).await?;
+    let (sessions, next) = Sessions::new(site, ports).list(subject, after, PAGE_SESSIONS, cause).await?;
     let record = |session: &Session| {
         let mut record = Record::from(session);
         record.current = own.map(|own| session.id == own);
@@ -122,9 +129,15 @@ pub async fn page<P: Ports>(
     })
 }
 
-pub async fn show<P: Ports>(site: &Site, ports: &P, request: &Request, handle: &str) -> Result<OwnResponse, Failure> {
+pub async fn show<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    handle: &str,
+    cause: Cause<'_>,
+) -> Result<OwnResponse, Failure> {
     Query::read(request, &[])?;
-    let session = Sessions::new(site, ports).show(handle_of(handle)?).await?.ok_or(Failure::NotFound)?;
+    let session = Sessions::new(site, ports).show(handle_of(handle)?, cause).await?.ok_or(Failure::NotFound)?;
     Ok(OwnResponse::json(200, &Record::from(&session)))
 }
 
@@ -144,7 +157,7 @@ pub async fn change<P: Ports>(
     request: &Request,
     body: BodyOf<P>,
     handle: &str,
-    actor: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     Query::read(request, &[])?;
     let id = handle_of(handle)?;
@@ -154,7 +167,7 @@ pub async fn change<P: Ports>(
     }
     let claims = claims.map(claims_of).transpose()?;
     let session =
-        Sessions::new(site, ports).update(One::OfId(id), claims, level, actor).await?.ok_or(Failure::NotFound)?;
+        Sessions::new(site, ports).update(One::OfId(id), claims, level, cause).await?.ok_or(Failure::NotFound)?;
     Ok(OwnResponse::json(200, &Record::from(&session)))
 }
 
@@ -163,10 +176,10 @@ pub async fn end<P: Ports>(
     ports: &P,
     request: &Request,
     handle: &str,
-    actor: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
-    let ended = Sessions::new(site, ports).end(One::OfId(handle_of(handle)?), None, actor).await?;
+    let ended = Sessions::new(site, ports).end(One::OfId(handle_of(handle)?), None, cause).await?;
     Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
 }
 
@@ -176,7 +189,7 @@ pub async fn end_all<P: Ports>(
     ports: &P,
     request: &Request,
     body: BodyOf<P>,
-    actor: &str,
+    cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -190,10 +203,10 @@ pub async fn end_all<P: Ports>(
         if confirm != site.config.site {
             return Err(Failure::BadInput("confirm must be the name of the site".to_owned()));
         }
-        let kill = Sessions::new(site, ports).end_site(actor).await?;
+        let kill = Sessions::new(site, ports).end_site(cause).await?;
         return Ok(receipt::answer(site, ports, kill, waits).await);
     };
-    let ended = Sessions::new(site, ports).end_all(&subject, actor).await?;
+    let ended = Sessions::new(site, ports).end_all(&subject, cause).await?;
     // Committed all the same; but there was nothing to end.
     if ended.count == 0 {
         return Err(Failure::NotFound);

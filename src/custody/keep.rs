@@ -3,7 +3,7 @@
 
 use crate::admission::{Admitted, Caller};
 use crate::answer::{LEVEL_DEFAULT, Visit, end_sessions};
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::cookie;
 use crate::custody::{Opened, Taken};
 use crate::error::Failure;
@@ -70,7 +70,7 @@ async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opene
 }
 
 async fn end<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<String, Failure> {
-    end_sessions(site, ports, admitted.presented(), CUSTODY).await?;
+    end_sessions(site, ports, admitted.presented(), Cause { actor: CUSTODY, reason: "cleared" }).await?;
     Ok(cookie::clear(&site.config.cookie))
 }
 
@@ -87,7 +87,7 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             end_others: finds.ends_others,
             hold: Some(finds.change),
             adopts: None,
-            actor: CUSTODY,
+            cause: Cause { actor: CUSTODY, reason: "set" },
             since: since.ok_or(Failure::Internal)?,
         })
         .await?;
@@ -143,12 +143,13 @@ async fn replace<P: Ports>(
 /// The values are kept by now: where there is no new secret to be had, the
 /// answer goes on without.
 async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
-    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None).await.ok()??;
+    let cause = Cause { actor: CUSTODY, reason: "replaced" };
+    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, cause).await.ok()??;
     Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
 }
 
 /// Times that another answer may come first.
 const ROUNDS_MAX: u32 = 4;
 
-/// Who did it, for the log.
+/// Who did it: what the application's answer has set, replaced or cleared.
 const CUSTODY: &str = "custody";

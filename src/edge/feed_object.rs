@@ -7,7 +7,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::audit::Event;
 use crate::config::BOUND_MAX;
-use crate::edge::log::log;
+use crate::edge::log::{bind, log};
 use crate::edge::objects::{Objects, configuration, site_of};
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
@@ -37,6 +37,7 @@ struct Surroundings {
 
 impl DurableObject for FeedObject {
     fn new(state: State, env: Env) -> Self {
+        bind(&env);
         let mut epoch = Epoch([0; 8]);
         let is_random = PlatformRandom.fill(&mut epoch.0);
         let site = site_of(&state, &env);

@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::config::{Mistake, Replica};
 use crate::edge::connection;
 use crate::edge::glue;
-use crate::edge::log::log;
+use crate::edge::log::{bind, log};
 use crate::edge::ports::{ClientBody, RequestPorts};
 use crate::error::Failure;
 use crate::gate::{self, Reply};
@@ -102,6 +102,7 @@ fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
 
 /// Reads the configuration; says in the log what is wrong with it.
 fn prepare(env: &Env) -> Result<Prepared, Vec<Mistake>> {
+    bind(env);
     let text = |name| glue::variable(env, name).ok().flatten();
     let (keys, admin_keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ADMIN_KEYS"), text("WARIFU_ORIGIN_KEYS"));
     let secrets =

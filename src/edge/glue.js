@@ -12,10 +12,27 @@ export function describe(request) {
   return `${request.method}\n${request.url}\n${lines(request.headers)}`;
 }
 
-// Country, city and continent, as far as the platform knows them.
-export function place(request) {
-  const { country, city, continent } = request.cf ?? {};
-  return `${country ?? ""}\n${city ?? ""}\n${continent ?? ""}`;
+// Country, city and continent, as far as the platform knows them; the client's
+// address; the trace that it is part of.
+export function place({ cf, headers }) {
+  const { country, city, continent } = cf ?? {};
+  const parts = [country, city, continent, headers.get("cf-connecting-ip"), headers.get("traceparent")];
+  return parts.map((part) => part ?? "").join("\n");
+}
+
+// One line of the log, and, where it is bound, a data point of it. By the event's
+// name as the index: where the platform samples, frequent ones do not push out rare.
+export function tell(line, events, site) {
+  console.log(line);
+  if (!events) return;
+  const { event, session, subject, actor, reason, from } = JSON.parse(line);
+  const blobs = ["event", site, event, session, subject, actor, reason, from].map((blob) => blob ?? "");
+  events.writeDataPoint({ indexes: [event], blobs, doubles: [1] });
+}
+
+// What an isolate has counted since the last time.
+export function report(events, site, isolate, figures) {
+  events?.writeDataPoint({ indexes: ["figures"], blobs: ["figures", site, isolate], doubles: [...figures] });
 }
 
 export function headerLines(response) {

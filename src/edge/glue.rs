@@ -15,6 +15,12 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn place(request: &Request) -> Result<String, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub fn tell(line: &str, events: &JsValue, site: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn report(events: &JsValue, site: &str, isolate: &str, figures: &[f64]) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch, js_name = headerLines)]
     pub fn header_lines(response: &Response) -> Result<String, JsValue>;
 

@@ -1,8 +1,44 @@
-//! The log: Workers Logs.
+//! The log: Workers Logs, and Analytics Engine where it is bound.
 
-use crate::audit::Event;
+use std::cell::RefCell;
+
+use wasm_bindgen::JsValue;
+
+use crate::audit::{Event, Whence, name_of};
+use crate::edge::glue;
+use crate::edge::ports::PlatformClock;
+use crate::ports::Clock;
+
+thread_local! {
+    /// The data set of Analytics Engine; undefined: there is none.
+    static EVENTS: RefCell<JsValue> = const { RefCell::new(JsValue::UNDEFINED) };
+}
+
+/// Takes the data set from the bindings of the Worker or of an object, which
+/// are the same for the life of the isolate.
+pub fn bind(env: &JsValue) {
+    let events = js_sys::Reflect::get(env, &BINDING.into()).unwrap_or_default();
+    EVENTS.with(|bound| bound.replace(events));
+}
 
 /// Workers Logs takes one JSON object a line.
 pub fn log(event: &Event) {
-    worker::console_log!("{}", event.to_line());
+    log_of(event, &Whence::default(), "");
 }
+
+/// The same, with what is known of the request; the event's name.
+pub fn log_of(event: &Event, whence: &Whence, site: &str) -> String {
+    let line = event.to_line(PlatformClock.now(), whence);
+    // The line is out before anything can throw.
+    EVENTS.with_borrow(|events| glue::tell(&line, events, site)).ok();
+    name_of(&line).to_owned()
+}
+
+/// What an isolate has counted, as one data point.
+pub fn report(site: &str, isolate: &str, figures: &[u64]) {
+    #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    let figures: Vec<f64> = figures.iter().map(|figure| *figure as f64).collect();
+    EVENTS.with_borrow(|events| glue::report(events, site, isolate, &figures)).ok();
+}
+
+const BINDING: &str = "EVENTS";

@@ -53,6 +53,10 @@ impl Objects {
         Self { sessions: namespace(SESSIONS), feed: namespace(FEED), site }
     }
 
+    pub fn site(&self) -> &str {
+        self.site.as_deref().unwrap_or_default()
+    }
+
     /// Shards are named `<site>/<generation>/<region>/<shard>`.
     pub async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         let name = self.name(&format!("{}/{}/{}", at.generation, at.region, at.shard))?;

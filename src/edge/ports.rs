@@ -7,10 +7,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
 use worker::{Context, Env};
 
-use crate::audit::Event;
+use crate::audit::{Event, Whence};
 use crate::config::Config;
+use crate::control::isolate;
 use crate::edge::glue;
-use crate::edge::log::log;
+use crate::edge::log::{log_of, report};
 use crate::edge::sessions::SiteObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
@@ -84,12 +85,23 @@ impl Ports for RequestPorts {
 
     fn place(&self) -> Place {
         let text = glue::place(&self.incoming).unwrap_or_default();
-        let mut parts = text.split('\n').map(|part| (!part.is_empty()).then(|| part.to_owned()));
-        Place { country: parts.next().flatten(), city: parts.next().flatten(), continent: parts.next().flatten() }
+        let mut parts = text.split('\n').map(|part| (!part.is_empty()).then_some(part));
+        let mut next = || parts.next().flatten();
+        Place {
+            country: next().map(str::to_owned),
+            city: next().map(str::to_owned),
+            continent: next().map(str::to_owned),
+            whence: Whence::new(next(), next()),
+        }
     }
 
     fn tell(&self, event: Event) {
-        log(&event);
+        let name = log_of(&event, &self.place().whence, self.objects.site());
+        self.memory.tally().event(&name);
+    }
+
+    fn report(&self, figures: &[u64]) {
+        report(self.objects.site(), &isolate(self), figures);
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::audit::Event;
-use crate::edge::log::log;
+use crate::edge::log::{bind, log};
 use crate::edge::objects::{Objects, site_of};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
@@ -37,6 +37,7 @@ struct Surroundings {
 
 impl DurableObject for SessionObject {
     fn new(state: State, env: Env) -> Self {
+        bind(&env);
         Self {
             object: AssertUnwindSafe(Object::new(ObjectSql::new(&state))),
             surroundings: AssertUnwindSafe(Surroundings {

@@ -62,7 +62,11 @@ impl Shards for SiteObjects {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        match self.objects.ask_probe(&Message { home: None, is_fenced: false, call: ShardCall::Probe }).await? {
+        match self
+            .objects
+            .ask_probe(&Message { home: None, is_fenced: false, by: None, call: ShardCall::Probe })
+            .await?
+        {
             ShardAnswer::Alive => Ok(()),
             other => Err(StoreError::Unreachable(format!("an answer of another kind: {}", other.kind()))),
         }
@@ -90,6 +94,10 @@ impl Feed for SiteObjects {
 }
 
 impl SiteObjects {
+    pub fn site(&self) -> &str {
+        self.objects.site()
+    }
+
     pub fn has_kv(&self) -> bool {
         self.kv.is_some()
     }

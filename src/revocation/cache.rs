@@ -36,6 +36,8 @@ struct Verdict {
 pub struct Verdicts {
     kept: LruCache<SessionKey, Verdict, BuildHasherDefault<KeyHasher>>,
     bytes: usize,
+    /// How many had to make room.
+    evicted: u64,
     /// Keys that opened no session, and when that was.
     dead: LruCache<SessionKey, UnixMillis, BuildHasherDefault<KeyHasher>>,
 }
@@ -45,6 +47,7 @@ impl Default for Verdicts {
         Self {
             kept: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
             bytes: 0,
+            evicted: 0,
             dead: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
         }
     }
@@ -135,6 +138,7 @@ impl Verdicts {
         while self.bytes > BYTES_MAX || self.kept.len() > VERDICTS_MAX {
             let Some((_, evicted)) = self.kept.pop_lru() else { break };
             self.bytes -= evicted.bytes;
+            self.evicted += 1;
         }
     }
 
@@ -163,6 +167,18 @@ impl Verdicts {
 
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn dead(&self) -> usize {
+        self.dead.len()
+    }
+
+    pub fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     pub fn is_empty(&self) -> bool {

@@ -12,6 +12,7 @@ use super::{Applied, EntryKey, FeedAnswer, Position, Verdicts, Window};
 use crate::mutants::{self, Mutant};
 use crate::replica::Record;
 use crate::session::{Served, Session, SessionId, Subject};
+use crate::tally::Tally;
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
@@ -30,7 +31,8 @@ pub struct Memory {
     looked: Cell<Option<UnixMillis>>,
     /// Questions to session objects under way.
     asking: Cell<u32>,
-    counts: Cell<Counts>,
+    counts: RefCell<Counts>,
+    tally: Tally,
 }
 
 /// What this isolate has done.
@@ -50,6 +52,20 @@ pub struct Counts {
     pub polls: u64,
     /// Answers of the feed that were not what the feed says.
     pub refused_answers: u64,
+}
+
+/// What an isolate holds in memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Holdings {
+    /// Of the window.
+    pub entries: usize,
+    pub verdicts: usize,
+    /// What the verdicts take, about.
+    pub bytes: usize,
+    /// Keys that are known to open nothing.
+    pub dead: usize,
+    /// Verdicts that had to make room, so far.
+    pub evicted: u64,
 }
 
 /// What memory says of a session key.
@@ -264,9 +280,19 @@ impl Memory {
             return true;
         }
         let sent = if mutants::is(Mutant::StampedOnReceipt) { self.latest.get() } else { None }.unwrap_or(poll.sent);
+        let kills = answer.entries.iter().filter(|entry| !matches!(entry.key, EntryKey::Refresh(_))).count();
+        let now = self.latest.get().unwrap_or(poll.sent);
+        self.tally.poll_time.note(now.since(poll.sent));
+        // Until now, memory was good for as long as the window was known to be whole.
+        let unaware = self.window_age(now);
         let applied = self.window.borrow_mut().apply(sent, poll.since, answer);
         match applied {
-            Applied::Advanced | Applied::Late => {}
+            Applied::Advanced => {
+                if let Some(unaware) = unaware {
+                    (0..kills).for_each(|_| self.tally.kill_delay.note(unaware));
+                }
+            }
+            Applied::Late => {}
             Applied::Restarted if mutants::is(Mutant::OutOfOrder) => {}
             Applied::Restarted => self.verdicts.borrow_mut().clear(),
             Applied::Refused => {
@@ -290,7 +316,24 @@ impl Memory {
     }
 
     pub fn counts(&self) -> Counts {
-        self.counts.get()
+        *self.counts.borrow()
+    }
+
+    /// What is counted besides.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What is held in memory now.
+    pub fn holdings(&self) -> Holdings {
+        let verdicts = self.verdicts.borrow();
+        Holdings {
+            entries: self.window.borrow().len(),
+            verdicts: verdicts.len(),
+            bytes: verdicts.bytes(),
+            dead: verdicts.dead(),
+            evicted: verdicts.evicted(),
+        }
     }
 
     /// Entries of the window and verdicts that are held.
@@ -299,9 +342,7 @@ impl Memory {
     }
 
     fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+        change(&mut self.counts.borrow_mut());
     }
 }
 

@@ -11,7 +11,7 @@ mod window;
 
 pub use self::cache::Verdicts;
 pub use self::feed::{Entry, EntryKey, Epoch, FeedAnswer, Position};
-pub use self::memory::{Asking, Counts, Known, Memory, Question, SentPoll};
+pub use self::memory::{Asking, Counts, Holdings, Known, Memory, Question, SentPoll};
 pub use self::window::{Applied, Window};
 
 use core::time::Duration;

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::begin::Outcome;
 use super::{NewSession, Sessions, Since, device, home_of};
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::config::{Adopt, MapRow};
 use crate::custody::{self, Change, Jwt, Kind, Value};
 use crate::error::{Failure, OriginError};
@@ -126,7 +126,7 @@ impl<P: Ports> Sessions<'_, P> {
             end_others: false,
             hold,
             adopts: Some(old),
-            actor: ADOPT,
+            cause: ADOPT,
             since,
         };
         match self.begin_or_not(new).await? {
@@ -188,5 +188,5 @@ const LEASE_MORE: Duration = Duration::from_secs(5);
 /// Between two questions whether somebody else has an answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who starts it, for the log.
-const ADOPT: &str = "adopt";
+/// Who starts it, and why.
+const ADOPT: Cause<'static> = Cause { actor: "adopt", reason: "old_cookie" };

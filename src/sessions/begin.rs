@@ -5,7 +5,7 @@ use core::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{Sessions, put};
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::config::OnLimit;
 use crate::custody::{self, Change, Owner};
 use crate::error::{Failure, StoreError};
@@ -13,7 +13,7 @@ use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Ports, Random, Replica};
 use crate::revocation::{Position, START_MAX};
-use crate::session::{Claims, Device, Held, Session, Subject};
+use crate::session::{Claims, Device, Held, Session, SessionId, Subject};
 use crate::site::Site;
 use crate::store::message::{Adopts, EndCall, Hold, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
 use crate::time::{UnixMillis, millis};
@@ -36,8 +36,8 @@ pub struct NewSession<'a> {
     pub hold: Option<Change>,
     /// The session of the application's old kind that it is exchanged for.
     pub adopts: Option<&'a Secret>,
-    /// Who starts it, for the log.
-    pub actor: &'a str,
+    /// Who starts it.
+    pub cause: Cause<'a>,
     /// When the log-in was let through, and how far the feed was known then.
     pub since: Since,
 }
@@ -135,23 +135,23 @@ impl<P: Ports> Sessions<'_, P> {
             lead: self.lead(at, 0)?,
             since: new.since.position,
         };
-        self.is_in_time(&start.subject, new.since, new.actor)?;
+        self.is_in_time(&start.subject, new.since, new.cause)?;
         if new.end_others {
             self.close(&start.subject).await?;
-            start.lead.at_least = self.end_all_at_each(&homes, &start.subject, start.lead.kill).await?.1;
+            start.lead.at_least = self.end_all_at_each(&homes, &start.subject, start.lead.kill, new.cause).await?.1;
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
-            self.end_presented(token, &start.subject).await?;
+            self.end_presented(token, &start.subject, new.cause).await?;
         }
         let question = self.ports.memory().question(self.ports.time());
         let kept = start.hold.clone().map(|Hold { wrapped, sealed }| Held { version: 1, wrapped, sealed });
-        let (mut session, ended_others) = match self.commit(home, &homes, start, new.actor).await? {
+        let (mut session, ended_others) = match self.commit(home, &homes, start, new.cause).await? {
             Ok(started) => started,
             Err(outcome) => return Ok(outcome),
         };
         session.held = kept;
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
-        self.is_in_time(&session.subject, new.since, new.actor)?;
+        self.is_in_time(&session.subject, new.since, new.cause)?;
         if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
             self.ports.memory().changed_subject(&session.subject);
         }
@@ -165,29 +165,31 @@ impl<P: Ports> Sessions<'_, P> {
             session: session.id.to_text(),
             subject: session.subject.as_str().to_owned(),
             level: session.level,
-            actor: new.actor.to_owned(),
+            actor: new.cause.actor.to_owned(),
+            reason: new.cause.reason.to_owned(),
         });
         if ended_others > 0 {
             self.ports.tell(Event::SessionsEnded {
                 subject: session.subject.as_str().to_owned(),
                 count: ended_others,
                 kept: Some(session.id.to_text()),
-                actor: new.actor.to_owned(),
+                actor: new.cause.actor.to_owned(),
+                reason: new.cause.reason.to_owned(),
             });
         }
         Ok(Outcome::Begun(Box::new(Begun { session, token: self.site.ring.mint(at, &secret) })))
     }
 
     /// A shard remembers late kills only for so long.
-    fn is_in_time(&self, subject: &Subject, since: Since, actor: &str) -> Result<(), Failure> {
+    fn is_in_time(&self, subject: &Subject, since: Since, cause: Cause<'_>) -> Result<(), Failure> {
         if self.ports.time().since(since.at) <= START_MAX || mutants::is(Mutant::LateStart) {
             return Ok(());
         }
-        Err(self.killed_meanwhile(subject, actor))
+        Err(self.killed_meanwhile(subject, cause))
     }
 
-    fn killed_meanwhile(&self, subject: &Subject, actor: &str) -> Failure {
-        let (subject, actor) = (subject.as_str().to_owned(), actor.to_owned());
+    fn killed_meanwhile(&self, subject: &Subject, cause: Cause<'_>) -> Failure {
+        let (subject, actor) = (subject.as_str().to_owned(), cause.actor.to_owned());
         self.ports.tell(Event::StartRefused { subject, reason: "killed_meanwhile", actor });
         Failure::KilledMeanwhile
     }
@@ -198,23 +200,29 @@ impl<P: Ports> Sessions<'_, P> {
         home: Home,
         older: &[Home],
         mut start: StartCall,
-        actor: &str,
+        cause: Cause<'_>,
     ) -> Result<Result<(Session, u32), Outcome>, Failure> {
         let config = &self.site.config;
-        let mut elsewhere = if config.max_sessions > 0 { self.leave(older, &start.subject, None).await? } else { 0 };
+        let mut elsewhere =
+            if config.max_sessions > 0 { self.leave(older, &start.subject, None, cause).await? } else { 0 };
         for _ in 0..ROUNDS_MAX {
             start.limit = (config.max_sessions > 0).then_some(Limit {
                 max: config.max_sessions,
                 end_oldest: config.on_limit == OnLimit::EndOldest,
                 elsewhere,
             });
-            match self.ask(home, ShardCall::Start(Box::new(start.clone()))).await? {
+            match self.order(home, ShardCall::Start(Box::new(start.clone())), cause).await? {
                 ShardAnswer::Started { session, replaced, evicted, ended_others } => {
                     if let Some(replaced) = replaced {
-                        self.ports.tell(Event::SessionReplaced { session: replaced.to_text() });
+                        self.tell_replaced(replaced, &session.subject, cause);
                     }
-                    for session in evicted {
-                        self.ports.tell(Event::SessionEnded { session: session.to_text(), actor: "limit".to_owned() });
+                    for evicted in evicted {
+                        self.ports.tell(Event::SessionEnded {
+                            session: evicted.to_text(),
+                            subject: Some(session.subject.as_str().to_owned()),
+                            actor: "limit".to_owned(),
+                            reason: "max_sessions".to_owned(),
+                        });
                     }
                     return Ok(Ok((session, ended_others)));
                 }
@@ -222,12 +230,13 @@ impl<P: Ports> Sessions<'_, P> {
                 ShardAnswer::Closed { closed: true } => return Ok(Err(Outcome::Closed)),
                 ShardAnswer::MakeRoom { excess } => {
                     let keep = elsewhere.saturating_sub(excess);
-                    elsewhere = self.leave(older, &start.subject, Some(keep)).await?;
+                    elsewhere = self.leave(older, &start.subject, Some(keep), cause).await?;
                 }
-                ShardAnswer::KilledMeanwhile => return Err(self.killed_meanwhile(&start.subject, actor)),
+                ShardAnswer::KilledMeanwhile => return Err(self.killed_meanwhile(&start.subject, cause)),
                 ShardAnswer::LimitReached => {
                     let subject = start.subject.as_str().to_owned();
-                    self.ports.tell(Event::StartRefused { subject, reason: "max_sessions", actor: actor.to_owned() });
+                    let actor = cause.actor.to_owned();
+                    self.ports.tell(Event::StartRefused { subject, reason: "max_sessions", actor });
                     return Err(Failure::SessionLimit);
                 }
                 ShardAnswer::Unannounced => {
@@ -247,7 +256,13 @@ impl<P: Ports> Sessions<'_, P> {
 
     /// Takes the subject over from earlier rows; how many of its sessions live
     /// there then. The oldest end until at most `keep` are left.
-    async fn leave(&self, older: &[Home], subject: &Subject, keep: Option<u32>) -> Result<u32, Failure> {
+    async fn leave(
+        &self,
+        older: &[Home],
+        subject: &Subject,
+        keep: Option<u32>,
+        cause: Cause<'_>,
+    ) -> Result<u32, Failure> {
         let mut live = 0;
         // The newest of them keep theirs first.
         for home in older.iter().rev() {
@@ -256,7 +271,7 @@ impl<P: Ports> Sessions<'_, P> {
                 keep: keep.map(|keep| keep.saturating_sub(live)),
                 kill: self.handle(home.locator())?,
             };
-            match self.ask(*home, call).await? {
+            match self.order(*home, call, cause).await? {
                 ShardAnswer::Left { live: here } => live += here,
                 other => return Err(self.unexpected(&other)),
             }
@@ -265,22 +280,31 @@ impl<P: Ports> Sessions<'_, P> {
     }
 
     /// Ends the presented session in another shard, if it is this subject's.
-    async fn end_presented(&self, token: &Token, subject: &Subject) -> Result<(), Failure> {
+    async fn end_presented(&self, token: &Token, subject: &Subject, cause: Cause<'_>) -> Result<(), Failure> {
         let Some(home) = self.home(token.locator())? else { return Ok(()) };
         let call = EndCall {
             of: Which::Key(Key(token.session_key())),
             only: Some(subject.clone()),
             kill: self.handle(token.locator())?,
         };
-        match self.ask(home, ShardCall::End(call)).await? {
+        match self.order(home, ShardCall::End(call), cause).await? {
             ShardAnswer::Ended { session } => {
                 if let Some(ended) = session {
-                    self.ports.tell(Event::SessionReplaced { session: ended.id.to_text() });
+                    self.tell_replaced(ended.id, subject, cause);
                 }
                 Ok(())
             }
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    fn tell_replaced(&self, session: SessionId, subject: &Subject, cause: Cause<'_>) {
+        self.ports.tell(Event::SessionReplaced {
+            session: session.to_text(),
+            subject: subject.as_str().to_owned(),
+            actor: cause.actor.to_owned(),
+            reason: cause.reason.to_owned(),
+        });
     }
 
     /// A secret from the CSPRNG.

@@ -2,7 +2,7 @@
 //! that a copy which a thief has already renewed dies too.
 
 use super::{FEED, One, Sessions};
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::custody;
 use crate::error::{Failure, StoreError};
 use crate::mutants::{self, Mutant};
@@ -24,17 +24,21 @@ pub struct Ended {
 impl<P: Ports> Sessions<'_, P> {
     /// Ends one session, if it is there and, where that is asked for, this
     /// subject's. `Ok(None)`: there was none.
-    pub async fn end(&self, one: One<'_>, only: Option<Subject>, actor: &str) -> Result<Option<Ended>, Failure> {
+    pub async fn end(&self, one: One<'_>, only: Option<Subject>, cause: Cause<'_>) -> Result<Option<Ended>, Failure> {
         let Some((home, of)) = self.which(one)? else { return Ok(None) };
         let kill = self.handle(home.locator())?;
-        match self.ask(home, ShardCall::End(EndCall { of, only, kill })).await? {
+        match self.order(home, ShardCall::End(EndCall { of, only, kill }), cause).await? {
             ShardAnswer::Ended { session: Some(session) } => {
-                let actor = actor.to_owned();
                 self.ports.memory().changed_session(session.id);
                 if let One::OfToken(token) = one {
                     self.remove_record(token);
                 }
-                self.ports.tell(Event::SessionEnded { session: session.id.to_text(), actor });
+                self.ports.tell(Event::SessionEnded {
+                    session: session.id.to_text(),
+                    subject: session.subject.map(|subject| subject.as_str().to_owned()),
+                    actor: cause.actor.to_owned(),
+                    reason: cause.reason.to_owned(),
+                });
                 Ok(Some(Ended { kill: session.kill, count: 1 }))
             }
             ShardAnswer::Ended { session: None } => Ok(None),
@@ -44,7 +48,7 @@ impl<P: Ports> Sessions<'_, P> {
 
     /// Ends all sessions of a subject, under every row of the map. An error
     /// means that some may live: not acknowledged.
-    pub async fn end_all(&self, subject: &Subject, actor: &str) -> Result<Ended, Failure> {
+    pub async fn end_all(&self, subject: &Subject, cause: Cause<'_>) -> Result<Ended, Failure> {
         self.close(subject).await?;
         let mut homes = self.homes(subject);
         let lead = homes.pop().expect("a map has a row");
@@ -53,11 +57,11 @@ impl<P: Ports> Sessions<'_, P> {
             homes.clear();
         }
         let mut told = self.lead(lead.locator(), 0)?;
-        let (mut count, at_least) = self.end_all_at_each(&homes, subject, told.kill).await?;
+        let (mut count, at_least) = self.end_all_at_each(&homes, subject, told.kill, cause).await?;
         told.at_least = at_least;
-        let (live, _, kill) = self.end_all_at(lead, subject, told.kill, Some(told)).await?;
+        let (live, _, kill) = self.end_all_at(lead, subject, told.kill, Some(told), cause).await?;
         if let Some(kill) = &kill {
-            self.end_all_at_each(&later, subject, kill.id).await?;
+            self.end_all_at_each(&later, subject, kill.id, cause).await?;
         }
         count += live;
         self.ports.memory().changed_subject(subject);
@@ -65,7 +69,8 @@ impl<P: Ports> Sessions<'_, P> {
             subject: subject.as_str().to_owned(),
             count,
             kept: None,
-            actor: actor.to_owned(),
+            actor: cause.actor.to_owned(),
+            reason: cause.reason.to_owned(),
         });
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.is_whole(&kill)?;
@@ -74,12 +79,20 @@ impl<P: Ports> Sessions<'_, P> {
 
     /// Ends everything of the site. The feed carries it to all shards; the
     /// receipt tells how far it has come.
-    pub async fn end_site(&self, actor: &str) -> Result<Kill, Failure> {
-        let call = FeedCall::EndSite(EndSite { kill: self.handle(FEED)?, rows: self.site.config.map.clone() });
+    pub async fn end_site(&self, cause: Cause<'_>) -> Result<Kill, Failure> {
+        let call = FeedCall::EndSite(EndSite {
+            kill: self.handle(FEED)?,
+            rows: self.site.config.map.clone(),
+            by: self.by(cause),
+        });
         let kill = self.ask_feed(&call).await?;
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.ports.memory().changed(&EntryKey::Site);
-        self.ports.tell(Event::SiteEnded { kill: kill.id.to_text(), actor: actor.to_owned() });
+        self.ports.tell(Event::SiteEnded {
+            kill: kill.id.to_text(),
+            actor: cause.actor.to_owned(),
+            reason: cause.reason.to_owned(),
+        });
         Ok(kill)
     }
 
@@ -89,7 +102,7 @@ impl<P: Ports> Sessions<'_, P> {
         &self,
         token: &Token,
         session: &Session,
-        actor: &str,
+        cause: Cause<'_>,
     ) -> Result<(Ended, Minted, Session), Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
         let subject = &session.subject;
@@ -98,7 +111,7 @@ impl<P: Ports> Sessions<'_, P> {
         self.close(subject).await?;
         let elsewhere: Vec<Home> = self.homes(subject).into_iter().filter(|other| *other != home).collect();
         let mut lead = self.lead(token.locator(), 0)?;
-        let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill).await?;
+        let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill, cause).await?;
         lead.at_least = at_least;
         let call = EndOthersCall {
             wrapped,
@@ -107,13 +120,14 @@ impl<P: Ports> Sessions<'_, P> {
             lead,
             grace_ms: millis(self.site.config.rotation_grace),
         };
-        match self.ask(home, ShardCall::EndOthers(call)).await? {
+        match self.order(home, ShardCall::EndOthers(call), cause).await? {
             ShardAnswer::EndedOthers { session: Some(session), others, kill: Some(kill) } => {
                 self.ports.tell(Event::SessionsEnded {
                     subject: subject.as_str().to_owned(),
                     count: count + others,
                     kept: Some(session.id.to_text()),
-                    actor: actor.to_owned(),
+                    actor: cause.actor.to_owned(),
+                    reason: cause.reason.to_owned(),
                 });
                 self.ports.memory().changed_subject(subject);
                 self.tell_where_it_stands(&elsewhere, &kill);
@@ -166,12 +180,13 @@ impl<P: Ports> Sessions<'_, P> {
         homes: &[Home],
         subject: &Subject,
         kill: KillId,
+        cause: Cause<'_>,
     ) -> Result<(u32, u64), Failure> {
         let (mut count, mut at_least) = (0, 0);
         for home in homes {
             let rows = self.site.config.map.clone();
             let lead = mutants::is(Mutant::TwoRows).then_some(Lead { kill, at_least: 0, rows });
-            let (live, generation, _) = self.end_all_at(*home, subject, kill, lead).await?;
+            let (live, generation, _) = self.end_all_at(*home, subject, kill, lead, cause).await?;
             count += live;
             at_least = at_least.max(generation);
         }
@@ -186,9 +201,10 @@ impl<P: Ports> Sessions<'_, P> {
         subject: &Subject,
         kill: KillId,
         lead: Option<Lead>,
+        cause: Cause<'_>,
     ) -> Result<(u32, u64, Option<Kill>), Failure> {
         let call = ShardCall::EndAll(EndAllCall { subject: subject.clone(), kill, lead });
-        match self.ask(home, call).await? {
+        match self.order(home, call, cause).await? {
             ShardAnswer::EndedAll { live, generation, kill } => Ok((live, generation, kill)),
             other => Err(self.unexpected(&other)),
         }

@@ -7,11 +7,12 @@ mod adopting;
 mod begin;
 mod ending;
 mod rotation;
+mod trail;
 
 use core::time::Duration;
 use std::rc::Rc;
 
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::config::{Fence, MapRow, OnReplay};
 use crate::error::{Failure, StoreError};
 use crate::ports::{After, Feed, Place, Ports, Put, Random, Shards};
@@ -22,13 +23,14 @@ use crate::session::{Claims, Device, Handle, KillId, Sealed, Served, Session, Se
 use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{
-    Found, HoldCall, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
+    By, Found, HoldCall, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
 };
 use crate::time::millis;
 use crate::token::{Locator, SessionKey, Token};
 
 pub use self::begin::{Begun, NewSession, Since};
 pub use self::ending::Ended;
+pub use self::trail::{Trail, TrailMark};
 
 /// The sessions of one site, for one request.
 pub struct Sessions<'a, P> {
@@ -71,7 +73,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
             OnReplay::Observe => None,
             OnReplay::End => Some(self.handle(token.locator())?),
         };
-        match self.ask(home, ShardCall::Check { key: Key(token.session_key()), end_on_replay }).await? {
+        match self.order(home, ShardCall::Check { key: Key(token.session_key()), end_on_replay }, CHECK).await? {
             ShardAnswer::Checked { found, replayed, ended, is_final } => {
                 if let Some(session) = replayed {
                     self.ports.memory().changed_session(session);
@@ -99,8 +101,12 @@ impl<'a, P: Ports> Sessions<'a, P> {
         let name = self.record_name(token.locator(), &token.session_key());
         let keep = self.site.config.replica_horizon;
         let (key, question) = (token.session_key(), memory.question(self.ports.time()));
+        memory.tally().store_calls.add();
         self.ports.shards().ask_later(token.locator(), message, move |answer, now| {
             memory.observe(now);
+            if answer.is_err() {
+                memory.tally().store_failures.add();
+            }
             match answer {
                 Ok(ShardAnswer::Renewed { found: Some(Found { session, served }), is_written }) => {
                     let session = Rc::new(session);
@@ -123,10 +129,10 @@ impl<'a, P: Ports> Sessions<'a, P> {
         });
     }
 
-    /// The live session of this id.
-    pub async fn show(&self, id: SessionId) -> Result<Option<Session>, Failure> {
+    /// The live session of this id, for an administrator.
+    pub async fn show(&self, id: SessionId, cause: Cause<'_>) -> Result<Option<Session>, Failure> {
         let Some(home) = self.home_by_handle(id) else { return Ok(None) };
-        match self.ask(home, ShardCall::Show { id }).await? {
+        match self.order(home, ShardCall::Show { id }, cause).await? {
             ShardAnswer::Shown { session } => Ok(session),
             other => Err(self.unexpected(&other)),
         }
@@ -139,16 +145,21 @@ impl<'a, P: Ports> Sessions<'a, P> {
         of: One<'_>,
         claims: Option<Claims>,
         level: Option<u8>,
-        actor: &str,
+        cause: Cause<'_>,
     ) -> Result<Option<Session>, Failure> {
         let Some((home, of)) = self.which(of)? else { return Ok(None) };
         let refresh = self.handle(home.locator())?;
-        match self.ask(home, ShardCall::Update(Box::new(UpdateCall { of, claims, level, refresh }))).await? {
+        let call = ShardCall::Update(Box::new(UpdateCall { of, claims, level, refresh }));
+        match self.order(home, call, cause).await? {
             ShardAnswer::Updated { session } => {
                 if let Some(session) = &session {
                     self.ports.memory().changed_session(session.id);
-                    let actor = actor.to_owned();
-                    self.ports.tell(Event::SessionUpdated { session: session.id.to_text(), actor });
+                    self.ports.tell(Event::SessionUpdated {
+                        session: session.id.to_text(),
+                        subject: session.subject.as_str().to_owned(),
+                        actor: cause.actor.to_owned(),
+                        reason: cause.reason.to_owned(),
+                    });
                 }
                 Ok(session)
             }
@@ -200,6 +211,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         subject: &Subject,
         after: Option<(u8, Mark)>,
         limit: u32,
+        cause: Cause<'_>,
     ) -> Result<(Vec<Session>, Option<(u8, Mark)>), Failure> {
         let mut found: Vec<Session> = Vec::new();
         let map = &self.site.config.map;
@@ -208,7 +220,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
             let mark = after.filter(|(generation, _)| row.generation == *generation).map(|(_, mark)| mark);
             let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
             let call = ListCall { subject: subject.clone(), after: mark, limit: left };
-            let more = match self.ask(home_of(*row, subject), ShardCall::List(call)).await? {
+            let more = match self.order(home_of(*row, subject), ShardCall::List(call), cause).await? {
                 ShardAnswer::Sessions { sessions, more } => {
                     found.extend(sessions);
                     more
@@ -289,8 +301,39 @@ impl<'a, P: Ports> Sessions<'a, P> {
     }
 
     async fn ask(&self, home: Home, call: ShardCall) -> Result<ShardAnswer, Failure> {
-        let message = self.message(home, call);
-        self.ports.shards().ask(home.locator(), &message).await.map_err(|error| self.failure(error))
+        self.send(home, self.message(home, call)).await
+    }
+
+    async fn send(&self, home: Home, message: Message) -> Result<ShardAnswer, Failure> {
+        let tally = self.ports.memory().tally();
+        tally.store_calls.add();
+        self.ports.shards().ask(home.locator(), &message).await.map_err(|error| {
+            tally.store_failures.add();
+            self.failure(error)
+        })
+    }
+
+    /// Asks for something that is written down in the shard's audit table, where
+    /// one is kept.
+    async fn order(&self, home: Home, call: ShardCall, cause: Cause<'_>) -> Result<ShardAnswer, Failure> {
+        let message = Message { by: self.by(cause), ..self.message(home, call) };
+        self.send(home, message).await
+    }
+
+    /// Asks about what was, for which no object need prove that it is current.
+    async fn ask_unfenced(&self, home: Home, call: ShardCall, by: Option<By>) -> Result<ShardAnswer, Failure> {
+        self.send(home, Message { home: Some(home), is_fenced: false, by, call }).await
+    }
+
+    /// Who asks, as the shards write it down.
+    fn by(&self, cause: Cause<'_>) -> Option<By> {
+        let keep = self.site.config.audit_retention;
+        (!keep.is_zero()).then(|| By {
+            actor: cause.actor.to_owned(),
+            reason: cause.reason.to_owned(),
+            from: self.ports.place().whence.from,
+            keep_ms: millis(keep),
+        })
     }
 
     /// The name of a secret's record in KV, where records are kept.
@@ -301,7 +344,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
     }
 
     fn message(&self, home: Home, call: ShardCall) -> Message {
-        Message { home: Some(home), is_fenced: self.site.config.fence == Fence::Write, call }
+        Message { home: Some(home), is_fenced: self.site.config.fence == Fence::Write, by: None, call }
     }
 
     /// Writes down why the store gave no answer; the client is not told.
@@ -344,6 +387,9 @@ pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
         StoreError::Defect => Event::Panicked { place: "session object" },
     });
 }
+
+/// Whoever comes with a secret: if it is an old one, nobody knows who.
+const CHECK: Cause<'static> = Cause { actor: "unknown", reason: "check" };
 
 /// What is known of the browser and the place of a request.
 pub fn device(request: &Request, place: Place) -> Device {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Checked, Sessions, Verdict};
-use crate::audit::Event;
+use crate::audit::{Cause, Event};
 use crate::custody;
 use crate::error::Failure;
 use crate::mutants::{self, Mutant};
@@ -21,6 +21,7 @@ impl<P: Ports> Sessions<'_, P> {
         token: &Token,
         session: &Session,
         level: Option<u8>,
+        cause: Cause<'_>,
     ) -> Result<Option<(Minted, Session)>, Failure> {
         let Some(home) = self.home(token.locator())? else { return Err(Failure::NoLiveSession) };
         let (successor, salt) = if level.is_some() && !mutants::is(Mutant::SuccessorAfterRaise) {
@@ -38,7 +39,7 @@ impl<P: Ports> Sessions<'_, P> {
             refresh: self.handle(home.locator())?,
             wrapped: custody::rewrap(self.site, self.ports, session, token, &successor)?,
         };
-        let rotated = match self.ask(home, ShardCall::Rotate(Box::new(call))).await? {
+        let rotated = match self.order(home, ShardCall::Rotate(Box::new(call)), cause).await? {
             ShardAnswer::Rotated { rotated: Some(rotated) } => rotated,
             ShardAnswer::Rotated { rotated: None } => return Err(Failure::NoLiveSession),
             other => return Err(self.unexpected(&other)),
@@ -46,7 +47,13 @@ impl<P: Ports> Sessions<'_, P> {
         let Rotated { session, is_new, salt } = rotated;
         self.ports.memory().changed_session(session.id);
         if is_new {
-            self.ports.tell(Event::SessionRotated { session: session.id.to_text(), level });
+            self.ports.tell(Event::SessionRotated {
+                session: session.id.to_text(),
+                subject: session.subject.as_str().to_owned(),
+                level,
+                actor: cause.actor.to_owned(),
+                reason: cause.reason.to_owned(),
+            });
         }
         let secret = match (level, salt) {
             (Some(_), _) => Some(successor),

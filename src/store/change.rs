@@ -6,7 +6,7 @@ use crate::mutants::{self, Mutant};
 use crate::session::{Claims, Session, idle_expiry};
 use crate::store::message::{Found, RenewCall, ShardAnswer, UpdateCall, Which};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, refresh, rotation, rows};
+use crate::store::{Sql, SqlError, audit, refresh, rotation, rows};
 
 /// A use of the session. Never makes it expire earlier, and never wakes a dead one.
 pub(super) fn renew(turn: &Turn<'_, impl Sql>, call: &RenewCall) -> Result<ShardAnswer, SqlError> {
@@ -46,6 +46,7 @@ pub(super) fn update(turn: &Turn<'_, impl Sql>, call: &UpdateCall) -> Result<Sha
         return Ok(ShardAnswer::NeedsRotation);
     }
     write(turn.sql, &session, call)?;
+    audit::note(turn, "session_updated", Some(session.id), Some(&session.subject))?;
     if !mutants::is(Mutant::SilentUpdate) {
         refresh::want(turn, session.id, call.refresh)?;
     }

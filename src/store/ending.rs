@@ -3,11 +3,11 @@
 
 use crate::config::MapRow;
 use crate::mutants::{self, Mutant};
-use crate::session::{KillId, SessionId, Subject};
+use crate::session::{KillId, Session, SessionId, Subject};
 use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Kill, KillScope, Lead, Placed, ShardAnswer, Which};
 use crate::store::rows::live;
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, adoption, generations, rotation, rows, sweep};
+use crate::store::{Sql, SqlError, adoption, audit, generations, rotation, rows, sweep};
 
 /// Hands out the handles of what one call ends.
 pub(super) struct Endings<'a> {
@@ -94,12 +94,14 @@ pub(super) fn end(turn: &Turn<'_, impl Sql>, call: &EndCall) -> Result<ShardAnsw
     let found = found.filter(|stub| stub.is_live && (call.only.is_none() || stub.subject == call.only));
     let Some(stub) = found else { return Ok(ShardAnswer::Ended { session: None }) };
     let kill = one(turn, stub.id, &mut Endings::here(call.kill))?;
+    audit::note(turn, "session_ended", Some(stub.id), stub.subject.as_ref())?;
     Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject, kill }) })
 }
 
 /// Ends the lineage of a replayed secret.
-pub(super) fn end_replayed(turn: &Turn<'_, impl Sql>, id: SessionId, kill: KillId) -> Result<(), SqlError> {
-    one(turn, id, &mut Endings::here(kill)).map(|_| ())
+pub(super) fn end_replayed(turn: &Turn<'_, impl Sql>, session: &Session, kill: KillId) -> Result<(), SqlError> {
+    one(turn, session.id, &mut Endings::here(kill))?;
+    audit::note_as(turn, ("replay", "on_replay"), "session_ended", Some(session.id), Some(&session.subject))
 }
 
 /// Ends the subject's other sessions and gives this one a fresh secret, as
@@ -112,12 +114,14 @@ pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Res
     let (live, generation) = outnumber(turn, &subject, call.lead.kill)?;
     let session = rotation::cut(turn, served, &call.successor, call.wrapped.as_ref(), call.grace_ms, generation)?;
     let kill = lead(turn, &subject, generation, &call.lead)?;
+    audit::note(turn, "sessions_ended", Some(session.id), Some(&subject))?;
     Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1), kill: Some(kill) })
 }
 
 pub(super) fn end_all(turn: &Turn<'_, impl Sql>, call: &EndAllCall) -> Result<ShardAnswer, SqlError> {
     let (live, generation) = outnumber(turn, &call.subject, call.kill)?;
     let kill = call.lead.as_ref().map(|given| lead(turn, &call.subject, generation, given)).transpose()?;
+    audit::note(turn, "sessions_ended", None, Some(&call.subject))?;
     Ok(ShardAnswer::EndedAll { live, generation, kill })
 }
 
@@ -132,6 +136,7 @@ pub(super) fn end_site(turn: &Turn<'_, impl Sql>, kill: KillId) -> Result<ShardA
     turn.wake_by(turn.now.plus(sweep::SOON))?;
     // What is not exchanged yet is a session of the site's too.
     adoption::close_site(turn.sql)?;
+    audit::note(turn, "site_ended", None, None)?;
     generations::end_site(turn.sql, kill, turn.now).map(|generation| ShardAnswer::EndedSite { generation })
 }
 
@@ -148,6 +153,7 @@ pub(super) fn leave(
         let mut endings = Endings::here(kill);
         for id in oldest(turn, subject, excess, None)? {
             one(turn, id, &mut endings)?;
+            audit::note_as(turn, audit::LIMIT, "session_ended", Some(id), Some(subject))?;
             live -= 1;
         }
     }

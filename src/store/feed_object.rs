@@ -5,7 +5,7 @@ use crate::mutants::{self, Mutant};
 use crate::revocation::{Epoch, Position};
 use crate::store::feed::{Feed, FeedCall, FeedReply, Round};
 use crate::store::fence::{Confirm, Fence};
-use crate::store::message::{Home, Message, ShardAnswer, ShardCall};
+use crate::store::message::{By, Home, Message, ShardAnswer, ShardCall};
 use crate::store::sweep::SOON;
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
@@ -94,7 +94,7 @@ fn text(error: SqlError) -> String {
 async fn end_in_each(round: &Round, ports: &impl FeedPorts) -> Result<u64, String> {
     let mut largest = 0;
     for home in &round.homes {
-        match ask(*home, ShardCall::EndSite { kill: round.kill }, ports).await? {
+        match ask(*home, ShardCall::EndSite { kill: round.kill }, round.by.clone(), ports).await? {
             ShardAnswer::EndedSite { generation } => largest = largest.max(generation),
             other => return Err(format!("an answer of another kind: {}", other.kind())),
         }
@@ -106,7 +106,7 @@ async fn end_in_each(round: &Round, ports: &impl FeedPorts) -> Result<u64, Strin
 /// again that began after it.
 async fn tell_each(round: &Round, position: Position, ports: &impl FeedPorts) -> Result<(), String> {
     for home in &round.homes {
-        match ask(*home, ShardCall::Stands { kill: round.kill, position }, ports).await? {
+        match ask(*home, ShardCall::Stands { kill: round.kill, position }, None, ports).await? {
             ShardAnswer::Noted => {}
             other => return Err(format!("an answer of another kind: {}", other.kind())),
         }
@@ -115,6 +115,6 @@ async fn tell_each(round: &Round, position: Position, ports: &impl FeedPorts) ->
 }
 
 /// Fenced: an object that has been replaced must not seem to have done it.
-async fn ask(home: Home, call: ShardCall, ports: &impl FeedPorts) -> Result<ShardAnswer, String> {
-    ports.ask_shard(home, &Message { home: Some(home), is_fenced: true, call }).await
+async fn ask(home: Home, call: ShardCall, by: Option<By>, ports: &impl FeedPorts) -> Result<ShardAnswer, String> {
+    ports.ask_shard(home, &Message { home: Some(home), is_fenced: true, by, call }).await
 }

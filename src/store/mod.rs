@@ -13,6 +13,7 @@ mod refresh;
 mod ended;
 pub mod schema;
 mod turn;
+mod audit;
 mod home;
 mod start;
 mod reading;

@@ -4,7 +4,7 @@ use crate::session::{KillId, Served, SessionId, Standing};
 use crate::store::message::{Found, Key, ListCall, ShardAnswer};
 use crate::store::rows::{live, session_columns};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, ending, rotation, rows};
+use crate::store::{Sql, SqlError, audit, ending, rotation, rows};
 
 /// The session that a secret opens. The first use of a new secret ends the
 /// grace of the old ones; a replay may end the lineage.
@@ -20,9 +20,10 @@ pub(super) fn check(
         Standing::InGrace { successor } => Served::InGrace { salt: successor },
         Standing::Retired { is_replay: false } => return Ok(none(false)),
         Standing::Retired { is_replay: true } => {
-            if let Some(kill) = end_on_replay {
-                turn.sql.atomically(|| ending::end_replayed(turn, session.id, kill))?;
-            }
+            turn.sql.atomically(|| {
+                audit::note_rarely(turn, "token_replayed", "replay", Some(session.id), &session.subject)?;
+                end_on_replay.map_or(Ok(()), |kill| ending::end_replayed(turn, &session, kill))
+            })?;
             let ended = end_on_replay.is_some();
             return Ok(ShardAnswer::Checked { found: None, replayed: Some(session.id), ended, is_final: true });
         }

@@ -7,7 +7,7 @@ use crate::mutants::{self, Mutant};
 use crate::session::{Cap, OLD_SECRETS_MAX, Served, Session, Standing, Wrapped};
 use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, refresh, rows};
+use crate::store::{Sql, SqlError, audit, refresh, rows};
 
 /// A live session with the served secret that was presented for it.
 pub(super) struct ServedSession {
@@ -55,6 +55,9 @@ pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<Sha
             Rotated { session: found.session, is_new: false, salt }
         }
     };
+    if rotated.is_new {
+        audit::note(turn, "session_rotated", Some(rotated.session.id), Some(&rotated.session.subject))?;
+    }
     Ok(ShardAnswer::Rotated { rotated: Some(rotated) })
 }
 

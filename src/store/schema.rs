@@ -6,7 +6,7 @@ use crate::store::{Sql, SqlError, SqlValue};
 /// Statements that lead from each version to the next: the first from an empty
 /// database to version 1. They are never changed once released; a new version
 /// adds an entry.
-const STEPS: [&[&str]; 5] = [ONE, TWO, THREE, FOUR, FIVE];
+const STEPS: [&[&str]; 6] = [ONE, TWO, THREE, FOUR, FIVE, SIX];
 
 const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -105,6 +105,19 @@ const FIVE: &[&str] = &[
     "CREATE TABLE closed (subject TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX closed_by_time ON closed (until)",
 ];
+
+/// What happened. By number alone: each index would be one more row to write
+/// for each event.
+const SIX: &[&str] = &["CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        session BLOB,
+        subject TEXT,
+        actor TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        came_from TEXT
+    )"];
 
 /// The version that this code writes.
 pub const VERSION: usize = STEPS.len();

@@ -8,8 +8,8 @@ use crate::store::feed::{Append, Appended};
 use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
 use crate::store::{
-    Sql, SqlError, adoption, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema, start,
-    sweep,
+    Sql, SqlError, adoption, audit, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema,
+    start, sweep,
 };
 use crate::time::UnixMillis;
 
@@ -145,12 +145,17 @@ impl<S: Sql> SessionShard<S> {
         if known.is_some() && message.home.is_some() && known != message.home {
             return Ok(ShardAnswer::WrongRow);
         }
-        let turn = Turn { sql, now, alarm: &self.alarm };
+        let turn = Turn { sql, now, by: message.by.as_ref(), alarm: &self.alarm };
         match &message.call {
             ShardCall::Probe => sql.run("SELECT count(*) FROM meta", &[]).map(|_| ShardAnswer::Alive),
             ShardCall::Check { key, end_on_replay } => reading::check(&turn, key, *end_on_replay),
+            // What an administrator looks at is written down.
+            ShardCall::Show { .. } | ShardCall::List(_) | ShardCall::Audit(_) if audit::is_admins(&turn) => {
+                self.change(&turn, message, known)
+            }
             ShardCall::Show { id } => reading::show(&turn, *id),
             ShardCall::List(list) => reading::list(&turn, list),
+            ShardCall::Audit(audit) => audit::page(&turn, audit),
             ShardCall::Receipt { kill } => outbox::kill(sql, *kill, now).map(|kill| ShardAnswer::Receipt { kill }),
             _ => self.change(&turn, message, known),
         }
@@ -185,11 +190,23 @@ impl<S: Sql> SessionShard<S> {
                 ShardCall::Stands { kill, position } => {
                     ended::stands(turn.sql, *kill, *position).map(|()| ShardAnswer::Noted)
                 }
-                ShardCall::Probe
-                | ShardCall::Check { .. }
-                | ShardCall::Show { .. }
-                | ShardCall::List(_)
-                | ShardCall::Receipt { .. } => Err(SqlError("no change".to_owned())),
+                ShardCall::Show { id } => {
+                    let shown = reading::show(turn, *id)?;
+                    let ShardAnswer::Shown { session } = &shown else { return Ok(shown) };
+                    audit::note(turn, "admin_called", Some(*id), session.as_ref().map(|session| &session.subject))?;
+                    Ok(shown)
+                }
+                ShardCall::List(list) => {
+                    audit::note(turn, "admin_called", None, Some(&list.subject))?;
+                    reading::list(turn, list)
+                }
+                ShardCall::Audit(call) => {
+                    audit::note(turn, "admin_called", call.session, call.subject.as_ref())?;
+                    audit::page(turn, call)
+                }
+                ShardCall::Probe | ShardCall::Check { .. } | ShardCall::Receipt { .. } => {
+                    Err(SqlError("no change".to_owned()))
+                }
             }
         })?;
         self.opened.set(Some(Opened { home: Some(home) }));

@@ -7,9 +7,10 @@ use crate::session::{Session, SessionId, idle_expiry};
 use crate::store::ending::{self, Endings};
 use crate::store::message::{Key, Limit, ShardAnswer, StartCall};
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, adoption, ended, generations, held, home, rows};
+use crate::store::{Sql, SqlError, adoption, audit, ended, generations, held, home, rows};
 
-/// Decides first and writes then, so that a refused start changes nothing.
+/// Decides first and writes then, so that a refused start changes nothing but
+/// what is written down of it.
 pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<ShardAnswer, SqlError> {
     let Turn { sql, now, .. } = *turn;
     if generations::has_moved(sql, &start.subject)? && !mutants::is(Mutant::OldRowStart) {
@@ -27,6 +28,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         }
     }
     if ended::is_after(sql, &start.subject, start.since, now)? {
+        audit::note_rarely(turn, "start_refused", "killed_meanwhile", None, &start.subject)?;
         return Ok(ShardAnswer::KilledMeanwhile);
     }
     let replaced = if start.end_others { None } else { presented(turn, start)? };
@@ -34,13 +36,27 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         None => Vec::new(),
         Some(limit) => match make_room(turn, start, limit, replaced)? {
             Ok(oldest) => oldest,
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => {
+                if matches!(refusal, ShardAnswer::LimitReached) {
+                    audit::note_rarely(turn, "start_refused", "max_sessions", None, &start.subject)?;
+                }
+                return Ok(refusal);
+            }
         },
     };
     let mut endings = Endings::leading(&start.lead);
     let ended_others = if start.end_others { ending::all_of(turn, &start.subject, &mut endings)? } else { 0 };
-    for id in replaced.iter().chain(&evicted) {
+    let subject = Some(&start.subject);
+    if start.end_others {
+        audit::note(turn, "sessions_ended", Some(start.id), subject)?;
+    }
+    if let Some(id) = replaced {
+        ending::one(turn, id, &mut endings)?;
+        audit::note(turn, "session_replaced", Some(id), subject)?;
+    }
+    for id in &evicted {
         ending::one(turn, *id, &mut endings)?;
+        audit::note_as(turn, audit::LIMIT, "session_ended", Some(*id), subject)?;
     }
     let absolute_expires = now.plus(Duration::from_millis(start.lifetime_ms));
     let session = Session {
@@ -73,6 +89,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
     if let Some(hold) = &start.hold {
         held::insert(sql, session.id, &hold.sealed)?;
     }
+    audit::note(turn, "session_started", Some(session.id), subject)?;
     Ok(ShardAnswer::Started { session, replaced, evicted, ended_others })
 }
 

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError, SqlValue, adoption, ended, held, refresh};
+use crate::store::{Sql, SqlError, SqlValue, adoption, audit, ended, held, refresh};
 use crate::time::UnixMillis;
 
 /// Sees to it that a sweep is planned no later than `wanted`; the time for
@@ -35,7 +35,8 @@ pub(super) fn run(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>,
             | receipts(sql, now)?
             | ended::forget(sql, now, AT_ONCE_MAX)?
             | refresh::forget(sql, now, AT_ONCE_MAX)?
-            | adoption::forget(sql, now, AT_ONCE_MAX)?;
+            | adoption::forget(sql, now, AT_ONCE_MAX)?
+            | audit::forget(sql, now, AT_ONCE_MAX)?;
         // A salt must not outlive the grace: it goes at the very time.
         sql.run(
             "UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND waits = 0 AND serves_until <= ?",
@@ -118,6 +119,7 @@ fn next(sql: &impl Sql, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError>
         .chain(refresh)
         .chain(ended::next(sql)?)
         .chain(adoption::next(sql)?)
+        .chain(audit::next(sql)?)
         .min()
         .map(|at| at.max(now.plus(PAUSE_MIN)));
     Ok(salt.into_iter().chain(held::next(sql)?).chain(unpublished).chain(pausing).min())

@@ -2,12 +2,15 @@
 
 use core::cell::Cell;
 
+use crate::store::message::By;
 use crate::store::{Sql, SqlError, sweep};
 use crate::time::UnixMillis;
 
 pub(super) struct Turn<'a, S> {
     pub sql: &'a S,
     pub now: UnixMillis,
+    /// Who wants it; `None`: nothing of it is written down.
+    pub by: Option<&'a By>,
     /// When the object wants to be woken.
     pub alarm: &'a Cell<Option<UnixMillis>>,
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod admission;
 mod adopt;
+mod audit;
 mod bad_commands;
 mod commands;
 mod custody;
@@ -16,6 +17,7 @@ mod kills;
 mod logout;
 mod lookup;
 mod meanwhile;
+mod metrics;
 mod nonce;
 mod open;
 mod pages;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use warifu::audit::Whence;
 use warifu::site::Site;
+use warifu::time::UnixMillis;
 
 use crate::support::{CONFIG, KEYS, KEYS_DROPPED, KEYS_ROTATED, World, request, site, site_plus, site_with};
 
@@ -78,7 +80,8 @@ fn a_replay_ends_the_lineage_where_that_is_configured() {
     world.pass(Duration::from_secs(1));
     assert_eq!(account(&world, &site, &old).0, Some(401));
     assert_eq!(account(&world, &site, &new).0, Some(401), "the thief's and the user's");
-    let last = world.events.borrow().last().map(warifu::audit::Event::to_line).expect("an event");
+    let last =
+        world.events.borrow().last().map(|event| event.to_line(UnixMillis(0), &Whence::default())).expect("an event");
     assert!(last.contains("token_replayed") && last.contains(r#""ended":true"#), "{last}");
 }
 

@@ -169,6 +169,14 @@ fn an_administrators_calls_answer_as_described() {
         assert_eq!(api.admin(method, path, r#"{"level":0}"#).0, 404, "{method} {path}");
     }
     assert_eq!(api.admin("DELETE", "/sessions?subject=nobody", "").0, 404);
+    for query in ["subject=%E5%89%B2+%E7%AC%A6".to_owned(), format!("session={id}"), "limit=2".to_owned()] {
+        let (status, page) = api.admin("GET", &format!("/audit?{query}"), "");
+        assert_eq!(status, 200);
+        assert!(page["events"].as_array().is_some_and(|events| events.len() > 1), "{page}");
+    }
+    let (_, page) = api.admin("GET", "/audit?limit=1", "");
+    let cursor = page["next"].as_str().expect("more");
+    assert_eq!(api.admin("GET", &format!("/audit?limit=1&cursor={cursor}"), "").0, 200);
 }
 
 #[test]

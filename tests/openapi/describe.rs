@@ -24,7 +24,7 @@ pub fn description() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let mut used: Vec<u16> = Vec::new();
     for (method, pattern, who, call) in CALLS {
-        let Some(operation) = operation(call) else { continue };
+        let operation = operation(call);
         let path = paths.entry(path(pattern, call)).or_insert_with(|| json!({}));
         path[method.to_ascii_lowercase()] = write(operation, who, call, &mut used);
     }
@@ -125,9 +125,9 @@ fn write(operation: Operation, who: Who, call: Call, used: &mut Vec<u16>) -> Val
     written
 }
 
-/// What there is to say of each call; a call that is not there yet has nothing.
+/// What there is to say of each call.
 #[allow(clippy::too_many_lines, reason = "a table")]
-fn operation(call: Call) -> Option<Operation> {
+fn operation(call: Call) -> Operation {
     let plain = |id, summary, success| Operation {
         id,
         summary,
@@ -137,8 +137,7 @@ fn operation(call: Call) -> Option<Operation> {
         success,
         problems: &[503],
     };
-    Some(match call {
-        Call::NotYet(_) => return None,
+    match call {
         Call::Health => plain("health", "Whether sessions can be checked", vec![(200, answer("It does", "Health"))]),
         Call::Description => Operation {
             problems: &[],
@@ -274,12 +273,47 @@ fn operation(call: Call) -> Option<Operation> {
             problems: &[],
             ..plain("getKey", "What the key is good for, and on which site", vec![(200, answer("It", "Key"))])
         },
+        Call::Audit => Operation {
+            description: Some(
+                "Newest first. With `subject` or `session`: of the shards where they live. Without: of 32 shards at a \
+                 time, newest first among these. A page can be short, or empty, and have a next one.",
+            ),
+            parameters: vec![
+                query("subject", "Whose; left out: everybody's.", &schema("Subject")),
+                query("session", "Of one session.", &schema("Id")),
+                query(
+                    "cursor",
+                    "`next` of the page before.",
+                    &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{17,}$" }),
+                ),
+                query(
+                    "limit",
+                    "Events of a page.",
+                    &json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 100 }),
+                ),
+            ],
+            ..plain("audit", "What happened", vec![(200, answer("A page", "Events"))])
+        },
+        Call::Metrics => Operation {
+            problems: &[],
+            ..plain(
+                "metrics",
+                "What the isolate that answers has counted",
+                vec![(
+                    200,
+                    json!({
+                        "description": "Prometheus text format 0.0.4",
+                        "content": { "text/plain": { "schema": { "type": "string" } } },
+                    }),
+                )],
+            )
+        },
         Call::Receipt => Operation {
             parameters: vec![parameter("kill_id")],
             problems: &[404, 503],
             ..plain("getReceipt", "The receipt of a kill, as it stands now", vec![(200, answer("It", "Receipt"))])
         },
-    })
+    }
 }
 
 // --- parts of operations ----------------------------------------------------------

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use warifu::control::{CALLS, Call, Who};
+use warifu::control::{CALLS, Who};
 
 use crate::describe::{description, path};
 use crate::{answers, codes, read};
@@ -15,7 +15,7 @@ const FILE: &str = "src/control/openapi.json";
 
 /// It is compiled into the Worker, which is loaded at a cold start. After gzip
 /// it is a fifth of this.
-const BYTES_MAX: usize = 28_672;
+const BYTES_MAX: usize = 30_720;
 
 pub fn in_file() -> Value {
     serde_json::from_str(&read(FILE)).expect("JSON")
@@ -36,9 +36,6 @@ fn every_call_is_described_with_its_scope_and_nothing_else_is() {
     let document = in_file();
     let mut in_table = BTreeSet::new();
     for (method, pattern, who, call) in CALLS {
-        if matches!(call, Call::NotYet(_)) {
-            continue;
-        }
         let (path, method) = (path(pattern, call), method.to_ascii_lowercase());
         let operation = &document["paths"][&path][&method];
         assert!(operation.is_object(), "{method} {path} is not described");

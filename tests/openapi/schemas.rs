@@ -99,6 +99,26 @@ pub fn all() -> Value {
                 "next": { "type": ["string", "null"], "description": "The cursor of the next page, or null." },
             },
         },
+        "Events": {
+            "type": "object",
+            "required": ["events", "next"],
+            "properties": {
+                "events": { "type": "array", "maxItems": 100, "items": {
+                    "type": "object",
+                    "required": ["at", "event", "session", "subject", "actor", "reason", "from"],
+                    "properties": {
+                        "at": time("By the shard's clock."),
+                        "event": { "type": "string", "examples": ["session_started"] },
+                        "session": { "anyOf": [schema("Id"), { "type": "null" }] },
+                        "subject": { "type": ["string", "null"] },
+                        "actor": { "type": "string", "examples": ["origin", "user", "admin:ops"] },
+                        "reason": { "type": "string", "examples": ["do=start"] },
+                        "from": { "type": ["string", "null"], "description": "The client's network: an IPv4 /24 or an IPv6 /48." },
+                    },
+                } },
+                "next": { "type": ["string", "null"], "description": "The cursor of the next page, or null." },
+            },
+        },
         "Minted": {
             "type": "object",
             "required": ["session", "set_cookie", "token"],

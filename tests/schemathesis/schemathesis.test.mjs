@@ -2,7 +2,7 @@
 // ones and bad ones, and holds every answer against it. Only in CI, since it needs
 // Python; scripts/setup ci installs it.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,10 +43,11 @@ async function schemathesis() {
   let printed = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (printed += text));
   const [code] = await once(child, "close");
+  const metrics = await fetch(`${api}/metrics`, { headers: { authorization: `Bearer ${key.key}` } });
   // A value of many kilobytes says no more than its beginning.
   printed = printed.replace(/\S{400,}/g, (long) => `${long.slice(0, 200)}…`);
   const lines = readFileSync(path.join(folder, "report.ndjson"), "utf8").trim().split("\n");
-  return { code, printed, cases: lines.flatMap((line) => cases(JSON.parse(line))), logs: gateway.logs() };
+  return { code, printed, cases: lines.flatMap((line) => cases(JSON.parse(line))), logs: gateway.logs(), metrics: await metrics.text() };
 }
 
 // The cases of one line of the report.
@@ -133,4 +134,17 @@ test("every check had something to check", () => {
 
 test("none of it made anything panic, or put a key into the log", () => {
   assert.doesNotMatch(run.logs, /"event":"(panicked|threw|store_unavailable|misconfigured)"/);
+});
+
+// Prometheus' own client reads them, strictly.
+test("metrics are as Prometheus reads them", () => {
+  const python = path.join(process.env.WARIFU_SCHEMATHESIS ?? "", "bin/python");
+  const read = spawnSync(python, [path.join(here, "metrics.py")], { input: run.metrics, encoding: "utf8" });
+  assert.equal(read.status, 0, read.stderr);
+  const families = JSON.parse(read.stdout);
+  assert.ok(families.length >= 15, read.stdout);
+  const by = (name) => families.find((family) => family.name === name);
+  assert.equal(by("warifu_checks").type, "counter");
+  assert.ok(by("warifu_checks").total > 0);
+  assert.equal(by("warifu_poll_seconds").type, "histogram");
 });

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use warifu::audit::Event;
+use warifu::audit::{Event, Whence};
 use warifu::error::{OriginError, StoreError};
 use warifu::headers::HeaderBlock;
 use warifu::ports::{
@@ -444,8 +444,10 @@ impl Ports for Visit {
     }
 
     fn tell(&self, event: Event) {
-        self.world.note(|| format!("   r{} log: {}", self.request, event.to_line()));
+        self.world.note(|| format!("   r{} log: {}", self.request, event.to_line(UnixMillis(0), &Whence::default())));
     }
+
+    fn report(&self, _: &[u64]) {}
 }
 
 /// Checks an acceptance.

@@ -25,7 +25,7 @@ impl Place {
     }
 
     fn task(&self, is_fenced: bool, call: ShardCall) -> Task<'_, ShardAnswer> {
-        let message = Message { home: Some(HOME), is_fenced, call };
+        let message = Message { home: Some(HOME), is_fenced, by: None, call };
         Task::new(async move { self.object.answer(&message, &self.around).await })
     }
 

@@ -203,7 +203,7 @@ fn a_shard_refuses_another_row_of_the_map() {
     ];
     for home in others {
         for call in &calls {
-            let message = Message { home: Some(home), is_fenced: false, call: call.clone() };
+            let message = Message { home: Some(home), is_fenced: false, by: None, call: call.clone() };
             let answer = bench.shard.answer(&message, NOW);
             assert!(matches!(answer, ShardAnswer::WrongRow), "{message:?}: {answer:?}");
         }
@@ -215,7 +215,7 @@ fn a_shard_refuses_another_row_of_the_map() {
 #[test]
 fn a_probe_is_answered_by_every_object_and_a_change_needs_a_place() {
     let bench = Bench::new();
-    let ask = |call| bench.shard.answer(&Message { home: None, is_fenced: false, call }, NOW);
+    let ask = |call| bench.shard.answer(&Message { home: None, is_fenced: false, by: None, call }, NOW);
     assert!(matches!(ask(ShardCall::Probe), ShardAnswer::Alive));
     assert!(matches!(ask(ShardCall::Start(Box::new(start(1, "alice")))), ShardAnswer::Failed { .. }));
     bench.start(1, "alice");

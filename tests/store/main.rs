@@ -3,6 +3,7 @@
 #![allow(clippy::result_large_err, reason = "an answer is as large as it is")]
 
 mod adoption;
+mod audit;
 mod crashes;
 mod ended;
 mod ending;
@@ -37,8 +38,8 @@ use warifu::revocation::{Epoch, Position};
 use warifu::session::{Claims, Device, Handle, KillId, SALT_BYTES, Salt, Served, Session, SessionId, Subject};
 use warifu::store::feed::{Append, Appended, NewEntry};
 use warifu::store::message::{
-    EndAllCall, EndCall, EndOthersCall, Found, Home, Key, Lead, Limit, ListCall, Mark, Message, RenewCall, RotateCall,
-    Rotated, ShardAnswer, ShardCall, StartCall, UpdateCall, Which,
+    By, EndAllCall, EndCall, EndOthersCall, Found, Home, Key, Lead, Limit, ListCall, Mark, Message, RenewCall,
+    RotateCall, Rotated, ShardAnswer, ShardCall, StartCall, UpdateCall, Which,
 };
 use warifu::store::session_shard::SessionShard;
 use warifu::store::{Sql, SqlError};
@@ -70,6 +71,8 @@ struct Bench {
     kills: Cell<u16>,
     /// Whether the feed takes all that waits after each call.
     has_feed: Cell<bool>,
+    /// Who asks; `None`: nothing is written down.
+    by: RefCell<Option<By>>,
     /// What the feed has taken; the first is number 1.
     feed: RefCell<Vec<NewEntry>>,
 }
@@ -167,8 +170,8 @@ impl Bench {
     }
 
     fn over(sql: Sqlite) -> Self {
-        let (has_feed, feed) = (Cell::new(true), RefCell::default());
-        Self { shard: SessionShard::new(sql), now: Cell::new(NOW), kills: Cell::new(20_000), has_feed, feed }
+        let (has_feed, by, feed) = (Cell::new(true), RefCell::default(), RefCell::default());
+        Self { shard: SessionShard::new(sql), now: Cell::new(NOW), kills: Cell::new(20_000), has_feed, by, feed }
     }
 
     fn pass(&self, time: Duration) {
@@ -191,7 +194,8 @@ impl Bench {
 
     /// The shard's answer, and nobody publishes.
     fn ask_alone(&self, call: ShardCall) -> ShardAnswer {
-        self.shard.answer(&Message { home: Some(HOME), is_fenced: false, call }, self.now.get())
+        self.shard
+            .answer(&Message { home: Some(HOME), is_fenced: false, by: self.by.borrow().clone(), call }, self.now.get())
     }
 
     /// The feed takes all that waits, however close together it comes.

@@ -39,7 +39,7 @@ impl Place {
     }
 
     pub fn task(&self, call: ShardCall) -> Task<'_, ShardAnswer> {
-        let message = Message { home: Some(HOME), is_fenced: false, call };
+        let message = Message { home: Some(HOME), is_fenced: false, by: None, call };
         Task::new(async move { self.object.answer(&message, &self.around).await })
     }
 

@@ -21,7 +21,7 @@ fn map() -> Vec<MapRow> {
 }
 
 fn order(number: u16) -> FeedCall {
-    FeedCall::EndSite(EndSite { kill: handle(number), rows: map() })
+    FeedCall::EndSite(EndSite { kill: handle(number), rows: map(), by: None })
 }
 
 fn kill_of(reply: FeedReply) -> Option<Kill> {
@@ -231,7 +231,7 @@ fn an_order_is_answered_behind_a_confirmed_write() {
 #[test]
 fn a_site_without_shards_is_ended_at_once() {
     let place = Place::new();
-    place.ask(FeedCall::EndSite(EndSite { kill: handle(KILL), rows: Vec::new() }));
+    place.ask(FeedCall::EndSite(EndSite { kill: handle(KILL), rows: Vec::new(), by: None }));
     place.wake().expect("published");
     assert_eq!(place.progress(), (0, 0, Some(1)));
 }

@@ -6,6 +6,7 @@ use warifu::session::{Claims, Device};
 use warifu::store::message::{Settled, ShardCall, StartCall, Which};
 
 use crate::adoption::adopts;
+use crate::audit::by;
 use crate::held::hold;
 use crate::{Bench, GRACE, handle, id, start, subject};
 
@@ -56,8 +57,10 @@ fn stored_bytes_are_as_they_were() {
     bench.claim(92);
     bench.settle(92, Settled::Refused);
     bench.close("heidi");
+    bench.by.replace(Some(by("admin:ops", "DELETE sessions")));
+    bench.start(10, "ivan");
     bench.ask(ShardCall::EndSite { kill: handle(2) });
-    assert_eq!(bench.dump(), include_str!("golden_shard_5.txt"));
+    assert_eq!(bench.dump(), include_str!("golden_shard_6.txt"));
 }
 
 #[test]

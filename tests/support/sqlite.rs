@@ -64,7 +64,7 @@ impl Sqlite {
 }
 
 /// Of a shard and of the feed.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "meta",
     "sessions",
     "secrets",
@@ -75,6 +75,7 @@ const TABLES: [&str; 14] = [
     "held",
     "adopted",
     "closed",
+    "audit",
     "entries",
     "bounds",
     "site_kills",

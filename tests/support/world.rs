@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use warifu::audit::Event;
+use warifu::audit::{Event, Whence, name_of};
 use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
@@ -33,9 +33,13 @@ pub struct World {
     pub shards: Shards,
     pub origin: Closure,
     pub events: RefCell<Vec<Event>>,
+    /// What isolates have reported.
+    pub figures: RefCell<Vec<Vec<u64>>>,
     pub random: Counter,
     /// Of the isolate of each site, by the site's address.
     memories: RefCell<HashMap<usize, Rc<Memory>>>,
+    /// Of the client.
+    pub address: Cell<&'static str>,
     /// What the origin of [`World::commanding`] says next; empty: nothing.
     pub command: Rc<Cell<&'static str>>,
     /// The files of the pages: path, tag, text.
@@ -119,8 +123,10 @@ impl World {
                 probed: RefCell::new(Ok(Probed { status: 401, body: None })),
             },
             events: RefCell::default(),
+            figures: RefCell::default(),
             memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
+            address: Cell::new("203.0.113.77"),
             command: Rc::default(),
             assets: RefCell::default(),
         }
@@ -211,7 +217,8 @@ impl World {
 
     pub fn event_names(&self) -> Vec<String> {
         let name = |event: &Event| {
-            let line: serde_json::Value = serde_json::from_str(&event.to_line()).expect("JSON");
+            let line: serde_json::Value =
+                serde_json::from_str(&event.to_line(UnixMillis(0), &Whence::default())).expect("JSON");
             line["event"].as_str().expect("a name").to_owned()
         };
         self.events.borrow().iter().map(name).collect()
@@ -282,11 +289,21 @@ impl Ports for Isolate<'_> {
     }
 
     fn place(&self) -> Place {
-        Place { country: Some("JP".to_owned()), city: Some("Osaka".to_owned()), continent: Some("AS".to_owned()) }
+        Place {
+            country: Some("JP".to_owned()),
+            city: Some("Osaka".to_owned()),
+            continent: Some("AS".to_owned()),
+            whence: Whence::new(Some(self.world.address.get()), None),
+        }
     }
 
     fn tell(&self, event: Event) {
+        self.memory.tally().event(name_of(&event.to_line(UnixMillis(0), &Whence::default())));
         self.world.events.borrow_mut().push(event);
+    }
+
+    fn report(&self, figures: &[u64]) {
+        self.world.figures.borrow_mut().push(figures.to_vec());
     }
 }
 
@@ -328,7 +345,7 @@ impl warifu::ports::Shards for Shards {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let message = Message { home: None, is_fenced: false, call: ShardCall::Probe };
+        let message = Message { home: None, is_fenced: false, by: None, call: ShardCall::Probe };
         self.call(Locator { generation: 0, region: 0, shard: 0 }, &message).map(|_| ())
     }
 }

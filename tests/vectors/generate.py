@@ -800,6 +800,7 @@ DEFAULTS = {
     "trusted_origins": [],
     "cross_origin": "standard",
     "continue_for": "60s",
+    "audit_retention": "30d",
     "case_insensitive": False,
     "map": [{"generation": 1, "shards": 64, "region": "auto"}],
     "cookie": {"name": COOKIE, "same_site": "lax", "partitioned": False, "persistent": True},
@@ -891,6 +892,8 @@ def config_file():
         ok("bound-" + name, {"bound": text}, {"/bound_ms": value})
     for name, text, value in (("default", "1m", 60000), ("least", "1s", 1000), ("longest", "10m", 600000)):
         ok("continue-for-" + name, {"continue_for": text}, {"/continue_for_ms": value})
+    for name, text, value in (("default", "30d", 2592000000), ("least", "1h", 3600000), ("none", "0s", 0)):
+        ok("audit-retention-" + name, {"audit_retention": text}, {"/audit_retention_ms": value})
     for name, text, value in (("default", "600s", 600000), ("least", "60s", 60000)):
         ok("replica-horizon-" + name, {"replica_horizon": text}, {"/replica_horizon_ms": value})
     for name, text, value in (("least", "100ms", 100), ("longest", "10m", 600000)):
@@ -1034,6 +1037,9 @@ def config_file():
         bad("bound-of-" + text, {"bound": text}, ("bound", f'"{text}"', "250ms", "1m", "0s"))
     for text in ("0s", "999ms", "11m"):
         bad("continue-for-of-" + text, {"continue_for": text}, ("continue_for", f'"{text}"', "1s", "10m"))
+    for text in ("59m", "1ms"):
+        bad("audit-retention-of-" + text, {"audit_retention": text}, ("audit_retention", f'"{text}"', "1h", "3650d"))
+    bad("duration-of-the-audit-retention", {"audit_retention": 30}, ("audit_retention", "30"))
     for text in ("0s", "99ms", "11m"):
         bad("origin-timeout-of-" + text, {"origin_timeout": text}, ("origin_timeout", f'"{text}"', "100ms", "10m"))
     for text in ("0s", "59s", "11m"):

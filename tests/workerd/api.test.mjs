@@ -435,13 +435,6 @@ test("who waits for a kill is answered when the bound is over, and in the meanti
   assert.notEqual(await seen({ cookie: newCookie(await waiting[2]) }), null, "and the new cookie is worth something");
 });
 
-test("the audit log and metrics are not in this version", async () => {
-  for (const where of ["audit", "metrics"]) {
-    const { status, code } = await admin("GET", where);
-    assert.deepEqual([status, code], [501, "not_yet"], where);
-  }
-});
-
 test("a long list comes in pages, newest first, each session once", async () => {
   const subject = someone();
   const minted = [];
@@ -582,4 +575,56 @@ test("every call of an administrator is in the log, and no key or token", async 
   for (const secret of [all.key, without.revoke.key, minted.token, minted.token.slice(8, 50), "private-claim"]) {
     assert.ok(!logs.includes(secret));
   }
+});
+
+// --- what happened, and how much -------------------------------------------------------
+
+test("what happened to somebody can be read, with who wanted it and from where", async () => {
+  const subject = someone();
+  const minted = await mint({ subject });
+  await call("DELETE", `sessions/${minted.id}`, {
+    headers: { ...bearer(all), "cf-connecting-ip": "198.51.100.7", traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01` },
+  });
+  const { status, json } = await admin("GET", `audit?subject=${subject}`);
+  assert.equal(status, 200);
+  const [looked, ended, started] = json.events;
+  const who = ({ event, session, actor, reason }) => [event, session, actor, reason];
+  assert.deepEqual(who(started), ["session_started", minted.id, "admin:all", "POST sessions"]);
+  assert.deepEqual(who(ended), ["session_ended", minted.id, "admin:all", "DELETE sessions/*"]);
+  assert.deepEqual(who(looked), ["admin_called", null, "admin:all", "GET audit"]);
+  assert.equal(ended.from, "198.51.100.0/24", "the network, and not the address");
+  const line = gateway.logs().split("\n").find((line) => line.includes("session_ended") && line.includes(minted.id));
+  const { from, trace, at } = JSON.parse(line);
+  assert.deepEqual([from, trace], ["198.51.100.0/24", "ab".repeat(16)]);
+  assert.ok(Math.abs(Date.parse(at) - Date.parse(ended.at)) < SECOND);
+  assert.ok(!gateway.logs().includes("198.51.100.7"));
+});
+
+test("everybody's history has each event once", async () => {
+  const subject = someone();
+  const ids = [];
+  for (let index = 0; index < 5; index++) ids.push((await mint({ subject: `${subject}-${index}` })).id);
+  const seen = [];
+  let cursor = "";
+  do {
+    const { status, json } = await admin("GET", `audit?limit=50${cursor}`);
+    assert.equal(status, 200);
+    seen.push(...json.events.filter(({ event }) => event === "session_started").map(({ session }) => session));
+    cursor = json.next === null ? undefined : `&cursor=${json.next}`;
+  } while (cursor !== undefined);
+  for (const id of ids) assert.equal(seen.filter((other) => other === id).length, 1, id);
+});
+
+test("what an isolate counts can be read", async () => {
+  const minted = await mint({ subject: someone() });
+  const number = async (name) => {
+    const answer = await call("GET", "metrics", { headers: bearer(all) });
+    assert.equal(answer.status, 200);
+    const line = answer.text.split("\n").find((line) => line.startsWith(name) && !line.includes("none"));
+    return Number(line?.split(" ").at(-1) ?? "0");
+  };
+  const before = await number("warifu_checks_total");
+  await seen(minted);
+  await until(async () => (await seen(minted)) && (await number("warifu_checks_total")) > before, "from memory");
+  assert.ok((await number("warifu_origin_seconds_count")) >= 0);
 });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::MapRow;
 use crate::revocation::{EntryKey, Epoch, FeedAnswer, Position};
 use crate::session::{Handle, KillId};
-use crate::store::message::Kill;
+use crate::store::message::{By, Kill};
 use crate::time::UnixMillis;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,6 +26,9 @@ pub enum FeedCall {
 pub struct EndSite {
     pub kill: KillId,
     pub rows: Vec<MapRow>,
+    /// Who wants it; each shard notes it with its part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
 }
 
 /// An edge asks for what came after a position.

@@ -4,7 +4,9 @@ use crate::config::MapRow;
 use crate::store::{Sql, SqlError, SqlValue};
 
 /// Statements that lead from each version to the next.
-const STEPS: [&[&str]; 1] = [&[
+const STEPS: [&[&str]; 2] = [ONE, TWO];
+
+const ONE: &[&str] = &[
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "INSERT INTO meta (name, value) VALUES ('tick', 0), ('low', 0), ('high', 0)",
     "CREATE TABLE entries (
@@ -31,7 +33,10 @@ const STEPS: [&[&str]; 1] = [&[
         bound_ms INTEGER
     ) WITHOUT ROWID",
     "CREATE TABLE map (generation INTEGER PRIMARY KEY, shards INTEGER NOT NULL, region INTEGER NOT NULL)",
-]];
+];
+
+/// Who has asked for a kill of the site, for the audit tables of the shards.
+const TWO: &[&str] = &["ALTER TABLE site_kills ADD COLUMN asked_by TEXT"];
 
 /// Brings the database to this version; one of a later version is not touched.
 pub(super) fn open(sql: &impl Sql) -> Result<(), SqlError> {

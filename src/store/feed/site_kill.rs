@@ -7,7 +7,7 @@ use super::{Feed, schema};
 use crate::config::MapRow;
 use crate::revocation::{EntryKey, Epoch, Position};
 use crate::session::KillId;
-use crate::store::message::{Home, Kill, KillScope, Progress, Published};
+use crate::store::message::{By, Home, Kill, KillScope, Progress, Published};
 use crate::store::sweep::RECEIPTS_KEPT;
 use crate::store::{Row, Sql, SqlError, rows, time_to_quiet};
 use crate::time::{UnixMillis, millis};
@@ -18,6 +18,8 @@ pub struct Round {
     pub homes: Vec<Home>,
     /// Where it stands; `None`: not all have committed it.
     pub position: Option<Position>,
+    /// Who wants it.
+    pub by: Option<By>,
     /// How many were asked before these.
     done: u32,
     total: u32,
@@ -34,11 +36,13 @@ impl<S: Sql> Feed<S> {
         let oldest = now.0.saturating_sub(millis(RECEIPTS_KEPT));
         self.sql.run("DELETE FROM site_kills WHERE told = total AND asked <= ?", &[oldest.into()])?;
         let map = serde_json::to_string(&all).map_err(|error| SqlError(error.to_string()))?;
+        let by =
+            call.by.as_ref().map(serde_json::to_string).transpose().map_err(|error| SqlError(error.to_string()))?;
         let total: u32 = all.iter().map(|row| row.shards).sum();
         self.sql.run(
-            "INSERT INTO site_kills (id, map, done, total, told, min_generation, asked) VALUES (?, ?, 0, ?, 0, 0, ?)
-             ON CONFLICT (id) DO NOTHING",
-            &[rows::blob(call.kill), map.as_str().into(), total.into(), now.into()],
+            "INSERT INTO site_kills (id, map, done, total, told, min_generation, asked, asked_by)
+             VALUES (?, ?, 0, ?, 0, 0, ?, ?) ON CONFLICT (id) DO NOTHING",
+            &[rows::blob(call.kill), map.as_str().into(), total.into(), now.into(), by.as_deref().into()],
         )?;
         self.site_kill(call.kill, now)
     }
@@ -47,7 +51,7 @@ impl<S: Sql> Feed<S> {
     pub fn next_round(&self) -> Result<Option<Round>, SqlError> {
         self.open()?;
         let found = self.sql.run(
-            "SELECT id, map, done, total, told, epoch, seq FROM site_kills WHERE seq IS NULL OR told < total
+            "SELECT id, map, done, total, told, epoch, seq, asked_by FROM site_kills WHERE seq IS NULL OR told < total
              ORDER BY seq IS NOT NULL, asked, id LIMIT 1",
             &[],
         )?;
@@ -64,7 +68,9 @@ impl<S: Sql> Feed<S> {
             .skip(done as usize)
             .take(ROUND_SHARDS)
             .collect();
-        Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, done, total: row.integer(3)? }))
+        // What cannot be read keeps no kill from being carried out.
+        let by = row.optional_text(7)?.and_then(|text| serde_json::from_str(text).ok());
+        Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, by, done, total: row.integer(3)? }))
     }
 
     /// Notes that the shards of a round know where the kill stands.

@@ -118,6 +118,11 @@ pub enum ShardAnswer {
         /// Whether there are more after these.
         more: bool,
     },
+    Audit {
+        events: Vec<Audited>,
+        /// The next page is older than this one; 0: there is none.
+        reached: u64,
+    },
     EndedSite {
         generation: u64,
     },
@@ -189,6 +194,23 @@ pub struct Rotated {
     /// new secret is fresh, or where the presented one may have no successor.
     #[serde(deserialize_with = "Option::deserialize")]
     pub salt: Option<Salt>,
+}
+
+/// A row of the audit table.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Audited {
+    /// Its number in the shard.
+    pub seq: u64,
+    pub at: UnixMillis,
+    pub event: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub session: Option<SessionId>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub subject: Option<String>,
+    pub actor: String,
+    pub reason: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub from: Option<String>,
 }
 
 /// A session that was ended, and whose it was.

@@ -20,7 +20,24 @@ pub struct Message {
     /// question is confirmed: an object that has been replaced and does not
     /// know it can then not answer.
     pub is_fenced: bool,
+    /// Who wants it, for the audit table; `None`: nothing is written there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
     pub call: ShardCall,
+}
+
+/// Who wants something of a shard, why, and from where.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    pub actor: String,
+    /// The call or the command that asks for it.
+    pub reason: String,
+    /// The network of the client, never its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// For how long it stays in the table.
+    pub keep_ms: u64,
 }
 
 /// A shard of a row of the map. A shard remembers its own and refuses another.
@@ -79,6 +96,7 @@ pub enum ShardCall {
         subject: Subject,
     },
     List(ListCall),
+    Audit(AuditCall),
     Show {
         id: SessionId,
     },
@@ -219,6 +237,7 @@ impl ShardCall {
             | Self::Close { .. }
             | Self::IsClosed { .. }
             | Self::List(_)
+            | Self::Audit(_)
             | Self::Show { .. }
             | Self::EndSite { .. }
             | Self::Stands { .. }
@@ -360,6 +379,22 @@ pub struct ListCall {
     /// Go on after this one.
     #[serde(deserialize_with = "Option::deserialize")]
     pub after: Option<Mark>,
+    pub limit: u32,
+}
+
+/// What the audit table has, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditCall {
+    /// Only what concerns this subject.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub subject: Option<Subject>,
+    /// Only what concerns this session.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub session: Option<SessionId>,
+    /// Only what is older than this one.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub before: Option<u64>,
     pub limit: u32,
 }
 

@@ -11,10 +11,10 @@ mod call;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-pub use self::answer::{Claimed, Found, Kill, KillScope, Placed, Progress, Published, Rotated, ShardAnswer};
+pub use self::answer::{Audited, Claimed, Found, Kill, KillScope, Placed, Progress, Published, Rotated, ShardAnswer};
 pub use self::call::{
-    Adopts, ClaimCall, EndAllCall, EndCall, EndOthersCall, Hold, HoldCall, Home, Lead, Limit, ListCall, Mark, Message,
-    RenewCall, RotateCall, SettleCall, Settled, ShardCall, StartCall, UpdateCall, Which,
+    Adopts, AuditCall, By, ClaimCall, EndAllCall, EndCall, EndOthersCall, Hold, HoldCall, Home, Lead, Limit, ListCall,
+    Mark, Message, RenewCall, RotateCall, SettleCall, Settled, ShardCall, StartCall, UpdateCall, Which,
 };
 use crate::token::SessionKey;
 

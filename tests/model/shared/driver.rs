@@ -374,7 +374,7 @@ impl<S: Sql> Driver<S> {
     /// The shard's answer, which is the model's too.
     fn ask(&mut self, call: ShardCall) -> Result<ShardAnswer, String> {
         let expected = self.model.answer(&call, self.now);
-        let message = Message { home: Some(HOME), is_fenced: false, call };
+        let message = Message { home: Some(HOME), is_fenced: false, by: None, call };
         let found = self.shard.answer(&message, self.now);
         if let Some(at) = self.shard.take_alarm() {
             self.alarm = Some(at);

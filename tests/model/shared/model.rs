@@ -83,6 +83,7 @@ impl Model {
             }
             // What is held is not modelled; tests/store/held.rs has it; nor what moves in.
             ShardCall::Hold(_)
+            | ShardCall::Audit(_)
             | ShardCall::Claim(_)
             | ShardCall::Settle(_)
             | ShardCall::Close { .. }
