@@ -91,6 +91,28 @@ fn forged_identity_never_arrives_on_any_route() {
     }
 }
 
+/// W3C Trace Context, section 3.4: whoever takes no part in a trace passes both
+/// headers on as they are.
+#[test]
+fn a_trace_goes_through_untouched() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let trace = [
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
+        ("baggage", "user=1"),
+    ];
+    for path in ["/", "/echo/x", "/account"] {
+        let request = request("GET", path, &[trace.as_slice(), &[("cookie", &cookie)]].concat());
+        assert_eq!(world.serve(&site, &request).status, None, "{path}");
+        let seen = world.origin.seen.borrow();
+        let headers = at_origin(&request, seen.last().expect("forwarded"));
+        for (name, value) in trace {
+            assert_eq!(seen_as(&headers, name), [value], "{path}");
+        }
+    }
+}
+
 #[test]
 fn the_session_cookie_never_reaches_the_origin_on_public_routes_either() {
     let (world, site) = (World::with_login(), site());

@@ -25,6 +25,7 @@ const paths = {
     return answer.end(part);
   },
   "/head": (_, answer) => answer.writeHead(200, { "content-length": 123_456, "content-type": "image/png" }).end(),
+  "/trace": ({ headers: { traceparent, tracestate, baggage } }, answer) => answer.end(JSON.stringify({ traceparent, tracestate, baggage })),
   "/none": (_, answer) => answer.writeHead(204, { "x-a": "1" }).end(),
   "/same": (_, answer) => answer.writeHead(304, { etag: '"v1"', "cache-control": "max-age=60" }).end(),
   "/cookies": (_, answer) => answer.writeHead(200, { "set-cookie": ["a=1; Path=/, x", "b=2; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "a=3"] }).end(),
@@ -188,6 +189,12 @@ test("an answer to HEAD keeps its length, one without a body its headers", async
   assert.deepEqual([none.status, none.headers.get("x-a"), none.headers.get("content-length")], [204, "1", null]);
   const same = await get("/same", { "if-none-match": '"v1"' });
   assert.deepEqual([same.status, same.headers.get("etag")], [304, '"v1"']);
+});
+
+test("a trace passes as it is", async () => {
+  const trace = { traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`, tracestate: "congo=t61rcWkgMzE,rojo=00f067aa", baggage: "a=1" };
+  assert.deepEqual(await (await get("/trace", trace)).json(), trace);
+  assert.deepEqual(await (await get("/trace")).json(), {}, "none is begun");
 });
 
 test("bodies in a coding that the client takes pass byte for byte", async () => {
