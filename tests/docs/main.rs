@@ -224,3 +224,64 @@ fn snake(name: &str) -> String {
     }
     snake
 }
+
+/// Every word that begins as our metrics do.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("warifu_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_name_metrics_that_exist_and_all_are_documented() {
+    let source = read("src/control/metrics.rs");
+    let in_code = metrics_in(&source);
+    assert!(in_code.len() >= 17, "{in_code:?}");
+    let exists = |name: &str| {
+        let of_histogram = ["_bucket", "_sum", "_count"].into_iter().find_map(|end| name.strip_suffix(end));
+        in_code.contains(name)
+            || of_histogram.is_some_and(|name| {
+                source.contains(&format!("histogram(\n        \"{name}\""))
+                    || source.contains(&format!("histogram(\"{name}\""))
+            })
+    };
+    for file in ["alerts.yaml", "alerts.md", "grafana.json", "metrics.md"] {
+        for name in metrics_in(&read(&format!("docs/operations/{file}"))) {
+            assert!(exists(&name), "{file}: there is no {name}");
+        }
+    }
+    let documented = metrics_in(&read("docs/operations/metrics.md"));
+    let shown = metrics_in(&read("docs/operations/grafana.json"));
+    for name in &in_code {
+        assert!(documented.contains(name), "{name} is not documented");
+        assert!(shown.iter().any(|one| one.starts_with(name.as_str())), "{name} is on no panel");
+    }
+}
+
+/// Labels that a rule asks for must be those that are written.
+#[test]
+fn the_alerts_name_events_that_exist_and_have_reasons() {
+    let rules = read("docs/operations/alerts.yaml");
+    let reference = read("docs/reference.md");
+    for part in rules.split("event").skip(1) {
+        let Some(quoted) = part.strip_prefix("=~").or_else(|| part.strip_prefix('=')) else { continue };
+        for event in quoted.split('"').nth(1).expect("a value").split('|') {
+            assert!(reference.contains(&format!("| `{event}` |")), "there is no event {event}");
+        }
+    }
+    let named: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let reasons = read("docs/operations/alerts.md");
+    let explained: Vec<&str> = rows(&reasons).skip(1).filter_map(|row| quoted(row[0])).collect();
+    assert_eq!(named, explained);
+    assert!(named.len() >= 10);
+}
+
+#[test]
+fn the_dashboard_is_json_with_a_reason_for_each_panel() {
+    let dashboard: serde_json::Value = serde_json::from_str(&read("docs/operations/grafana.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    assert!(panels.len() >= 10);
+    for panel in panels {
+        assert!(panel["description"].as_str().is_some_and(|why| why.len() > 10), "{}", panel["title"]);
+        assert!(panel["targets"].as_array().is_some_and(|targets| !targets.is_empty()));
+    }
+}
