@@ -6,6 +6,7 @@ use crate::audit::Event;
 use crate::config::Access;
 use crate::cookie::{self, Presented};
 use crate::error::Failure;
+use crate::limit::{self, Limit};
 use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
@@ -129,6 +130,13 @@ pub async fn admit<P: Ports>(
         return Ok(without_caller(false, false, false, Vec::new()));
     }
     let mut presented = presented(site, ports, request, path);
+    if presented.is_empty() && cookie::is_forged(request.headers.get("cookie"), &site.config.cookie.name, &site.ring) {
+        ports.memory().tally().bad_macs.add();
+        // Where one can log in, everybody can.
+        if demand.access != Access::Optional {
+            limit::count(site, ports, request, Limit::BadMacs).await?;
+        }
+    }
     let mut found = identify(site, ports, request, &presented, demand).await;
     let mut adopted = false;
     if matches!(found, Err(Failure::NoSession)) && presented.len() <= 1 {

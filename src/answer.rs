@@ -13,6 +13,7 @@ use crate::cookie;
 use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, folded};
+use crate::limit::{self, Limit};
 use crate::origin_proof;
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
@@ -149,6 +150,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
     };
     match command {
         Command::Start(Start { subject, level, ttl, claims, end_others }) => {
+            limit::count(site, ports, request, Limit::Starts).await?;
             let hold = core::mem::take(finds).change;
             let begun = sessions
                 .begin(NewSession {

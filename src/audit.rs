@@ -130,6 +130,10 @@ pub enum Event {
     LoginNeedsSession {
         path: String,
     },
+    /// Too many from one network; told of once a minute for each.
+    RateLimited {
+        limit: &'static str,
+    },
     CrossOriginRefused {
         path: String,
         origin: String,

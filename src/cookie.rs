@@ -51,6 +51,14 @@ pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
     tokens.pop().map_or(Presented::None, Presented::One)
 }
 
+/// Whether a session cookie is there whose MAC is wrong under a key that we
+/// have: nobody has got it from us. One under another key is just old.
+pub fn is_forged(header: Option<&str>, name: &str, ring: &KeyRing) -> bool {
+    let Some(header) = header.filter(|header| header.contains(name)) else { return false };
+    let values = pairs(header).filter_map(|pair| pair.split_once('=')).filter(|(found, _)| *found == name);
+    values.take(SESSION_COOKIES_MAX).any(|(_, value)| ring.has_key_of(value) && ring.verify(value).is_none())
+}
+
 /// The value of the one cookie of a name. `None`: there is none, or there are
 /// several with different values, of which one was put there by somebody else;
 /// or it is empty, or is no UTF-8.

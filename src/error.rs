@@ -13,6 +13,10 @@ pub enum Failure {
     /// The client's body or query is; the text is shown.
     BadInput(String),
     HeadersTooLarge,
+    /// Too many of a kind from one network; when there is room for one more.
+    RateLimited {
+        seconds: u32,
+    },
     /// A host that this gateway does not serve.
     Misdirected,
     /// The application was asked for on the operators' own host.
@@ -106,6 +110,7 @@ impl Failure {
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
             Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
             Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
+            Self::RateLimited { .. } => (429, "rate_limited", "There were too many of these from your network", Client),
             Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
             Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),

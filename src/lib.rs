@@ -16,6 +16,7 @@ pub mod policy;
 pub mod cookie;
 pub mod token;
 pub mod admission;
+pub mod limit;
 pub mod session;
 pub mod sessions;
 pub mod lookup;

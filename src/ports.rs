@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::audit::{Event, Whence};
 use crate::error::{OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::limit::Limit;
 use crate::revocation::Memory;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
@@ -222,6 +223,9 @@ pub trait Ports {
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.
     fn place(&self) -> Place;
+    /// Counts one more in a rate limit of the platform's; whether it is within it.
+    /// `None`: there is none, or it cannot be asked.
+    async fn is_within_limit(&self, limit: Limit, key: &str) -> Option<bool>;
     /// Writes an event to the log.
     fn tell(&self, event: Event);
     /// Writes down what this isolate has counted, where there is a place for it.

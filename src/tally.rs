@@ -5,6 +5,7 @@
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
+use crate::limit::Limit;
 use crate::revocation::Memory;
 use crate::time::{UnixMillis, millis};
 
@@ -94,6 +95,8 @@ pub struct Tally {
     forwarded: Counter,
     /// Tokens whose MAC is wrong.
     pub bad_macs: Counter,
+    /// What limits have refused, by [`Limit`].
+    limited: [Counter; 3],
     /// What happened, by the names of the events.
     events: RefCell<Vec<(String, u64)>>,
     reported: Cell<Option<UnixMillis>>,
@@ -109,6 +112,14 @@ impl Tally {
 
     pub fn checks(&self, source: Source, outcome: Outcome) -> u64 {
         self.checks[source as usize][outcome as usize].get()
+    }
+
+    pub fn limited(&self, limit: Limit) {
+        self.limited[limit as usize].add();
+    }
+
+    pub fn limited_so_far(&self, limit: Limit) -> u64 {
+        self.limited[limit as usize].get()
     }
 
     /// Whether the time of this request to the origin is taken: to read the

@@ -208,6 +208,15 @@ impl KeyRing {
         })
     }
 
+    /// Whether this text has the form of a token, and names a key that is here.
+    pub fn has_key_of(&self, text: &str) -> bool {
+        let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
+        text.len() == TOKEN_CHARS
+            && Base64UrlUnpadded::decode(text, &mut *bytes).is_ok()
+            && bytes[0] == VERSION
+            && self.0.iter().any(|key| key.kid == bytes[1])
+    }
+
     /// A token that nobody has presented, for a secret that is known: what is
     /// exchanged has none of its own.
     pub fn present(&self, locator: Locator, secret: Secret) -> Token {

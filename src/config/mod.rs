@@ -6,6 +6,7 @@
 
 mod adopt;
 mod custody;
+mod limits;
 mod reader;
 mod routes;
 mod sites;
@@ -25,6 +26,7 @@ pub use self::values::{
     BOUND_MAX, BOUND_MIN, CrossOrigin, GRACE_MAX, MapRow, REGIONS, SameSite, WebOrigin, is_host, region_code,
     region_name,
 };
+use crate::limit::Rate;
 use crate::path::CanonicalPath;
 use crate::policy::demand;
 use crate::time::show_span;
@@ -90,6 +92,8 @@ pub struct Config {
     pub continue_for: Duration,
     /// How long the audit tables keep what happened; zero: there are none.
     pub audit_retention: Duration,
+    /// By [`crate::limit::Limit`]; `None`: as many as come.
+    pub limits: [Option<Rate>; 3],
 }
 
 /// What stands behind a session object's yes.
@@ -248,6 +252,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         replica_horizon,
         continue_for,
         audit_retention,
+        limits: limits::limits(&root),
     };
     if config.admin_host.as_ref().is_some_and(|host| config.hosts.contains(host)) {
         root.wrong_value("admin_host", "another host than those of the application in hosts");

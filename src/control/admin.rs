@@ -4,6 +4,7 @@ use crate::admin_keys::{AdminKey, Scope};
 use crate::admission::refuse_cross_origin;
 use crate::audit::Event;
 use crate::error::Failure;
+use crate::limit::{self, Limit};
 use crate::path::CanonicalPath;
 use crate::ports::Ports;
 use crate::request::Request;
@@ -13,7 +14,7 @@ use crate::site::Site;
 ///
 /// # Errors
 /// It may not.
-pub fn authorize<'s, P: Ports>(
+pub async fn authorize<'s, P: Ports>(
     site: &'s Site,
     ports: &P,
     request: &Request,
@@ -21,26 +22,46 @@ pub fn authorize<'s, P: Ports>(
     scope: Option<Scope>,
 ) -> Result<&'s AdminKey, Failure> {
     let call = || format!("{} {}", request.method, path.as_str());
-    let refuse = |reason, failure| {
-        ports.tell(Event::AdminRefused { call: call(), reason });
-        failure
+    let refusal = match authorized(site, ports, request, path, scope) {
+        Ok(key) => {
+            // Each request behind another proxy asks for this; its outcome is
+            // logged where it is a refusal.
+            if scope != Some(Scope::Verify) {
+                ports.tell(Event::AdminCalled { call: call(), key: key.id().to_owned() });
+            }
+            return Ok(key);
+        }
+        Err(refusal) => refusal,
     };
+    // Who has the right key is never refused for others of the same network. Of
+    // those who have not, so many are written down.
+    limit::count(site, ports, request, Limit::AdminFailures).await?;
+    let (reason, failure) = refusal;
+    if let Some(reason) = reason {
+        ports.tell(Event::AdminRefused { call: call(), reason });
+    }
+    Err(failure)
+}
+
+/// The key; or why not, for the log too where that is not written down yet.
+fn authorized<'s, P: Ports>(
+    site: &'s Site,
+    ports: &P,
+    request: &Request,
+    path: &CanonicalPath,
+    scope: Option<Scope>,
+) -> Result<&'s AdminKey, (Option<&'static str>, Failure)> {
     // A page of the application must not call with a key that it got hold of.
     if is_from_browser(request) {
         if site.config.admin_host.as_deref() != Some(request.host.as_str()) {
-            return Err(refuse("from a browser, and not on admin_host", Failure::AdminHostOnly));
+            return Err((Some("from a browser, and not on admin_host"), Failure::AdminHostOnly));
         }
-        refuse_cross_origin(site, ports, request, path)?;
+        refuse_cross_origin(site, ports, request, path).map_err(|failure| (None, failure))?;
     }
     let key = request.headers.get("authorization").and_then(bearer).and_then(|key| site.admins.find(key));
-    let Some(key) = key else { return Err(refuse("no valid key", Failure::BadAdminKey)) };
+    let Some(key) = key else { return Err((Some("no valid key"), Failure::BadAdminKey)) };
     if let Some(scope) = scope.filter(|scope| !key.is_good_for(*scope)) {
-        return Err(refuse("the key lacks the scope", Failure::MissingScope(scope.name())));
-    }
-    // Each request behind another proxy asks for this; its outcome is logged
-    // where it is a refusal.
-    if scope != Some(Scope::Verify) {
-        ports.tell(Event::AdminCalled { call: call(), key: key.id().to_owned() });
+        return Err((Some("the key lacks the scope"), Failure::MissingScope(scope.name())));
     }
     Ok(key)
 }

@@ -6,12 +6,13 @@ use core::fmt::Write;
 
 use super::input::Query;
 use crate::error::Failure;
+use crate::limit::Limit;
 use crate::ports::{Ports, Random};
 use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::tally::{EDGES_MS, Histogram, ORIGIN_SAMPLED, Outcome, Source};
 
-pub async fn answer<P: Ports>(ports: &P, request: &Request) -> Result<OwnResponse, Failure> {
+pub fn answer<P: Ports>(ports: &P, request: &Request) -> Result<OwnResponse, Failure> {
     Query::read(request, &[])?;
     Ok(OwnResponse::text("text/plain; version=0.0.4; charset=utf-8", text(ports)))
 }
@@ -77,6 +78,10 @@ fn text<P: Ports>(ports: &P) -> String {
         &tally.origin_time,
     );
     page.one("warifu_bad_macs_total", "counter", "Tokens with a wrong MAC.", tally.bad_macs.get());
+    page.family("warifu_limited_total", "counter", "What rate limits have refused, by the limit.");
+    for limit in Limit::ALL {
+        page.sample("warifu_limited_total", &["limit=\"", limit.name(), "\""].concat(), tally.limited_so_far(limit));
+    }
     page.family("warifu_events_total", "counter", "Lines of the log, by the event, but for what came after an answer.");
     for (event, count) in tally.events() {
         page.sample("warifu_events_total", &["event=\"", &event, "\""].concat(), count);

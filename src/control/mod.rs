@@ -103,8 +103,8 @@ pub async fn answer<P: Ports>(
     }
     let (who, call, handle, reason) = find(&request.method, below)?;
     let key = match who {
-        Who::Admin(scope) => Some(admin::authorize(site, ports, request, path, Some(scope))?),
-        Who::AnyAdmin => Some(admin::authorize(site, ports, request, path, None)?),
+        Who::Admin(scope) => Some(admin::authorize(site, ports, request, path, Some(scope)).await?),
+        Who::AnyAdmin => Some(admin::authorize(site, ports, request, path, None).await?),
         Who::Anyone | Who::User => None,
     };
     let actor = key.map_or_else(|| "user".to_owned(), |key| format!("admin:{}", key.id()));
@@ -126,7 +126,7 @@ pub async fn answer<P: Ports>(
         Call::Receipt => sessions::show_receipt(site, ports, request, handle).await,
         Call::Key => key::answer(site, request, key.ok_or(Failure::BadAdminKey)?),
         Call::Audit => audit::answer(site, ports, request, cause).await,
-        Call::Metrics => metrics::answer(ports, request).await,
+        Call::Metrics => metrics::answer(ports, request),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::audit::{Cause, Event};
 use crate::cookie;
 use crate::custody::{Opened, Taken};
 use crate::error::Failure;
+use crate::limit::{self, Limit};
 use crate::policy;
 use crate::ports::Ports;
 use crate::session::{Session, Subject};
@@ -76,6 +77,7 @@ async fn end<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<St
 
 async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<String, Failure> {
     let Visit { site, ports, request, admitted, since, .. } = *visit;
+    limit::count(site, ports, request, Limit::Starts).await?;
     let begun = Sessions::new(site, ports)
         .begin(NewSession {
             subject,

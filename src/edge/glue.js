@@ -30,6 +30,11 @@ export function tell(line, events, site) {
   events.writeDataPoint({ indexes: [event], blobs, doubles: [1] });
 }
 
+// Whether one more is within a rate limit of the platform's; undefined where none is bound.
+export async function isWithinLimit(env, binding, key) {
+  return env[binding] && (await env[binding].limit({ key })).success;
+}
+
 // What an isolate has counted since the last time.
 export function report(events, site, isolate, figures) {
   events?.writeDataPoint({ indexes: ["figures"], blobs: ["figures", site, isolate], doubles: [...figures] });

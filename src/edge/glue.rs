@@ -18,6 +18,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn tell(line: &str, events: &JsValue, site: &str) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(catch, js_name = isWithinLimit)]
+    pub async fn is_within_limit(env: &JsValue, binding: &str, key: &str) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch)]
     pub fn report(events: &JsValue, site: &str, isolate: &str, figures: &[f64]) -> Result<(), JsValue>;
 

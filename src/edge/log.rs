@@ -1,4 +1,5 @@
-//! The log: Workers Logs, and Analytics Engine where it is bound.
+//! The log: Workers Logs, and Analytics Engine where it is bound. And the
+//! platform's rate limits, which are as seldom asked.
 
 use std::cell::RefCell;
 
@@ -7,18 +8,30 @@ use wasm_bindgen::JsValue;
 use crate::audit::{Event, Whence, name_of};
 use crate::edge::glue;
 use crate::edge::ports::PlatformClock;
+use crate::limit::Limit;
 use crate::ports::Clock;
 
 thread_local! {
+    /// The bindings of the isolate that are seldom used. To hold them for each
+    /// request would be a crossing.
+    static BINDINGS: RefCell<JsValue> = const { RefCell::new(JsValue::UNDEFINED) };
     /// The data set of Analytics Engine; undefined: there is none.
     static EVENTS: RefCell<JsValue> = const { RefCell::new(JsValue::UNDEFINED) };
 }
 
-/// Takes the data set from the bindings of the Worker or of an object, which
-/// are the same for the life of the isolate.
+/// Takes the bindings of the Worker or of an object, which are the same for the
+/// life of the isolate.
 pub fn bind(env: &JsValue) {
-    let events = js_sys::Reflect::get(env, &BINDING.into()).unwrap_or_default();
+    let events = js_sys::Reflect::get(env, &EVENTS_BINDING.into()).unwrap_or_default();
     EVENTS.with(|bound| bound.replace(events));
+    BINDINGS.with(|bound| bound.replace(env.clone()));
+}
+
+/// Counts one more in a rate limit of the platform's; `None`: it is not bound,
+/// or fails.
+pub async fn within_limit(limit: Limit, key: &str) -> Option<bool> {
+    let env = BINDINGS.with_borrow(JsValue::clone);
+    glue::is_within_limit(&env, limit.binding(), key).await.ok()?.as_bool()
 }
 
 /// Workers Logs takes one JSON object a line.
@@ -41,4 +54,4 @@ pub fn report(site: &str, isolate: &str, figures: &[u64]) {
     EVENTS.with_borrow(|events| glue::report(events, site, isolate, &figures)).ok();
 }
 
-const BINDING: &str = "EVENTS";
+const EVENTS_BINDING: &str = "EVENTS";

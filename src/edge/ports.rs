@@ -11,10 +11,11 @@ use crate::audit::{Event, Whence};
 use crate::config::Config;
 use crate::control::isolate;
 use crate::edge::glue;
-use crate::edge::log::{log_of, report};
+use crate::edge::log::{log_of, report, within_limit};
 use crate::edge::sessions::SiteObjects;
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
+use crate::limit::Limit;
 use crate::ports::Outgoing;
 use crate::ports::{Answer, Asset, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
 use crate::revocation::Memory;
@@ -93,6 +94,10 @@ impl Ports for RequestPorts {
             continent: next().map(str::to_owned),
             whence: Whence::new(next(), next()),
         }
+    }
+
+    async fn is_within_limit(&self, limit: Limit, key: &str) -> Option<bool> {
+        within_limit(limit, key).await
     }
 
     fn tell(&self, event: Event) {

@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::{Applied, EntryKey, FeedAnswer, Position, Verdicts, Window};
+use crate::limit::Buckets;
 use crate::mutants::{self, Mutant};
 use crate::replica::Record;
 use crate::session::{Served, Session, SessionId, Subject};
@@ -33,6 +34,7 @@ pub struct Memory {
     asking: Cell<u32>,
     counts: RefCell<Counts>,
     tally: Tally,
+    buckets: Buckets,
 }
 
 /// What this isolate has done.
@@ -322,6 +324,11 @@ impl Memory {
     /// What is counted besides.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What networks have left of the limits.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
     }
 
     /// What is held in memory now.

@@ -405,7 +405,7 @@ pub fn device(request: &Request, place: Place) -> Device {
 }
 
 /// The client's address, as the platform tells it.
-fn address(request: &Request) -> Option<&str> {
+pub fn address(request: &Request) -> Option<&str> {
     request.headers.get("cf-connecting-ip")
 }
 

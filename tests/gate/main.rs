@@ -14,6 +14,7 @@ mod forwarding;
 mod homes;
 mod hostile;
 mod kills;
+mod limits;
 mod logout;
 mod lookup;
 mod meanwhile;

@@ -1,4 +1,5 @@
 //! What an isolate counts, and how it is told.
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -104,7 +104,8 @@ fn write(operation: Operation, who: Who, call: Call, used: &mut Vec<u16>) -> Val
     let of_caller: &[u16] = match who {
         Who::Anyone => &[],
         Who::User if call == Call::Logout => &[403],
-        Who::User | Who::Admin(_) | Who::AnyAdmin => &[401, 403],
+        Who::User => &[401, 403],
+        Who::Admin(_) | Who::AnyAdmin => &[401, 403, 429],
     };
     for status in ANY_CALL.iter().chain(of_caller).chain(problems) {
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
@@ -446,7 +447,7 @@ fn responses(used: &[u16]) -> Value {
         let header = match status {
             401 => Some(("WWW-Authenticate", required(json!({ "enum": ["Bearer", "Cookie"] })))),
             405 => Some(("Allow", required(json!({ "type": "string" })))),
-            503 => Some(("Retry-After", required(json!({ "type": "integer", "description": "Seconds." })))),
+            429 | 503 => Some(("Retry-After", required(json!({ "type": "integer", "description": "Seconds." })))),
             _ => None,
         };
         if let Some((name, header)) = header {

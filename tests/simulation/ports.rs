@@ -8,6 +8,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use warifu::audit::{Event, Whence};
 use warifu::error::{OriginError, StoreError};
 use warifu::headers::HeaderBlock;
+use warifu::limit::Limit;
 use warifu::ports::{
     After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Replica,
     Shards,
@@ -445,6 +446,10 @@ impl Ports for Visit {
 
     fn tell(&self, event: Event) {
         self.world.note(|| format!("   r{} log: {}", self.request, event.to_line(UnixMillis(0), &Whence::default())));
+    }
+
+    async fn is_within_limit(&self, _: Limit, _: &str) -> Option<bool> {
+        None
     }
 
     fn report(&self, _: &[u64]) {}

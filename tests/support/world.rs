@@ -9,6 +9,7 @@ use warifu::audit::{Event, Whence, name_of};
 use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::{HeaderBlock, HeaderEdits};
+use warifu::limit::Limit;
 use warifu::ports::Outgoing;
 use warifu::ports::{
     After, Answer, Asset, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Replica,
@@ -33,6 +34,10 @@ pub struct World {
     pub shards: Shards,
     pub origin: Closure,
     pub events: RefCell<Vec<Event>>,
+    /// What the platform's limits say, where they are bound.
+    pub platform_limit: Cell<Option<bool>>,
+    /// What they were asked.
+    pub limited: RefCell<Vec<(Limit, String)>>,
     /// What isolates have reported.
     pub figures: RefCell<Vec<Vec<u64>>>,
     pub random: Counter,
@@ -123,6 +128,8 @@ impl World {
                 probed: RefCell::new(Ok(Probed { status: 401, body: None })),
             },
             events: RefCell::default(),
+            platform_limit: Cell::new(None),
+            limited: RefCell::default(),
             figures: RefCell::default(),
             memories: RefCell::default(),
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
@@ -300,6 +307,12 @@ impl Ports for Isolate<'_> {
     fn tell(&self, event: Event) {
         self.memory.tally().event(name_of(&event.to_line(UnixMillis(0), &Whence::default())));
         self.world.events.borrow_mut().push(event);
+    }
+
+    async fn is_within_limit(&self, limit: Limit, key: &str) -> Option<bool> {
+        let platform = self.world.platform_limit.get()?;
+        self.world.limited.borrow_mut().push((limit, key.to_owned()));
+        Some(platform)
     }
 
     fn report(&self, figures: &[u64]) {

@@ -801,6 +801,7 @@ DEFAULTS = {
     "cross_origin": "standard",
     "continue_for": "60s",
     "audit_retention": "30d",
+    "limits": {"starts": "300/1m", "bad_macs": "300/1m", "admin_failures": "30/1m"},
     "case_insensitive": False,
     "map": [{"generation": 1, "shards": 64, "region": "auto"}],
     "cookie": {"name": COOKIE, "same_site": "lax", "partitioned": False, "persistent": True},
@@ -894,6 +895,11 @@ def config_file():
         ok("continue-for-" + name, {"continue_for": text}, {"/continue_for_ms": value})
     for name, text, value in (("default", "30d", 2592000000), ("least", "1h", 3600000), ("none", "0s", 0)):
         ok("audit-retention-" + name, {"audit_retention": text}, {"/audit_retention_ms": value})
+    usual = [[300, 60000], [300, 60000], [30, 60000]]
+    ok("limits-default", {}, {"/limits": usual})
+    ok("limits-of-starts", {"limits": {"starts": "1/1s"}}, {"/limits": [[1, 1000], *usual[1:]]})
+    ok("limits-off", {"limits": {"bad_macs": "off", "admin_failures": "1000000/1h"}},
+       {"/limits": [usual[0], None, [1000000, 3600000]]})
     for name, text, value in (("default", "600s", 600000), ("least", "60s", 60000)):
         ok("replica-horizon-" + name, {"replica_horizon": text}, {"/replica_horizon_ms": value})
     for name, text, value in (("least", "100ms", 100), ("longest", "10m", 600000)):
@@ -1037,6 +1043,12 @@ def config_file():
         bad("bound-of-" + text, {"bound": text}, ("bound", f'"{text}"', "250ms", "1m", "0s"))
     for text in ("0s", "999ms", "11m"):
         bad("continue-for-of-" + text, {"continue_for": text}, ("continue_for", f'"{text}"', "1s", "10m"))
+    wrong = ("0/1m", "1000001/1m", "300", "300/", "/1m", "+3/1m", "3/1ms", "3/61m", "3/1m/1m", "on", "")
+    for number, text in enumerate(wrong):
+        bad(f"limits-malformed-{number}", {"limits": {"starts": text}},
+            ("limits.starts", f'"{text}"', "300/1m", "off"))
+    bad("limits-of-a-number", {"limits": {"admin_failures": 30}}, ("limits.admin_failures", "30"))
+    bad("limits-of-something-else", {"limits": {"requests": "30/1m"}}, ("limits.requests", "unknown key"))
     for text in ("59m", "1ms"):
         bad("audit-retention-of-" + text, {"audit_retention": text}, ("audit_retention", f'"{text}"', "1h", "3650d"))
     bad("duration-of-the-audit-retention", {"audit_retention": 30}, ("audit_retention", "30"))

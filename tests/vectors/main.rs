@@ -370,6 +370,7 @@ fn show_config(config: &Config) -> Value {
             })).collect::<Vec<_>>(),
         },
         "continue_for_ms": millis(config.continue_for),
+        "limits": config.limits.map(|rate| rate.map(|rate| json!([rate.count, millis(rate.span)]))),
         "audit_retention_ms": millis(config.audit_retention),
         "max_header_bytes": config.max_header_bytes,
         "origin_timeout_ms": millis(config.origin_timeout),

@@ -618,9 +618,9 @@ test("everybody's history has each event once", async () => {
 test("what an isolate counts can be read", async () => {
   const minted = await mint({ subject: someone() });
   const number = async (name) => {
-    const answer = await call("GET", "metrics", { headers: bearer(all) });
+    const answer = await gateway.fetch("/_warifu/metrics", { headers: bearer(all) });
     assert.equal(answer.status, 200);
-    const line = answer.text.split("\n").find((line) => line.startsWith(name) && !line.includes("none"));
+    const line = (await answer.text()).split("\n").find((line) => line.startsWith(name) && !line.includes("none"));
     return Number(line?.split(" ").at(-1) ?? "0");
   };
   const before = await number("warifu_checks_total");

@@ -1,0 +1,178 @@
+//! Rate limits: whom they refuse, and whom never.
+
+use std::time::Duration;
+
+use warifu::limit::{Limit, NETWORKS_MAX};
+use warifu::site::Site;
+
+use crate::support::{World, request, site, site_plus};
+
+const OPS: (&str, &str) = ("authorization", "Bearer hunter2");
+const HERE: (&str, &str) = ("cf-connecting-ip", "203.0.113.7");
+const NEXT_DOOR: (&str, &str) = ("cf-connecting-ip", "203.0.113.200");
+const ELSEWHERE: (&str, &str) = ("cf-connecting-ip", "198.51.100.7");
+
+fn limited() -> Site {
+    site_plus(r#""limits": {"starts": "3/1m", "bad_macs": "3/1m", "admin_failures": "3/1m"}"#)
+}
+
+/// Status, `None` for the origin's own answer, and Retry-After.
+fn ask(world: &World, site: &Site, what: (&str, &str), headers: &[(&str, &str)]) -> (Option<u16>, Option<String>) {
+    let seen = world.serve(site, &request(what.0, what.1, headers));
+    if seen.status == Some(429) {
+        assert!(seen.body.contains(r#""code":"rate_limited""#), "{}", seen.body);
+        assert_eq!(seen.header("set-cookie"), None, "no limit touches a cookie");
+    }
+    (seen.status, seen.header("retry-after").map(str::to_owned))
+}
+
+const LOG_IN: (&str, &str) = ("POST", "/login");
+const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
+
+#[test]
+fn log_ins_are_limited_by_network_and_go_on_later() {
+    let (world, site) = (World::with_login(), limited());
+    for _ in 0..3 {
+        assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]), (None, None));
+    }
+    assert_eq!(ask(&world, &site, LOG_IN, &[NEXT_DOOR, SAME]), (Some(429), Some("20".to_owned())));
+    assert_eq!(ask(&world, &site, LOG_IN, &[ELSEWHERE, SAME]).0, None);
+    assert_eq!(ask(&world, &site, LOG_IN, &[SAME]).0, None, "an address that is not known is not limited");
+    world.pass(Duration::from_secs(20));
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, None);
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, Some(429));
+}
+
+#[test]
+fn a_refused_log_in_starts_nothing_and_ends_nothing() {
+    let (world, site) = (World::with_login(), limited());
+    let mut cookie = String::new();
+    for _ in 0..3 {
+        let seen = world.serve(&site, &request("POST", "/login", &[HERE, SAME]));
+        cookie = seen.cookie().expect("a cookie").to_owned();
+    }
+    let calls = world.shards.calls.get();
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, Some(429));
+    assert_eq!(world.shards.calls.get(), calls, "no store is asked");
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME, ("cookie", &cookie)]).0, Some(429));
+    for _ in 0..10 {
+        assert_eq!(ask(&world, &site, ("GET", "/account"), &[HERE, ("cookie", &cookie)]).0, None, "who is in stays in");
+    }
+    let me = world.serve(&site, &request("POST", "/_warifu/logout", &[HERE, SAME, ("cookie", &cookie)]));
+    assert_eq!(me.status, Some(204), "and can log out");
+}
+
+/// A backend starts sessions for everybody, from one address.
+#[test]
+fn what_administrators_start_is_not_limited() {
+    let (world, site) = (World::with_login(), limited());
+    for _ in 0..10 {
+        let body = br#"{"subject":"alice"}"#.to_vec();
+        let seen = world.serve_with_body(&site, &request("POST", "/_warifu/sessions", &[OPS, HERE]), body);
+        assert_eq!(seen.status, Some(201));
+    }
+}
+
+/// The token with another MAC.
+fn forged(cookie: &str) -> String {
+    let end = if cookie.ends_with('A') { 'B' } else { 'A' };
+    format!("{}{end}", &cookie[..cookie.len() - 1])
+}
+
+#[test]
+fn wrong_macs_are_limited_where_a_session_is_needed() {
+    let (world, site) = (World::with_login(), limited());
+    let cookie = world.log_in(&site);
+    let bad = forged(&cookie);
+    let account = |headers: &[(&str, &str)]| ask(&world, &site, ("GET", "/account"), headers).0;
+    for _ in 0..3 {
+        assert_eq!(account(&[HERE, ("cookie", &bad)]), Some(401));
+    }
+    let polls = world.shards.calls.get();
+    for _ in 0..5 {
+        assert_eq!(account(&[NEXT_DOOR, ("cookie", &bad)]), Some(429));
+    }
+    assert_eq!(world.shards.calls.get(), polls, "no store is asked");
+    assert_eq!(account(&[HERE, ("cookie", &cookie)]), None, "a good token is never refused");
+    let both = format!("{bad}; {cookie}");
+    assert_eq!(account(&[HERE, ("cookie", &both)]), None, "nor one beside which somebody has put another");
+    assert_eq!(account(&[HERE]), Some(401), "nor who has none");
+    for path in ["/", "/login", "/echo/1"] {
+        assert_eq!(ask(&world, &site, ("GET", path), &[HERE, ("cookie", &bad)]).0, None, "{path}");
+    }
+    assert_eq!(world.memory(&site).tally().bad_macs.get(), 10, "but for public routes, where none is read");
+    assert_eq!(world.memory(&site).tally().limited_so_far(Limit::BadMacs), 5);
+}
+
+/// Whoever has been away while keys were replaced has done nothing.
+#[test]
+fn a_token_of_a_key_that_is_gone_is_not_counted() {
+    let config = &crate::support::CONFIG.replacen('{', r#"{"limits": {"bad_macs": "1/1m"},"#, 1);
+    let (world, old) = (World::with_login(), site());
+    let cookie = world.log_in(&old);
+    let new = crate::support::site_with(config, crate::support::KEYS_DROPPED);
+    for _ in 0..5 {
+        assert_eq!(ask(&world, &new, ("GET", "/account"), &[HERE, ("cookie", &cookie)]).0, Some(401));
+    }
+    assert_eq!(world.memory(&new).tally().bad_macs.get(), 0);
+}
+
+#[test]
+fn failures_of_administrators_are_limited_and_who_has_the_key_is_not() {
+    let (world, site) = (World::with_login(), limited());
+    let wrong = ("authorization", "Bearer guess");
+    let list = |headers: &[(&str, &str)]| ask(&world, &site, ("GET", "/_warifu/sessions?subject=alice"), headers);
+    for _ in 0..3 {
+        assert_eq!(list(&[wrong, HERE]).0, Some(401));
+    }
+    for _ in 0..10 {
+        assert_eq!(list(&[wrong, NEXT_DOOR]), (Some(429), Some("20".to_owned())));
+        assert_eq!(list(&[OPS, HERE]).0, Some(200), "somebody else's guesses lock nobody out");
+    }
+    let reader = ("authorization", "Bearer reading");
+    assert_ne!(ask(&world, &site, ("DELETE", "/_warifu/sessions?subject=alice"), &[reader, ELSEWHERE]).0, Some(429));
+    let names = world.event_names();
+    assert_eq!(names.iter().filter(|name| *name == "admin_refused").count(), 4, "the log is not flooded");
+    assert_eq!(names.iter().filter(|name| *name == "rate_limited").count(), 1, "once a minute");
+}
+
+#[test]
+fn the_platforms_limit_is_asked_where_it_is_bound() {
+    let (world, site) = (World::with_login(), limited());
+    world.platform_limit.set(Some(true));
+    for _ in 0..10 {
+        assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, None, "it alone decides");
+    }
+    world.platform_limit.set(Some(false));
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]), (Some(429), Some("20".to_owned())));
+    let asked = world.limited.borrow();
+    assert!(asked.len() == 11 && asked.iter().all(|one| *one == asked[0]));
+    assert_eq!(asked[0], (Limit::Starts, "04cb007100000000".to_owned()), "no address in it");
+    assert_eq!(world.event_names().last().map(String::as_str), Some("rate_limited"));
+}
+
+#[test]
+fn a_limit_can_be_off() {
+    let world = World::with_login();
+    let site = site_plus(r#""limits": {"starts": "off", "admin_failures": "1/1h"}"#);
+    for _ in 0..400 {
+        assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, None);
+    }
+    let world = World::with_login();
+    let site = crate::support::site();
+    let refused = (0..400).filter(|_| ask(&world, &site, LOG_IN, &[HERE, SAME]).0.is_some()).count();
+    assert_eq!(refused, 100, "300 a minute if nothing is said");
+}
+
+#[test]
+fn a_flood_from_everywhere_takes_bounded_memory_and_refuses_nobody() {
+    let (world, site) = (World::with_login(), limited());
+    let bad = forged(&world.log_in(&site));
+    for number in 0..6_000_u32 {
+        let address = format!("2001:db8:{:x}:{:x}00::1", number >> 8, number & 0xff);
+        let headers = [("cf-connecting-ip", address.as_str()), ("cookie", bad.as_str())];
+        assert_eq!(ask(&world, &site, ("GET", "/account"), &headers).0, Some(401));
+    }
+    assert_eq!(world.memory(&site).buckets().len(Limit::BadMacs), NETWORKS_MAX);
+    assert_eq!(ask(&world, &site, LOG_IN, &[HERE, SAME]).0, None, "limits do not share their memory");
+}
