@@ -23,7 +23,7 @@ use warifu::session::{Device, Handle, SALT_BYTES, Salt, Subject};
 use warifu::store::Sql;
 use warifu::store::feed::Appended;
 use warifu::store::message::{
-    EndAllCall, Home, Key, Lead, Message, RenewCall, RotateCall, ShardAnswer, ShardCall, StartCall,
+    By, EndAllCall, Home, Key, Lead, Message, RenewCall, RotateCall, ShardAnswer, ShardCall, StartCall,
 };
 use warifu::store::session_shard::SessionShard;
 use warifu::time::UnixMillis;
@@ -326,7 +326,14 @@ impl Drop for Folder {
 }
 
 fn message(call: ShardCall) -> Message {
-    Message { home: Some(HOME), is_fenced: false, by: None, call }
+    // As it comes from the Worker: what changes something is written down.
+    let by = By {
+        actor: "origin".to_owned(),
+        reason: "do=start".to_owned(),
+        from: Some("203.0.113.0/24".to_owned()),
+        keep_ms: 30 * 86_400_000,
+    };
+    Message { home: Some(HOME), is_fenced: false, by: Some(by), call }
 }
 
 /// Checks of random sessions among the first so many.

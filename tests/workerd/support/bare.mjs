@@ -5,7 +5,7 @@ import path from "node:path";
 
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 
-import { client, newKeys, project, raw, root } from "./gateway.mjs";
+import { UNLIMITED, client, newKeys, project, raw, root } from "./gateway.mjs";
 
 export async function startBare({ warifu, adminKeys = [], originKeys, build = "build-test" }) {
   const file = (name) => readFileSync(path.join(root, build, name));
@@ -27,7 +27,7 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
           compatibilityDate: project.compatibility_date,
           durableObjects: Object.fromEntries(classes),
           bindings: {
-            WARIFU: warifu,
+            WARIFU: { limits: UNLIMITED, ...warifu },
             WARIFU_KEYS: newKeys(),
             ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
             ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),

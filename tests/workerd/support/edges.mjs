@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 
-import { COOKIE, newAdminKey, newKeys, project, root } from "./gateway.mjs";
+import { COOKIE, UNLIMITED, newAdminKey, newKeys, project, root } from "./gateway.mjs";
 
 const here = fileURLToPath(new URL("edges/", import.meta.url));
 
@@ -37,7 +37,7 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
     ),
     kvNamespaces: { REPLICA: "replica" },
     bindings: {
-      WARIFU: { ...warifu, ...own, origin: origin ?? "http://origin.test" },
+      WARIFU: { limits: UNLIMITED, ...warifu, ...own, origin: origin ?? "http://origin.test" },
       WARIFU_KEYS: keys,
       WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
     },

@@ -19,6 +19,8 @@ import { unstable_startWorker } from "wrangler";
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
 export const PASSWORD = "correct horse battery staple";
 export const COOKIE = "__Host-Http-warifu";
+// All tests come from one network.
+export const UNLIMITED = { starts: "off", bad_macs: "off", admin_failures: "off" };
 
 export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 
@@ -26,7 +28,7 @@ export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf
 // the place of the project's [vars.WARIFU], `warifu` changes keys of it, `keys` is
 // WARIFU_KEYS (null: none), `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
 // `state` a folder in which the objects live on; `kv` says whether there is a KV
-// namespace, `assets` whether there are the pages; `port` is 0 for any.
+// namespace, `assets` whether there are the pages; `bindings` adds to the Worker's; `port` is 0 for any.
 export async function start({
   build = "build-test",
   table = project.vars.WARIFU,
@@ -38,6 +40,7 @@ export async function start({
   state = false,
   kv = true,
   assets = true,
+  bindings = {},
   port = 0,
 } = {}) {
   const exchange = origin === undefined ? await startExchange() : undefined;
@@ -53,8 +56,9 @@ export async function start({
       migrations: project.migrations,
       ...(assets ? { assets: { ...project.assets, directory: path.join(root, project.assets.directory) } } : {}),
       kv_namespaces: (kv ? project.kv_namespaces : []).map((namespace) => ({ id: namespace.binding, ...namespace })),
+      ...bindings,
       vars: {
-        WARIFU: { ...table, origin: origin ?? exchange.url, ...warifu },
+        WARIFU: { limits: UNLIMITED, ...table, origin: origin ?? exchange.url, ...warifu },
         ...(keys === null ? {} : { WARIFU_KEYS: keys }),
         ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
         ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
