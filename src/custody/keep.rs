@@ -98,7 +98,8 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
 
 /// Ends the person's other sessions; this one gets a secret that no copy leads to.
 async fn end_others<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Result<String, Failure> {
-    let (_, minted, session) = Sessions::new(site, ports).end_others(token, session, CUSTODY).await?;
+    let cause = Cause { actor: CUSTODY, reason: "ends_others" };
+    let (_, minted, session) = Sessions::new(site, ports).end_others(token, session, cause).await?;
     Ok(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
 }
 
