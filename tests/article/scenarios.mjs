@@ -127,7 +127,7 @@ export const scenarios = [
   },
 ];
 
-const REQUESTS = 500;
+const REQUESTS = 300;
 const AT_ONCE = 8;
 
 function verifies(token, key) {
