@@ -109,12 +109,12 @@ fn every_configuration_in_the_documents_is_one() {
     let mut count = 0;
     for (document, text) in documents() {
         for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-            let block: String = block.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+            let block = block.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
             if !block.contains("vars.WARIFU") {
                 continue;
             }
             count += 1;
-            let env = block.split("[env.").nth(1).and_then(|rest| rest.split('.').next()).map(str::to_owned);
+            let env = block.split("[env.").nth(1).and_then(|rest| rest.split(['.', ']']).next()).map(str::to_owned);
             // What an environment does not inherit, where the block is of one.
             let bindings = env.as_ref().map_or_else(String::new, |env| {
                 format!(

@@ -48,17 +48,16 @@ pub struct Setup {
 
 /// What is handed to wrangler; an absent one is not made.
 #[derive(Default, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 struct Secrets {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warifu_keys: Option<Zeroizing<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warifu_admin_keys: Option<Zeroizing<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warifu_origin_keys: Option<Zeroizing<String>>,
+    #[serde(rename = "WARIFU_KEYS", skip_serializing_if = "Option::is_none")]
+    keys: Option<Zeroizing<String>>,
+    #[serde(rename = "WARIFU_ADMIN_KEYS", skip_serializing_if = "Option::is_none")]
+    admin_keys: Option<Zeroizing<String>>,
+    #[serde(rename = "WARIFU_ORIGIN_KEYS", skip_serializing_if = "Option::is_none")]
+    origin_keys: Option<Zeroizing<String>>,
     /// The key itself, of which the Worker gets the hash only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warifu_admin_key: Option<Zeroizing<String>>,
+    #[serde(rename = "WARIFU_ADMIN_KEY", skip_serializing_if = "Option::is_none")]
+    admin_key: Option<Zeroizing<String>>,
 }
 
 impl Setup {
@@ -83,7 +82,7 @@ impl Setup {
         }
         // First the copy: what is set and kept nowhere could never be rotated.
         crate::print(&line(&secrets)?)?;
-        secrets.warifu_admin_key = None;
+        secrets.admin_key = None;
         self.set(&line(&secrets)?)?;
         crate::remark(&format!("note: set {}; what was printed is the only copy", names.join(", ")));
         Ok(())
@@ -123,15 +122,15 @@ impl Setup {
         let lacks = |name: &str| !present.iter().any(|known| known == name);
         let mut secrets = Secrets::default();
         if lacks("WARIFU_KEYS") {
-            secrets.warifu_keys = Some(keys::first()?);
+            secrets.keys = Some(keys::first()?);
         }
         if lacks("WARIFU_ADMIN_KEYS") {
             let (key, entry) = admin_key::made(self.admin.clone(), Scope::ALL.map(Scope::name).to_vec())?;
-            secrets.warifu_admin_keys = Some(Zeroizing::new(format!("[{entry}]")));
-            secrets.warifu_admin_key = Some(key);
+            secrets.admin_keys = Some(Zeroizing::new(format!("[{entry}]")));
+            secrets.admin_key = Some(key);
         }
         if self.origin_keys && lacks("WARIFU_ORIGIN_KEYS") {
-            secrets.warifu_origin_keys = Some(keys::first()?);
+            secrets.origin_keys = Some(keys::first()?);
         }
         Ok(secrets)
     }
@@ -172,9 +171,9 @@ impl Secrets {
     /// Of what the Worker gets.
     fn names(&self) -> Vec<&'static str> {
         [
-            ("WARIFU_KEYS", &self.warifu_keys),
-            ("WARIFU_ADMIN_KEYS", &self.warifu_admin_keys),
-            ("WARIFU_ORIGIN_KEYS", &self.warifu_origin_keys),
+            ("WARIFU_KEYS", &self.keys),
+            ("WARIFU_ADMIN_KEYS", &self.admin_keys),
+            ("WARIFU_ORIGIN_KEYS", &self.origin_keys),
         ]
         .into_iter()
         .filter_map(|(name, secret)| secret.is_some().then_some(name))
