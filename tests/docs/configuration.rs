@@ -218,4 +218,7 @@ Never in a file. `warifu setup` makes those that are missing and sets them; see 
 | `SESSIONS` | yes | Durable Objects of the class `SessionObject`: the sessions |
 | `FEED` | yes | Durable Objects of the class `FeedObject`: the order of ends |
 | `REPLICA` | with `replica = \"always\"` | a KV namespace: copies of sessions, for requests far from where their session lives |
+| `ASSETS` | for the pages | the files of the [console and the account page](console.md), with `run_worker_first = true` |
+| `EVENTS` | no | an Analytics Engine data set, which gets each [event](reference.md#events-in-the-log) |
+| `LIMIT_STARTS`, `LIMIT_BAD_MACS`, `LIMIT_ADMIN_FAILURES` | no | Cloudflare's rate limiters, which count for a whole location: see [rate limits](reference.md#rate-limits) |
 ";

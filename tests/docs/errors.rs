@@ -11,6 +11,7 @@ use warifu::error::{Blame, Failure, Problem, StoreError};
 use crate::{read, written_or_compared};
 
 /// Why it comes, and what to do. A new failure does not compile without.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn words(failure: &Failure) -> [&'static str; 2] {
     match failure {
         Failure::BadRequest(_) => [
@@ -78,7 +79,10 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "The application wanted to change a session, and none came with the request.",
             "Let it give such commands only where `Warifu-Subject` is not empty, best on `required` routes.",
         ],
-        Failure::NotYet(_) => ["A call that this version does not have.", "Do without it, or upgrade."],
+        Failure::RateLimited { .. } => [
+            "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows.",
+            "`Retry-After` says when to try again. If honest people are behind that network, raise the limit; the event `rate_limited` names it, and the network. See [rate limits](reference.md#rate-limits).",
+        ],
         Failure::BodyTooLarge => ["The body of a call is over 16 KiB.", "Send less; claims have at most 2,048 bytes."],
         Failure::BodyTimeout => ["The body of a call did not end within 10 s.", "Send it in one piece."],
         Failure::StoreUnavailable => [
@@ -137,7 +141,7 @@ fn all() -> Vec<Failure> {
         Failure::HeadersTooLarge,
         Failure::Internal,
         Failure::Misconfigured,
-        Failure::NotYet(""),
+        Failure::RateLimited { seconds: 1 },
         Failure::OriginUnreachable,
         Failure::BadCommand(text()),
         Failure::BadCustody(text()),
@@ -154,12 +158,15 @@ fn variants() -> usize {
     body.lines().filter(is_variant).count()
 }
 
+/// A failure as it looks from outside, with its cause and its cure.
+type Told = (Problem, [&'static str; 2]);
+
 #[test]
 fn the_page_of_the_errors_has_each_with_its_cause_and_cure() {
     let all = all();
     let kinds: std::collections::HashSet<_> = all.iter().map(core::mem::discriminant).collect();
     assert_eq!((kinds.len(), all.len()), (variants(), variants()), "`all` lacks a failure, or has one twice");
-    let mut by_code: BTreeMap<(u16, &str), Vec<(Problem, [&str; 2])>> = BTreeMap::new();
+    let mut by_code: BTreeMap<(u16, &str), Vec<Told>> = BTreeMap::new();
     for failure in &all {
         let problem = failure.problem();
         by_code.entry((problem.status, problem.code)).or_default().push((problem, words(failure)));

@@ -206,6 +206,13 @@ pub const SECTIONS: &[Section] = &[
                 r#""30s""#,
                 "For routes with `on_outage = \"continue\"`: how old the last proof may be while nobody can be asked. All receipts of the site then count this, if it is more than `bound`.",
             ),
+            key(
+                "audit_retention",
+                Is(r#""30d""#),
+                &[r#""1m""#],
+                r#""90d""#,
+                "How long each shard keeps [what happened](reference.md#what-happened). `\"0s\"`: nothing more is written.",
+            ),
         ],
     },
     Section {
@@ -351,6 +358,34 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        table: "limits",
+        base: r#"{"limits":{}}"#,
+        text: "How many of a kind may come from one network in how long: a number and a span, or `\"off\"`. What is over gets 429 `rate_limited`. See [rate limits](reference.md#rate-limits).",
+        keys: &[
+            key(
+                "starts",
+                Is(r#""300/1m""#),
+                &[r#""many""#],
+                r#""60/10s""#,
+                "Log-ins: `do=start`, and those of custody. The application has answered by then.",
+            ),
+            key(
+                "bad_macs",
+                Is(r#""300/1m""#),
+                &[r#""0/1m""#],
+                r#""off""#,
+                "Requests with a session cookie that was made up. On `optional` routes they go on as ever.",
+            ),
+            key(
+                "admin_failures",
+                Is(r#""30/1m""#),
+                &[r#""30""#],
+                r#""10/1m""#,
+                "Administrators' calls without a key that is good for them.",
+            ),
+        ],
+    },
+    Section {
         table: "custody",
         base: r#"{"custody":{"cookies":["token"]}}"#,
         text: "For an application that logs people in with tokens of its own and stays as it is. See [custody](custody.md).",
@@ -368,6 +403,13 @@ pub const SECTIONS: &[Section] = &[
                 &[r#""sub""#],
                 r#""/user/id""#,
                 "Where the claims of the first cookie, or of the first token, say who it is. Needs one of the two.",
+            ),
+            key(
+                "ends_others",
+                Is("[]"),
+                &[r#"["/a/*"]"#, r#"["/1","/2","/3","/4","/5","/6","/7","/8","/9"]"#],
+                r#"["/password"]"#,
+                "Paths where a good answer to an unsafe method means that the person's other sessions are to end, such as that of a new password. Not on `public` routes.",
             ),
         ],
     },

@@ -97,10 +97,10 @@ fn every_document_can_be_reached_from_the_readme() {
         let folder = path.parent().expect("a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             let is_document = Path::new(link).extension().is_some_and(|end| end == "md") && !link.starts_with("http");
-            if let Some(target) = is_document.then(|| folder.join(link).canonicalize().ok()).flatten() {
-                if seen.insert(target.clone()) {
-                    next.push(target);
-                }
+            if let Some(target) = is_document.then(|| folder.join(link).canonicalize().ok()).flatten()
+                && seen.insert(target.clone())
+            {
+                next.push(target);
             }
         }
     }
