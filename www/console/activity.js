@@ -7,7 +7,9 @@ import { has, parts, t } from "../shared/text.js";
 import { clockTime } from "../shared/times.js";
 import { every } from "./every.js";
 
-const EVERY_MS = 5_000;
+// Each look is written down as well, so it is not asked all the time, and not shown.
+const EVERY_MS = 10_000;
+const isOwnLook = ({ event, reason }) => event === "admin_called" && reason === "GET audit";
 const SHOWN_MAX = 50;
 // Everybody's events are in all shards, and a page is of some of them: so many pages are asked for.
 const PAGES_MAX = 4;
@@ -93,7 +95,7 @@ export class Activity {
 
   #show(events, isPart) {
     this.problem.textContent = events.length === 0 ? t("activity_empty") : isPart ? t("activity_part") : "";
-    const newest = [...events].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
+    const newest = events.filter((event) => !isOwnLook(event)).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
     const state = JSON.stringify(newest);
     if (this.state === state) return;
     this.state = state;

@@ -35,7 +35,7 @@ function draw(place, shape, options, data) {
   }
 }
 
-/** One bar for each label; `line` is where the bound is, between two of them. */
+/** One bar for each label; `line` is where the bound is among them. */
 export function bars(place, { labels, values, line }) {
   const at = labels.map((_, i) => i);
   const options = {

@@ -6,7 +6,7 @@ import { Refusal, lacks } from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { buckets, by, parse, value } from "../shared/metrics.js";
 import { has, t } from "../shared/text.js";
-import { inSeconds } from "../shared/times.js";
+import { span } from "../shared/times.js";
 import { bars, lines } from "./charts.js";
 import { every } from "./every.js";
 
@@ -64,7 +64,7 @@ export class Measures {
   #of(isolate) {
     if (this.#isolate !== isolate) this.#history = [];
     this.#isolate = isolate;
-    this.problem.textContent = t("measures_of", { isolate, seconds: inSeconds(EVERY_MS) });
+    this.problem.textContent = t("measures_of", { isolate, seconds: span(EVERY_MS) });
   }
 
   #showDelay(found) {
@@ -73,15 +73,14 @@ export class Measures {
       this.delay.say(t("kill_delay_none"));
       return;
     }
-    const upTo = ({ to }) => (to === Infinity ? "∞" : inSeconds(to * 1_000));
+    const upTo = ({ to }) => (to === Infinity ? "∞" : span(to * 1_000));
     const largest = found.findLast(({ count }) => count > 0);
-    const words = t("kill_delay_text", { n, max: upTo(largest), bound: inSeconds(this.bound * 1_000) });
+    const words = t("kill_delay_text", { n, max: upTo(largest), bound: span(this.bound * 1_000) });
     this.delay.show(words, [t("up_to"), t("count")], found.map((bucket) => [upTo(bucket), bucket.count]), (place) =>
       bars(place, {
         labels: found.map(upTo),
         values: found.map(({ count }) => count),
-        // After the last bucket that the bound covers.
-        line: found.findLastIndex(({ to }) => to <= this.bound + 1e-9) + 0.5,
+        line: placeOf(this.bound, found),
       }),
     );
   }
@@ -107,6 +106,14 @@ export class Measures {
       lines(place, { names, at: rates.map(({ now }) => now), values: outcomes.map((_, i) => rates.map(({ each }) => each[i])) }),
     );
   }
+}
+
+/** Where a value is among the bars: each is as wide as 1, with its number in the middle. */
+function placeOf(value, found) {
+  const at = found.findIndex(({ to }) => value <= to);
+  const from = at === 0 ? 0 : found[at - 1].to;
+  const { to } = found[at];
+  return at - 0.5 + (to === Infinity ? 0.5 : (value - from) / (to - from));
 }
 
 /** A picture with what it says in words, and as a table. */

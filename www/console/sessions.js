@@ -4,7 +4,7 @@ import { Refusal, query } from "../shared/api.js";
 import { announce, ask, button, h } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
-import { inSeconds } from "../shared/times.js";
+import { span } from "../shared/times.js";
 import { table } from "./table.js";
 
 export class Sessions {
@@ -145,7 +145,7 @@ export class Sessions {
     const subject = this.#subject;
     const sure = await ask({
       title: parts("end_all_title", { subject: name(subject) }),
-      body: h("p", {}, t("end_all_body", { bound: inSeconds(this.world.key.bound_ms) })),
+      body: h("p", {}, t("end_all_body", { bound: span(this.world.key.bound_ms) })),
       confirm: t("end_all_confirm"),
       cancel: t("cancel"),
     });

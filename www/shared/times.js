@@ -6,9 +6,10 @@ import { language, locale } from "./text.js";
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" });
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
-const unit = { style: "unit", unit: "second", unitDisplay: language === "en" ? "narrow" : "short", maximumFractionDigits: 2 };
-const seconds = new Intl.NumberFormat(locale, unit);
-const tenths = new Intl.NumberFormat(locale, { ...unit, minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const unit = { style: "unit", unitDisplay: language === "en" ? "narrow" : "short", maximumFractionDigits: 2 };
+const milliseconds = new Intl.NumberFormat(locale, { ...unit, unit: "millisecond" });
+const seconds = new Intl.NumberFormat(locale, { ...unit, unit: "second" });
+const tenths = new Intl.NumberFormat(locale, { ...unit, unit: "second", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 const STEPS = [
   ["minute", 60],
@@ -26,7 +27,7 @@ export function ago(at, now = Date.now()) {
 }
 
 export const clockTime = (iso) => clock.format(new Date(iso));
-export const inSeconds = (ms) => seconds.format(ms / 1_000);
+export const span = (ms) => (ms > 0 && ms < 1_000 ? milliseconds.format(ms) : seconds.format(ms / 1_000));
 /** Of the same width while it is counted down. */
 export const inTenths = (ms) => tenths.format(ms / 1_000);
 
