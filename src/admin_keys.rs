@@ -5,10 +5,10 @@
 //! secret cannot call with it.
 
 use ctutils::CtEq;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::config::Mistake;
+use crate::read::{self, read_record};
 
 /// What a key can be good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,17 +75,16 @@ impl AdminKeys {
     /// # Errors
     /// Every mistake, with its key.
     pub fn read(text: &str) -> Result<Self, Vec<Mistake>> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
         struct Entry {
             id: String,
             sha256: String,
             scopes: Vec<String>,
         }
+        read_record!(strict Entry { id, sha256, scopes });
         let mistake = |key: String, says: String| Mistake { key, says };
         // The parser's own message could quote a key that was put here by mistake.
-        let entries: Vec<Entry> = serde_json::from_str(text)
-            .map_err(|_| vec![mistake("WARIFU_ADMIN_KEYS".to_owned(), ADMIN_KEYS_FORM.to_owned())])?;
+        let entries: Vec<Entry> =
+            read::text(text).map_err(|_| vec![mistake("WARIFU_ADMIN_KEYS".to_owned(), ADMIN_KEYS_FORM.to_owned())])?;
         let mut mistakes = Vec::new();
         let mut keys: Vec<AdminKey> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {

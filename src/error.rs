@@ -3,6 +3,7 @@
 //! *Cannot know* is not *no session*: a store out of reach is 503, and the
 //! cookie is never touched.
 
+use core::fmt;
 use core::time::Duration;
 
 /// Everything that keeps a request from being forwarded or answered.
@@ -149,6 +150,18 @@ pub enum StoreError {
     NewerRow(u8),
     /// The object's code panicked.
     Defect,
+}
+
+/// For the log.
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(reason) => f.write_str(reason),
+            Self::WrongRow => f.write_str("the shard belongs to another row of the map"),
+            Self::NewerRow(generation) => write!(f, "row {generation} of the map is not known here"),
+            Self::Defect => f.write_str("the object panicked"),
+        }
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -2,10 +2,10 @@
 //! them: newest first, each with an id.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Mistake;
+use crate::read::{self, read_record};
 
 /// One key. Zeroed on drop.
 pub struct Key {
@@ -19,15 +19,14 @@ pub struct Key {
 /// # Errors
 /// Every mistake, with its place; never a key's bytes.
 pub fn read(text: &str, name: &str) -> Result<Vec<Key>, Vec<Mistake>> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
     struct Entry {
         kid: u8,
         key: Zeroizing<String>,
     }
+    read_record!(strict Entry { kid, key });
     let mistake = |key: String, says: &str| Mistake { key, says: says.to_owned() };
     // The parser's own message could quote a part of a key.
-    let entries: Vec<Entry> = serde_json::from_str(text).map_err(|_| vec![mistake(name.to_owned(), KEYS_FORM)])?;
+    let entries: Vec<Entry> = read::text(text).map_err(|_| vec![mistake(name.to_owned(), KEYS_FORM)])?;
     if entries.is_empty() {
         return Err(vec![mistake(name.to_owned(), &format!("found an empty list; {KEYS_FORM}"))]);
     }

@@ -42,6 +42,7 @@ pub mod audit;
 pub mod tally;
 pub mod error;
 pub mod time;
+pub mod read;
 pub mod mutants;
 
 #[cfg(target_arch = "wasm32")]

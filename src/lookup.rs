@@ -210,7 +210,7 @@ fn read(reply: Result<FeedReply, StoreError>) -> Result<FeedAnswer, Event> {
     match reply {
         Ok(FeedReply::Polled(answer)) => Ok(answer),
         Ok(other) => Err(Event::FeedFailed { reason: format!("an answer of another kind: {}", other.kind()) }),
-        Err(error) => Err(Event::FeedFailed { reason: format!("{error:?}") }),
+        Err(error) => Err(Event::FeedFailed { reason: error.to_string() }),
     }
 }
 

@@ -9,17 +9,17 @@
 use core::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::{Config, Replica};
+use crate::read::read_record;
 use crate::revocation::Position;
 use crate::session::Session;
 use crate::time::UnixMillis;
 use crate::token::{Locator, SessionKey};
 
 /// What is kept in KV for one secret, as JSON.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Serialize)]
 pub struct Record {
     /// Of this form; other ones are passed over.
     v: u8,
@@ -29,6 +29,8 @@ pub struct Record {
     pub confirmed: UnixMillis,
     pub session: Session,
 }
+
+read_record!(strict Record { v, position, confirmed, session });
 
 impl Record {
     pub fn new(position: Position, confirmed: UnixMillis, session: Session) -> Self {

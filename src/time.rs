@@ -6,12 +6,23 @@
 use core::time::Duration;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::read::{Read, Unread, deserialize_by_read};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
+
+impl Read for UnixMillis {
+    fn read(value: Value) -> Result<Self, Unread> {
+        u64::read(value).map(Self)
+    }
+}
+
+deserialize_by_read!(UnixMillis);
 
 impl UnixMillis {
     /// The point `span` after this one; the end of time if it lies beyond.

@@ -15,22 +15,25 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Mistake;
 use crate::keys::{self, KEY_BYTES};
+use crate::read::read_record;
 use crate::session::Salt;
 
 /// Where a session lives: a shard of one generation of the map.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct Locator {
     pub generation: u8,
     /// Code of the location hint, see [`crate::config::REGIONS`].
     pub region: u8,
     pub shard: u16,
 }
+
+read_record!(open Locator { generation, region, shard });
 
 impl Locator {
     pub fn to_bytes(self) -> [u8; 4] {

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::config::Cookie;
 use crate::config::reader::Table;
+use crate::read::read_record;
 use crate::time::show_span;
 
 /// `scheme://host[:port]`, the port absent where it is the scheme's own.
@@ -53,7 +54,7 @@ pub enum SameSite {
 
 /// One generation of the map from subjects to shards. Rows are added, never
 /// changed: a shard remembers its row and refuses another.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 pub struct MapRow {
     /// 1–255.
     pub generation: u8,
@@ -62,6 +63,8 @@ pub struct MapRow {
     /// Code of the location hint, see [`REGIONS`].
     pub region: u8,
 }
+
+read_record!(open MapRow { generation, shards, region });
 
 impl MapRow {
     pub const DEFAULT: Self = Self { generation: 1, shards: 64, region: 0 };

@@ -3,20 +3,21 @@
 
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::custody::jwt::Jwt;
+use crate::read::{self, Members, Read, Unread, read_choice};
 use crate::session::Subject;
 use crate::time::{UnixMillis, millis};
 
 /// All values of one session.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Holding {
     values: Vec<Value>,
     /// Whose they are, by the application's own word; a command may have given
     /// the session another name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Subject>,
     /// From its start to the session's end, as far as that does not depend on
     /// what is held; in milliseconds.
@@ -24,22 +25,22 @@ pub struct Holding {
 }
 
 /// One of them.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Value {
     pub kind: Kind,
     /// The cookie's name; of a token the last part of the pointer to it.
     pub name: String,
     pub value: Zeroizing<String>,
     /// When it is worth nothing any more, as far as it can be known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<UnixMillis>,
     /// A cookie's Path (RFC 6265, section 5.2.4); `/` unless the origin said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
 /// How a value came, and goes back.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Cookie,
@@ -47,6 +48,36 @@ pub enum Kind {
     Bearer,
     /// Another token, which is sent in a body where the page puts it.
     Token,
+}
+
+read_choice!(open Kind {
+    "cookie" => Cookie,
+    "bearer" => Bearer,
+    "token" => Token,
+});
+
+impl Read for Value {
+    fn read(value: serde_json::Value) -> Result<Self, Unread> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            kind: members.take("kind")?,
+            name: members.take("name")?,
+            value: members.take("value")?,
+            expires: members.take_if_there("expires")?,
+            path: members.take_if_there("path")?,
+        })
+    }
+}
+
+impl Read for Holding {
+    fn read(value: serde_json::Value) -> Result<Self, Unread> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            values: members.take("values")?,
+            subject: members.take_if_there("subject")?,
+            lifetime_ms: members.take("lifetime_ms")?,
+        })
+    }
 }
 
 /// What an answer changes.
@@ -101,7 +132,7 @@ impl Holding {
 
     /// Reads what was sealed.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        read::bytes(bytes).ok()
     }
 
     /// What is to be sealed. `None`: it is more than may be held.

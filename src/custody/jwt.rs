@@ -7,6 +7,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value, json};
 
+use crate::read;
 use crate::session::Subject;
 use crate::time::UnixMillis;
 
@@ -76,7 +77,7 @@ pub fn subject_at(document: &Value, pointer: &str) -> Option<Subject> {
 
 fn object(part: &str) -> Option<Map<String, Value>> {
     let bytes = Base64UrlUnpadded::decode_vec(part).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    read::bytes(&bytes).ok()
 }
 
 const PLACEHOLDER: &str = "warifu-placeholder";

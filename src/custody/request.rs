@@ -10,6 +10,7 @@ use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded, is_json};
 use crate::path::CanonicalPath;
 use crate::ports::{Body, BodyError};
+use crate::read;
 use crate::request::Request;
 use crate::time::UnixMillis;
 
@@ -105,7 +106,7 @@ fn real(opened: Option<&Opened>, found: &str) -> String {
 }
 
 fn fill_json(bearer: &Bearer, opened: Option<&Opened>, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut document: Json = serde_json::from_slice(bytes).ok()?;
+    let mut document: Json = read::bytes(bytes).ok()?;
     for pointer in &bearer.body {
         let path: Vec<String> = pointer.split('/').skip(1).map(|part| careless(&name_of(part))).collect();
         fill_at(&mut document, &path, opened);

@@ -104,6 +104,6 @@ impl FeedPorts for Surroundings {
     }
 
     async fn ask_shard(&self, home: Home, message: &Message) -> Result<ShardAnswer, String> {
-        self.objects.ask_shard(home.locator(), message).await.map_err(|error| format!("{error:?}"))
+        self.objects.ask_shard(home.locator(), message).await.map_err(|error| error.to_string())
     }
 }

@@ -110,6 +110,6 @@ impl ObjectPorts for Surroundings {
     }
 
     async fn append(&self, append: &Append) -> Result<FeedReply, String> {
-        self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| format!("{error:?}"))
+        self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| error.to_string())
     }
 }

@@ -1,7 +1,8 @@
 //! What the feed consists of, and how an edge reads it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::read::{read_choice, read_record, read_text};
 use crate::session::{SessionId, Subject};
 
 /// One incarnation of the feed object: drawn at random, in memory, when it
@@ -29,22 +30,19 @@ impl Serialize for Epoch {
     }
 }
 
-impl<'de> Deserialize<'de> for Epoch {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("no epoch"))
-    }
-}
+read_text!(Epoch, Self::parse, "epoch");
 
 /// A place in the feed. Two are comparable only within one epoch.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Position {
     pub epoch: Epoch,
     pub seq: u64,
 }
 
+read_record!(open Position { epoch, seq });
+
 /// What an entry is about.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKey {
     /// A lineage has ended.
@@ -57,16 +55,25 @@ pub enum EntryKey {
     Refresh(SessionId),
 }
 
+read_choice!(open EntryKey {
+    "session" => Session(_),
+    "subject" => Subject(_),
+    "site" => Site,
+    "refresh" => Refresh(_),
+});
+
 /// One entry of the feed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Entry {
     pub seq: u64,
     pub key: EntryKey,
 }
 
+read_record!(open Entry { seq, key });
+
 /// The feed's answer to a poll: all entries after the one that was asked for,
 /// or after `low` where it cannot go on from there.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct FeedAnswer {
     pub epoch: Epoch,
     /// Entries up to this one have been forgotten.
@@ -77,3 +84,5 @@ pub struct FeedAnswer {
     pub age_ms: u64,
     pub entries: Vec<Entry>,
 }
+
+read_record!(open FeedAnswer { epoch, low, high, age_ms, entries });

@@ -1,7 +1,9 @@
 //! Facts about its user that travel with a session.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::read::read_text;
 
 /// A JSON object of at most 2 KiB, as text, as its author wrote it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -26,12 +28,7 @@ impl Claims {
     }
 }
 
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("no claims"))
-    }
-}
+read_text!(Claims, Self::parse, "claims");
 
 /// What is asked of claims, for messages.
 pub const CLAIMS_FORM: &str = "a JSON object of at most 2048 bytes";

@@ -4,11 +4,13 @@
 
 use core::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::read::{Members, Read, Unread, deserialize_by_read};
 
 /// The browser and the place of a session. Every part may be unknown.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Device {
     /// The `User-Agent` header of the start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +27,21 @@ pub struct Device {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_prefix: Option<String>,
 }
+
+impl Read for Device {
+    fn read(value: Value) -> Result<Self, Unread> {
+        let mut members = Members::of(value)?;
+        Ok(Self {
+            user_agent: members.take_if_there("user_agent")?,
+            country: members.take_if_there("country")?,
+            city: members.take_if_there("city")?,
+            first_prefix: members.take_if_there("first_prefix")?,
+            last_prefix: members.take_if_there("last_prefix")?,
+        })
+    }
+}
+
+deserialize_by_read!(Device);
 
 impl Device {
     /// Cuts what is too long for a row and takes control characters out.

@@ -4,17 +4,20 @@
 
 use core::fmt;
 
+use crate::read::{read_record, read_text};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What is held, with the key to it as one of the session's secrets opens it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Held {
     /// Counts the changes, from 1 on, so that none overwrites another unseen.
     pub version: u64,
     pub wrapped: Wrapped,
     pub sealed: Sealed,
 }
+
+read_record!(open Held { version, wrapped, sealed });
 
 /// The session's content key, encrypted under one of its secrets: nonce,
 /// ciphertext, tag.
@@ -44,11 +47,7 @@ impl Serialize for Wrapped {
     }
 }
 
-impl<'de> Deserialize<'de> for Wrapped {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        crate::store::message::bytes(from).map(Self)
-    }
-}
+read_text!(Wrapped, |text| crate::store::message::bytes(text).map(Self), "wrapped key");
 
 impl Serialize for Sealed {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -56,12 +55,11 @@ impl Serialize for Sealed {
     }
 }
 
-impl<'de> Deserialize<'de> for Sealed {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let bytes = Base64UrlUnpadded::decode_vec(&text).ok().filter(|bytes| bytes.len() <= SEALED_BYTES_MAX);
-        bytes.map(Self).ok_or_else(|| serde::de::Error::custom("nothing sealed"))
-    }
+read_text!(Sealed, sealed, "sealed values");
+
+fn sealed(text: &str) -> Option<Sealed> {
+    let bytes = Base64UrlUnpadded::decode_vec(text).ok().filter(|bytes| bytes.len() <= SEALED_BYTES_MAX);
+    bytes.map(Sealed)
 }
 
 /// A nonce of 24 bytes, a key of 32, a tag of 16.

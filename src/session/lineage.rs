@@ -6,8 +6,9 @@
 //! Within the grace it may be given its successor, which is derived from it and
 //! a salt, so that all requests that race get the same one and none is stored.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::read::{read_choice, read_text};
 use crate::time::UnixMillis;
 
 /// What turns an old secret into its successor; worthless without the secret.
@@ -74,16 +75,20 @@ impl Link {
 }
 
 /// How a served secret stands, as the gate is told.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Served {
     Current,
     /// `salt`: base64url, or null.
     InGrace {
-        #[serde(deserialize_with = "Option::deserialize")]
         salt: Option<Salt>,
     },
 }
+
+read_choice!(open Served {
+    "current" => Current,
+    "in_grace" => InGrace { salt },
+});
 
 impl Serialize for Salt {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -92,11 +97,7 @@ impl Serialize for Salt {
     }
 }
 
-impl<'de> Deserialize<'de> for Salt {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        crate::store::message::bytes(from).map(Self)
-    }
-}
+read_text!(Salt, |text| crate::store::message::bytes(text).map(Self), "salt");
 
 /// Old secrets of a session that are remembered, so that their use is seen to
 /// be a replay; older ones are simply unknown.

@@ -8,7 +8,7 @@ mod names;
 
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use self::claims::{CLAIMS_FORM, Claims};
 pub use self::device::{Device, prefix};
@@ -16,10 +16,11 @@ pub use self::held::{Held, SEALED_BYTES_MAX, Sealed, WRAPPED_BYTES, Wrapped};
 pub use self::lineage::{Cap, Link, OLD_SECRETS_MAX, SALT_BYTES, Salt, Served, Standing};
 pub use self::names::{Handle, KillId, SUBJECT_FORM, SessionId, Subject};
 use crate::mutants::{self, Mutant};
+use crate::read::read_record;
 use crate::time::UnixMillis;
 
 /// A live session, as the store knows it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Session {
     pub id: SessionId,
     pub subject: Subject,
@@ -31,16 +32,19 @@ pub struct Session {
     pub last_seen: UnixMillis,
     pub idle_expires: UnixMillis,
     pub absolute_expires: UnixMillis,
-    #[serde(deserialize_with = "Option::deserialize")]
     pub claims: Option<Claims>,
     pub device: Device,
     /// The shard's number of kills when it started; a kill of its subject or
     /// of the site ends all that have a lower one than the kill's.
     pub generation: u64,
     /// What it holds for its user; only where a secret has opened it.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub held: Option<Held>,
 }
+
+read_record!(open Session {
+    id, subject, level, auth_time, created, last_seen, idle_expires, absolute_expires, claims, device, generation,
+    held,
+});
 
 impl Session {
     /// Both timeouts always apply.

@@ -1,9 +1,10 @@
 //! What a session is called, and whose it is.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::read::read_text;
 use crate::token::Locator;
 
 /// A public handle of 16 bytes: the locator of a shard (4 bytes) and 12 random
@@ -67,12 +68,7 @@ impl Serialize for Handle {
     }
 }
 
-impl<'de> Deserialize<'de> for Handle {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("no handle"))
-    }
-}
+read_text!(Handle, Self::parse, "handle");
 
 /// Who a session belongs to: 1–255 bytes of UTF-8 without control characters
 /// or white space at the ends.
@@ -100,12 +96,7 @@ impl Subject {
     }
 }
 
-impl<'de> Deserialize<'de> for Subject {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("no subject"))
-    }
-}
+read_text!(Subject, Self::parse, "subject");
 
 /// What is asked of a subject, for messages.
 pub const SUBJECT_FORM: &str = "1 to 255 bytes of UTF-8 without control characters or white space at the ends";

@@ -19,6 +19,7 @@ use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Origin, Ports, Probed};
+use crate::read;
 use crate::request::Request;
 use crate::revocation::Known;
 use crate::session::Subject;
@@ -168,7 +169,7 @@ impl<P: Ports> Sessions<'_, P> {
             return Err(unreachable(format!("status {status}"), Failure::OriginUnreachable));
         }
         let Some(body) = body.filter(|_| (200..300).contains(&status)) else { return Ok(None) };
-        let document: Option<Json> = serde_json::from_slice(&body).ok();
+        let document: Option<Json> = read::bytes(&body).ok();
         Ok(document.and_then(|document| custody::subject_at(&document, &adopt.subject)))
     }
 

@@ -170,7 +170,7 @@ impl<P: Ports> Sessions<'_, P> {
         let position = Position { epoch: published.epoch, seq: published.seq };
         let message = self.message(*home, ShardCall::Stands { kill: kill.id, position });
         self.ports.shards().ask_later(home.locator(), message, |answer, _| {
-            let reason = answer.err().map(|error| format!("after the answer: {error:?}"));
+            let reason = answer.err().map(|error| format!("after the answer: {error}"));
             After { tell: reason.map(|reason| Event::StoreUnavailable { reason }), put: None }
         });
     }

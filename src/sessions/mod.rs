@@ -120,7 +120,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
                     None
                 }
                 Ok(other) => Some(format!("an answer of another kind: {}", other.kind())),
-                Err(error) => Some(format!("{error:?}")),
+                Err(error) => Some(error.to_string()),
             }
             .map_or_else(After::default, |reason| {
                 let tell = Some(Event::StoreUnavailable { reason: format!("after the answer: {reason}") });

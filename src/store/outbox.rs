@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::config::MapRow;
 use crate::mutants::{self, Mutant};
+use crate::read;
 use crate::revocation::{CLOCK_STILL_MAX, EntryKey, Epoch, Position, stretched};
 use crate::session::{Handle, KillId, SessionId, Subject};
 use crate::store::feed::{Append, Appended, NewEntry};
@@ -128,7 +129,7 @@ fn entry_of(row: &Row) -> Result<NewEntry, SqlError> {
         "site" => EntryKey::Site,
         _ => return Err(malformed()),
     };
-    let map: Vec<MapRow> = serde_json::from_str(row.text(4)?).map_err(|_| malformed())?;
+    let map: Vec<MapRow> = read::text(row.text(4)?).map_err(|_| malformed())?;
     Ok(NewEntry { id: Handle::from_bytes(row.bytes(0)?), key, min_generation: row.optional_integer(3)?, rows: map })
 }
 

@@ -1,15 +1,16 @@
 //! What edges and shards say to the feed: JSON, as to the shards.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::MapRow;
+use crate::read::{read_choice, read_record};
 use crate::revocation::{EntryKey, Epoch, FeedAnswer, Position};
 use crate::session::{Handle, KillId};
 use crate::store::message::{By, Kill};
 use crate::time::UnixMillis;
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FeedCall {
     Poll(Poll),
     Append(Append),
@@ -21,8 +22,14 @@ pub enum FeedCall {
     },
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+read_choice!(strict FeedCall {
+    "poll" => Poll(_),
+    "append" => Append(_),
+    "end_site" => EndSite(_),
+    "receipt" => Receipt { kill },
+});
+
+#[derive(Clone, Debug, Serialize)]
 pub struct EndSite {
     pub kill: KillId,
     pub rows: Vec<MapRow>,
@@ -31,11 +38,11 @@ pub struct EndSite {
     pub by: Option<By>,
 }
 
+read_record!(strict EndSite { kill, rows });
+
 /// An edge asks for what came after a position.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Poll {
-    #[serde(deserialize_with = "Option::deserialize")]
     pub since: Option<Position>,
     /// The bound that the edge goes by, for the receipts.
     pub bound_ms: u64,
@@ -48,28 +55,31 @@ pub struct Poll {
     pub back_ms: u64,
 }
 
+read_record!(strict Poll { since, bound_ms, continue_ms, rows, back_ms });
+
 /// A shard publishes what it has committed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Append {
     pub entries: Vec<NewEntry>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+read_record!(strict Append { entries });
+
+#[derive(Clone, Debug, Serialize)]
 pub struct NewEntry {
     /// Of the kill or refresh: an entry is added once.
     pub id: Handle,
     pub key: EntryKey,
     /// Sessions of a lower generation are dead.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub min_generation: Option<u64>,
     /// The rows of the map under which it has been committed; all that the
     /// feed knows, for a kill that reaches beyond one shard.
     pub rows: Vec<MapRow>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+read_record!(strict NewEntry { id, key, min_generation, rows });
+
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedReply {
     Polled(FeedAnswer),
@@ -81,7 +91,6 @@ pub enum FeedReply {
     },
     /// `None`: the feed knows no such kill.
     Receipt {
-        #[serde(deserialize_with = "Option::deserialize")]
         kill: Option<Kill>,
     },
     /// A defect of our own.
@@ -90,6 +99,14 @@ pub enum FeedReply {
         reason: String,
     },
 }
+
+read_choice!(open FeedReply {
+    "polled" => Polled(_),
+    "appended" => Appended { epoch, bound_ms, entries },
+    "receipt" => Receipt { kill },
+    "panicked" => Panicked,
+    "failed" => Failed { reason },
+});
 
 impl FeedReply {
     /// Its name, for the log; the rest holds what is people's own.
@@ -105,7 +122,7 @@ impl FeedReply {
 }
 
 /// An entry in the feed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Appended {
     pub id: Handle,
     pub seq: u64,
@@ -114,3 +131,5 @@ pub struct Appended {
     /// knows; else the subject may live on under another.
     pub is_whole: bool,
 }
+
+read_record!(open Appended { id, seq, accepted, is_whole });

@@ -5,6 +5,7 @@
 use super::message::{EndSite, NewEntry};
 use super::{Feed, schema};
 use crate::config::MapRow;
+use crate::read;
 use crate::revocation::{EntryKey, Epoch, Position};
 use crate::session::KillId;
 use crate::store::message::{By, Home, Kill, KillScope, Progress, Published};
@@ -57,8 +58,7 @@ impl<S: Sql> Feed<S> {
         )?;
         let Some(row) = found.first() else { return Ok(None) };
         let position = position_of(row, 5)?;
-        let map: Vec<MapRow> =
-            serde_json::from_str(row.text(1)?).map_err(|_| SqlError("a kill is malformed".to_owned()))?;
+        let map: Vec<MapRow> = read::text(row.text(1)?).map_err(|_| SqlError("a kill is malformed".to_owned()))?;
         let done: u32 = row.integer(if position.is_some() { 4 } else { 2 })?;
         let homes = map
             .iter()

@@ -1,23 +1,22 @@
 //! A shard's answers.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::read::{Choice, read_choice, read_record};
 use crate::revocation::Epoch;
 use crate::session::{KillId, Salt, Served, Session, SessionId, Subject};
 use crate::time::UnixMillis;
 use crate::token::Locator;
 
 /// A shard's answer.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShardAnswer {
     Alive,
     /// The live session that a secret opens, or none.
     Checked {
-        #[serde(deserialize_with = "Option::deserialize")]
         found: Option<Found>,
         /// The session of which this secret is an old one, used after its grace.
-        #[serde(deserialize_with = "Option::deserialize")]
         replayed: Option<SessionId>,
         /// Whether the session was ended for it.
         ended: bool,
@@ -27,13 +26,11 @@ pub enum ShardAnswer {
     },
     /// The live session of this id, or none.
     Shown {
-        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Session>,
     },
     Started {
         session: Session,
         /// The presented session, if it was ended.
-        #[serde(deserialize_with = "Option::deserialize")]
         replaced: Option<SessionId>,
         /// Those that made room.
         evicted: Vec<SessionId>,
@@ -55,19 +52,16 @@ pub enum ShardAnswer {
     KilledMeanwhile,
     /// `None`: the presented secret opens no session.
     Rotated {
-        #[serde(deserialize_with = "Option::deserialize")]
         rotated: Option<Rotated>,
     },
     /// `None`: there is no such session.
     Updated {
-        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Session>,
     },
     /// A level is not raised without a new secret.
     NeedsRotation,
     /// What the secret opens after it.
     Renewed {
-        #[serde(deserialize_with = "Option::deserialize")]
         found: Option<Found>,
         /// Whether it was written, which is not for each that asks.
         is_written: bool,
@@ -75,7 +69,6 @@ pub enum ShardAnswer {
     /// The session with what it holds now; `None`: the presented secret opens
     /// none that holds anything.
     Holding {
-        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Session>,
     },
     /// Something else is held by now, as this has it; nothing was written.
@@ -94,15 +87,12 @@ pub enum ShardAnswer {
     },
     Noted,
     Ended {
-        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Placed>,
     },
     /// `None`: the presented secret opens no session.
     EndedOthers {
-        #[serde(deserialize_with = "Option::deserialize")]
         session: Option<Session>,
         others: u32,
-        #[serde(deserialize_with = "Option::deserialize")]
         kill: Option<Kill>,
     },
     EndedAll {
@@ -110,7 +100,6 @@ pub enum ShardAnswer {
         live: u32,
         generation: u64,
         /// Where this shard keeps the receipt.
-        #[serde(deserialize_with = "Option::deserialize")]
         kill: Option<Kill>,
     },
     Sessions {
@@ -130,7 +119,6 @@ pub enum ShardAnswer {
         live: u32,
     },
     Receipt {
-        #[serde(deserialize_with = "Option::deserialize")]
         kill: Option<Kill>,
     },
     /// The shard belongs to another row of the map.
@@ -143,6 +131,39 @@ pub enum ShardAnswer {
     },
 }
 
+read_choice!(open ShardAnswer {
+    "alive" => Alive,
+    "checked" => Checked { found, replayed, ended, is_final },
+    "shown" => Shown { session },
+    "started" => Started { session, replaced, evicted, ended_others },
+    "limit_reached" => LimitReached,
+    "make_room" => MakeRoom { excess },
+    "moved" => Moved,
+    "unannounced" => Unannounced,
+    "killed_meanwhile" => KilledMeanwhile,
+    "rotated" => Rotated { rotated },
+    "updated" => Updated { session },
+    "needs_rotation" => NeedsRotation,
+    "renewed" => Renewed { found, is_written },
+    "holding" => Holding { session },
+    "held_meanwhile" => HeldMeanwhile { session },
+    "claimed" => Claimed { claimed },
+    "adopted_before" => AdoptedBefore,
+    "closed" => Closed { closed },
+    "noted" => Noted,
+    "ended" => Ended { session },
+    "ended_others" => EndedOthers { session, others, kill },
+    "ended_all" => EndedAll { live, generation, kill },
+    "sessions" => Sessions { sessions, more },
+    "audit" => Audit { events, more },
+    "ended_site" => EndedSite { generation },
+    "left" => Left { live },
+    "receipt" => Receipt { kill },
+    "wrong_row" => WrongRow,
+    "panicked" => Panicked,
+    "failed" => Failed { reason },
+});
+
 impl ShardAnswer {
     /// The kill that it tells of.
     pub(in crate::store) fn kill_mut(&mut self) -> Option<&mut Kill> {
@@ -154,17 +175,13 @@ impl ShardAnswer {
     }
 
     /// Its name, for the log; the rest holds what is people's own.
-    pub fn kind(&self) -> String {
-        match serde_json::to_value(self) {
-            Ok(serde_json::Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
-            Ok(serde_json::Value::String(name)) => name,
-            _ => String::new(),
-        }
+    pub fn kind(&self) -> &'static str {
+        self.name()
     }
 }
 
 /// Whose it is to ask the application about a session of the old kind.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Claimed {
     /// Who has claimed it.
@@ -177,60 +194,76 @@ pub enum Claimed {
     Refused,
 }
 
+read_choice!(open Claimed {
+    "granted" => Granted,
+    "asked" => Asked,
+    "exchanged" => Exchanged { at },
+    "refused" => Refused,
+});
+
 /// A live session, and how the presented secret stands to it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Found {
     pub session: Session,
     pub served: Served,
 }
 
+read_record!(open Found { session, served });
+
 /// A session after a rotation.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rotated {
     pub session: Session,
     /// Whether this call wrote the new secret.
     pub is_new: bool,
     /// What leads from the presented secret to the newest. `None` where the
     /// new secret is fresh, or where the presented one may have no successor.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub salt: Option<Salt>,
 }
 
+read_record!(open Rotated { session, is_new, salt });
+
 /// A row of the audit table.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Audited {
     /// Its number in the shard.
     pub seq: u64,
     pub at: UnixMillis,
     pub event: String,
-    #[serde(deserialize_with = "Option::deserialize")]
     pub session: Option<SessionId>,
-    #[serde(deserialize_with = "Option::deserialize")]
     pub subject: Option<String>,
     pub actor: String,
     pub reason: String,
-    #[serde(deserialize_with = "Option::deserialize")]
     pub from: Option<String>,
 }
 
+read_record!(open Audited { seq, at, event, session, subject, actor, reason, from });
+
 /// A session that was ended, and whose it was.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Placed {
     pub id: SessionId,
     /// `None` where the row could not be read.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub subject: Option<Subject>,
     pub kill: Kill,
 }
 
+read_record!(open Placed { id, subject, kill });
+
 /// What was killed.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KillScope {
     Session,
     Subject,
     Site,
 }
+
+read_choice!(open KillScope {
+    "session" => Session,
+    "subject" => Subject,
+    "site" => Site,
+});
 
 impl KillScope {
     /// As the store keeps it.
@@ -248,31 +281,33 @@ impl KillScope {
 }
 
 /// A kill as its shard committed it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Kill {
     pub id: KillId,
     pub scope: KillScope,
     pub committed: UnixMillis,
     /// `None`: the feed does not have it yet.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub published: Option<Published>,
     /// The feed knows a row of the map under which this was not committed: the
     /// subject may live on there.
     pub is_partial: bool,
     /// Only of a kill of the site.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub progress: Option<Progress>,
 }
 
+read_record!(open Kill { id, scope, committed, published, is_partial, progress });
+
 /// How many shards have committed a kill of the site.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Progress {
     pub done: u32,
     pub total: u32,
 }
 
+read_record!(open Progress { done, total });
+
 /// Where a kill stands in the feed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Published {
     pub epoch: Epoch,
     pub seq: u64,
@@ -283,3 +318,5 @@ pub struct Published {
     /// From this answer on, until no edge can still accept.
     pub quiesced_in_ms: u64,
 }
+
+read_record!(open Published { epoch, seq, accepted, bound_ms, quiesced_in_ms });

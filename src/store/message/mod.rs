@@ -9,13 +9,14 @@ mod answer;
 mod call;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use self::answer::{Audited, Claimed, Found, Kill, KillScope, Placed, Progress, Published, Rotated, ShardAnswer};
 pub use self::call::{
     Adopts, AuditCall, By, ClaimCall, EndAllCall, EndCall, EndOthersCall, Hold, HoldCall, Home, Lead, Limit, ListCall,
     Mark, Message, RenewCall, RotateCall, SettleCall, Settled, ShardCall, StartCall, UpdateCall, Which,
 };
+use crate::read::read_text;
 use crate::token::SessionKey;
 
 /// A session key in base64url.
@@ -28,18 +29,11 @@ impl Serialize for Key {
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        bytes(from).map(|bytes| Self(SessionKey::from_bytes(bytes)))
-    }
-}
+read_text!(Key, |text| bytes(text).map(|bytes| Self(SessionKey::from_bytes(bytes))), "key");
 
 /// Bytes of a fixed length, in base64url.
-pub(crate) fn bytes<'de, const N: usize, D: serde::Deserializer<'de>>(from: D) -> Result<[u8; N], D::Error> {
-    let text = String::deserialize(from)?;
+pub(crate) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    match Base64UrlUnpadded::decode(&text, &mut bytes).map(<[u8]>::len) {
-        Ok(length) if length == N => Ok(bytes),
-        _ => Err(serde::de::Error::custom("not base64url of the right length")),
-    }
+    let read = Base64UrlUnpadded::decode(text, &mut bytes).map(<[u8]>::len);
+    (read == Ok(N)).then_some(bytes)
 }
