@@ -155,7 +155,7 @@ read_choice!(open ShardAnswer {
     "ended_others" => EndedOthers { session, others, kill },
     "ended_all" => EndedAll { live, generation, kill },
     "sessions" => Sessions { sessions, more },
-    "audit" => Audit { events, more },
+    "audit" => Audit { events, reached },
     "ended_site" => EndedSite { generation },
     "left" => Left { live },
     "receipt" => Receipt { kill },
