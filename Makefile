@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article lint fmt deploy-dry-run bench-cold bench-shard bench-window kill-time sim fuzz advisories clean
+.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -30,8 +30,14 @@ fmt: ## Format the Rust code
 deploy-dry-run: ## Bundle as for a deployment, without deploying, and show the size
 	@scripts/test build dry-run
 
+size: build ## Show where the bytes of the wasm are, by crate and module
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node scripts/size.mjs
+
 bench-cold: build ## Measure the first byte of a cold start beside a bare pass-through
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/cold-start.mjs
+
+bench-isolates: build ## Measure the CPU and memory of one more isolate beside a bare pass-through (Linux; ROUNDS=7)
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/isolates.mjs $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-shard: ## Measure a shard's calls with a thousand and with a million sessions (some minutes, 1 GB of memory)
 	@cargo bench --bench shard

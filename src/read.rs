@@ -286,3 +286,70 @@ impl<T: Read> Read for Vec<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Row {
+        level: u8,
+        name: Option<String>,
+    }
+    read_record!(strict Row { level, name });
+
+    #[derive(Debug, PartialEq)]
+    enum Pick {
+        None,
+        One(Row),
+        Some { level: u8 },
+    }
+    read_choice!(open Pick {
+        "none" => None,
+        "one" => One(_),
+        "some" => Some { level },
+    });
+
+    #[test]
+    fn a_record_has_all_its_members_and_no_others() {
+        let row = |level, name: Option<&str>| Some(Row { level, name: name.map(str::to_owned) });
+        for (from, expected) in [
+            (r#"{"level":255,"name":"a"}"#, row(255, Some("a"))),
+            (r#"{"name":null,"level":0}"#, row(0, None)),
+            (r#"{"level":0}"#, None),
+            (r#"{"level":null,"name":null}"#, None),
+            (r#"{"level":256,"name":null}"#, None),
+            (r#"{"level":1.0,"name":null}"#, None),
+            (r#"{"level":-1,"name":null}"#, None),
+            (r#"{"level":"1","name":null}"#, None),
+            (r#"{"level":1,"name":1}"#, None),
+            (r#"{"level":1,"name":null,"more":1}"#, None),
+            (r#"{"level":1,"more":null}"#, None),
+            (r#"[1,null]"#, None),
+            ("1", None),
+            ("", None),
+        ] {
+            assert_eq!(text::<Row>(from).ok(), expected, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_a_text_or_an_object_of_one_member() {
+        for (from, expected) in [
+            (r#""none""#, Some(Pick::None)),
+            (r#"{"one":{"level":1,"name":null}}"#, Some(Pick::One(Row { level: 1, name: None }))),
+            (r#"{"some":{"level":1,"new":2}}"#, Some(Pick::Some { level: 1 })),
+            (r#"{"none":null}"#, None),
+            (r#""one""#, None),
+            (r#""some""#, None),
+            (r#"{"some":null}"#, None),
+            (r#"{"some":{"level":1},"none":null}"#, None),
+            (r#"{}"#, None),
+            (r#""else""#, None),
+            (r#"{"else":1}"#, None),
+        ] {
+            assert_eq!(text::<Pick>(from).ok(), expected, "{from}");
+        }
+        assert_eq!(Pick::Some { level: 1 }.name(), "some");
+    }
+}

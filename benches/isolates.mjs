@@ -1,0 +1,214 @@
+// What one more isolate costs: workerd's CPU from loading it through its first answer,
+// and its memory, of the gateway and of a bare JavaScript pass-through. One process
+// serves N copies of the same Worker, each of which answers one request for a public
+// page; the slope over N leaves out what a process costs once. Prints the slopes, and
+// their ratio; with --check, fails where that is over the limit in .ci/limits.tsv.
+//
+// V8 shares the code of a module among all isolates of a process that load the very
+// same bytes. In production an isolate rarely has such a neighbour, so each copy here
+// has a custom section of its own, and is compiled anew.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { parse } from "smol-toml";
+import workerd from "workerd";
+
+const COUNTS = [1, 8, 15, 22];
+const OBJECTS = 1_000;
+
+const { values: options } = parseArgs({
+  options: {
+    check: { type: "boolean", default: false },
+    rounds: { type: "string", default: "7" },
+    build: { type: "string", default: "build" },
+  },
+});
+const program = workerd.default ?? workerd;
+const root = fileURLToPath(new URL("..", import.meta.url));
+const build = path.resolve(root, options.build);
+const rounds = Number(options.rounds);
+const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
+const folder = mkdtempSync(path.join(tmpdir(), "warifu-isolates-"));
+
+const origin = http.createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
+await once(origin, "listening");
+const originUrl = `http://127.0.0.1:${origin.address().port}`;
+
+writeFileSync(
+  path.join(folder, "bare.js"),
+  `export default { fetch: (r) => fetch(new Request("${originUrl}" + new URL(r.url).pathname, r)) }`,
+);
+const keys = [{ kid: 1, key: Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url") }];
+const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
+const date = text(project.compatibility_date);
+const wasms = readdirSync(build).filter((name) => name.endsWith(".wasm"));
+
+// The file with a custom section (WebAssembly Core, 5.5.3) that no other copy has.
+function copyOf(name, number) {
+  const file = path.join(folder, `${number}-${name}`);
+  const label = Buffer.from(`\u0004copy${String(number).padStart(8, "0")}`);
+  const bytes = readFileSync(path.join(build, name));
+  writeFileSync(file, Buffer.concat([bytes.subarray(0, 8), Buffer.from([0, label.length]), label, bytes.subarray(8)]));
+  return path.basename(file);
+}
+
+const modulesOf = (number) => `modules = [
+      (name = "index.js", esModule = embed ${text(path.relative(folder, path.join(build, "index.js")))}),
+      ${wasms.map((name) => `(name = ${text(name)}, wasm = embed ${text(copyOf(name, number))})`).join(",\n")},
+    ]`;
+const variables = `
+      (name = "WARIFU", json = ${text(text({ ...project.vars.WARIFU, origin: originUrl }))}),
+      (name = "WARIFU_KEYS", text = ${text(text(keys))}),`;
+const classes = { SESSIONS: "SessionObject", FEED: "FeedObject" };
+const each = (of) => Object.entries(classes).map(of).join(",\n");
+
+const contenders = {
+  bare: () => `modules = [(name = "index.js", esModule = embed "bare.js")]`,
+  warifu: (number) => `${modulesOf(number)},
+    bindings = [${variables}
+      ${each(([name, of]) => `(name = "${name}", durableObjectNamespace = (className = "${of}", serviceName = "objects"))`)},
+    ]`,
+};
+
+// The objects live elsewhere, in production as here: one isolate has them all, and is
+// no part of the slope.
+const objects = () => `(name = "objects", worker = (compatibilityDate = ${date}, ${modulesOf(OBJECTS)},
+      bindings = [${variables}
+        ${each(([name, of]) => `(name = "${name}", durableObjectNamespace = "${of}")`)},
+      ],
+      durableObjectNamespaces = [
+        ${each(([, of]) => `(className = "${of}", uniqueKey = "${of}", enableSql = true)`)},
+      ],
+      durableObjectStorage = (inMemory = void))),`;
+
+// Ports that were free a moment ago.
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  return ports;
+}
+
+function get(port) {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ host: "127.0.0.1", port, path: "/", agent: false }, (answer) => {
+      answer.resume();
+      answer.on("end", () => (answer.statusCode === 200 ? resolve() : reject(new Error(`status ${answer.statusCode}`))));
+    });
+    request.on("error", reject);
+  });
+}
+
+// In milliseconds, of all its threads: nanoseconds on a processor, as Linux counts them.
+function cpuOf(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const of = (thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return threads.reduce((sum, thread) => sum + of(thread), 0) / 1e6;
+}
+
+// In MB, what is its own.
+function memoryOf(pid) {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const of = (name) => Number(new RegExp(`^${name}: +(\\d+) kB`, "m").exec(rollup)[1]);
+  return (of("Private_Clean") + of("Private_Dirty")) / 1e3;
+}
+
+// The encoded configuration of so many of them.
+function configOf(name, count) {
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  const config = path.join(folder, `${name}-${count}.capnp`);
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    ${numbers.map((n) => `(name = "worker${n}", worker = (compatibilityDate = ${date}, ${contenders[name](n)})),`).join("\n")}
+    ${name === "warifu" ? objects() : ""}
+    (name = "internet", network = (allow = ["private"])),
+  ],
+  sockets = [${numbers.map((n) => `(name = "http${n}", http = (), service = "worker${n}")`)}],
+);
+`,
+  );
+  const encoded = `${config}.bin`;
+  const output = openSync(encoded, "w");
+  execFileSync(program, ["compile", "--config-only", config], { stdio: ["ignore", output, "inherit"] });
+  closeSync(output);
+  return encoded;
+}
+
+async function measure(name, count) {
+  const ports = await freePorts(count);
+  const addresses = ports.map((port, number) => `--socket-addr=http${number}=127.0.0.1:${port}`);
+  const command = ["serve", "--binary", "--control-fd=3", ...addresses, encoded[name][count]];
+  const child = spawn(program, command, { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+  try {
+    let told = 0; // it says of each socket when it listens
+    for await (const chunk of child.stdio[3]) {
+      told += chunk.toString().split("\n").length - 1;
+      if (told >= count) break;
+    }
+    for (const port of ports) await get(port);
+    return { count, cpu: cpuOf(child.pid), memory: memoryOf(child.pid) };
+  } finally {
+    child.kill();
+    await once(child, "exit");
+  }
+}
+
+// Least squares.
+function slope(points, what) {
+  const mean = (of) => points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const [x, y] = [mean((point) => point.count), mean((point) => point[what])];
+  return mean((p) => (p.count - x) * (p[what] - y)) / mean((p) => (p.count - x) ** 2);
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const show = (list, digits) =>
+  `${median(list).toFixed(digits)} (${Math.min(...list).toFixed(digits)}–${Math.max(...list).toFixed(digits)})`;
+
+const encoded = {};
+for (const name of Object.keys(contenders)) {
+  encoded[name] = Object.fromEntries(COUNTS.map((count) => [count, configOf(name, count)]));
+}
+const slopes = { bare: [], warifu: [] };
+try {
+  for (let round = 0; round < rounds; round++) {
+    const points = { bare: [], warifu: [] };
+    for (const count of COUNTS) {
+      for (const name of Object.keys(points)) points[name].push(await measure(name, count));
+    }
+    for (const name of Object.keys(points)) {
+      slopes[name].push({ cpu: slope(points[name], "cpu"), memory: slope(points[name], "memory") });
+    }
+  }
+} finally {
+  origin.close();
+  rmSync(folder, { recursive: true });
+}
+
+console.log(`one more isolate, from load through its first answer; slopes over ${COUNTS.join(", ")} isolates,`);
+console.log(`median (range) of ${rounds} rounds, workerd ${workerd.version}`);
+console.log("          CPU, ms               memory, MB");
+for (const [name, of] of Object.entries(slopes)) {
+  const cell = (what, digits) => show(of.map((one) => one[what]), digits).padEnd(22);
+  console.log(name.padEnd(10) + cell("cpu", 2) + cell("memory", 2));
+}
+const ratio = median(slopes.warifu.map((one) => one.cpu)) / median(slopes.bare.map((one) => one.cpu));
+console.log(`CPU, warifu / bare: ${ratio.toFixed(2)}`);
+if (options.check) {
+  const limits = readFileSync(path.join(root, ".ci/limits.tsv"), "utf8");
+  const limit = Number(/^isolate_cpu_ratio\t([\d.]+)$/m.exec(limits)[1]);
+  if (ratio > limit) {
+    console.error(`an isolate costs ${ratio.toFixed(2)} times the bare one, more than the ${limit} of .ci/limits.tsv`);
+    process.exitCode = 1;
+  }
+}
