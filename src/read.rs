@@ -325,7 +325,7 @@ mod tests {
             (r#"{"level":1,"name":1}"#, None),
             (r#"{"level":1,"name":null,"more":1}"#, None),
             (r#"{"level":1,"more":null}"#, None),
-            (r#"[1,null]"#, None),
+            ("[1,null]", None),
             ("1", None),
             ("", None),
         ] {
@@ -344,7 +344,7 @@ mod tests {
             (r#""some""#, None),
             (r#"{"some":null}"#, None),
             (r#"{"some":{"level":1},"none":null}"#, None),
-            (r#"{}"#, None),
+            ("{}", None),
             (r#""else""#, None),
             (r#"{"else":1}"#, None),
         ] {
