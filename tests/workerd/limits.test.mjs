@@ -35,7 +35,10 @@ test("the isolate counts by itself", async () => {
     const { index, text, headers } = await refused(gateway, "203.0.113.7");
     assert.equal(index, 3);
     assert.equal(JSON.parse(text).code, "rate_limited");
-    assert.deepEqual([headers.get("retry-after"), headers.getSetCookie()], ["20", []]);
+    // One of three a minute; some of it has passed.
+    const wait = Number(headers.get("retry-after"));
+    assert.ok(wait >= 1 && wait <= 20, `${wait} s`);
+    assert.deepEqual(headers.getSetCookie(), []);
     const line = gateway.logs().split("\n").find((line) => line.includes("rate_limited"));
     assert.deepEqual([JSON.parse(line).limit, JSON.parse(line).from], ["starts", "203.0.113.0/24"]);
   });
