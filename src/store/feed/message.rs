@@ -34,11 +34,11 @@ pub struct EndSite {
     pub kill: KillId,
     pub rows: Vec<MapRow>,
     /// Who wants it; each shard notes it with its part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
 }
 
-read_record!(strict EndSite { kill, rows });
+read_record!(strict EndSite { kill, rows; by });
 
 /// An edge asks for what came after a position.
 #[derive(Clone, Debug, Serialize)]
