@@ -57,13 +57,14 @@ impl Members {
     }
 
     /// The same where there may be no others than so many, all of which are
-    /// taken after this.
+    /// taken after this, and those that need not be there.
     ///
     /// # Errors
     /// It is no object, or one with more members.
-    pub fn exactly(value: Value, count: usize) -> Result<Self, Unread> {
+    pub fn exactly(value: Value, count: usize, spares: &[&str]) -> Result<Self, Unread> {
         let members = Self::of(value)?;
-        if members.0.len() > count {
+        let spares = spares.iter().filter(|name| members.0.contains_key(**name)).count();
+        if members.0.len() > count + spares {
             return Err(Unread::UnknownMember);
         }
         Ok(members)
@@ -141,14 +142,14 @@ macro_rules! deserialize_by_read {
 /// A struct by its members, and after a `;` those that need not be there;
 /// `strict`: there may be no others.
 macro_rules! read_record {
-    (@members $value:ident strict $($member:ident)+) => {
-        $crate::read::Members::exactly($value, [$(stringify!($member)),+].len())?
+    (@members $value:ident strict $($member:ident)+ $(; $($spare:ident)+)?) => {
+        $crate::read::Members::exactly($value, [$(stringify!($member)),+].len(), &[$($(stringify!($spare)),+)?])?
     };
-    (@members $value:ident open $($member:ident)+) => { $crate::read::Members::of($value)? };
+    (@members $value:ident open $($rest:tt)+) => { $crate::read::Members::of($value)? };
     ($form:ident $type:ident { $($member:ident),+ $(; $($spare:ident),+)? $(,)? }) => {
         impl $crate::read::Read for $type {
             fn read(value: serde_json::Value) -> Result<Self, $crate::read::Unread> {
-                let mut members = $crate::read::read_record!(@members value $form $($member)+ $($($spare)+)?);
+                let mut members = $crate::read::read_record!(@members value $form $($member)+ $(; $($spare)+)?);
                 Ok(Self {
                     $($member: members.take(stringify!($member))?,)+
                     $($($spare: members.take_if_there(stringify!($spare))?),+)?
