@@ -249,7 +249,7 @@ pub fn deliver(world: &Rc<World>, slot: &Slot, from: Node, wire: String) -> Rece
             return;
         }
         let leaving =
-            Leaving { from: format!("{node:?}"), arrived, replaced: instance.replaced.get(), says: answer.kind() };
+            Leaving { from: format!("{node:?}"), arrived, replaced: instance.replaced.get(), says: answer.kind().to_owned() };
         answer.check(&world, &leaving);
         sender.send(answer.wire);
     });
@@ -265,8 +265,8 @@ struct Answered {
 }
 
 impl Answered {
-    fn kind(&self) -> String {
-        self.shard.as_ref().map_or_else(|| "a poll or an append".to_owned(), ShardAnswer::kind)
+    fn kind(&self) -> &'static str {
+        self.shard.as_ref().map_or("a poll or an append", ShardAnswer::kind)
     }
 
     fn check(&self, world: &World, leaving: &Leaving) {
