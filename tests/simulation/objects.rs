@@ -248,8 +248,12 @@ pub fn deliver(world: &Rc<World>, slot: &Slot, from: Node, wire: String) -> Rece
         if instance.disk.confirmed().await.is_err() {
             return;
         }
-        let leaving =
-            Leaving { from: format!("{node:?}"), arrived, replaced: instance.replaced.get(), says: answer.kind().to_owned() };
+        let leaving = Leaving {
+            from: format!("{node:?}"),
+            arrived,
+            replaced: instance.replaced.get(),
+            says: answer.kind().to_owned(),
+        };
         answer.check(&world, &leaving);
         sender.send(answer.wire);
     });
