@@ -127,6 +127,11 @@ impl Plan {
         lost + crashes + partitions > 0
     }
 
+    /// Whether an object can be woken on another machine, by a clock of its own.
+    pub fn wakes_elsewhere(&self) -> bool {
+        self.has_faults() || self.faults.replacements > 0
+    }
+
     /// Whether nothing at all goes wrong.
     pub fn is_quiet(&self) -> bool {
         !self.has_faults() && self.faults.slow == 0

@@ -92,12 +92,12 @@ pub fn is_still_in(history: &History, plan: &Plan, index: usize, now: Micros) ->
     let successors = history.cookies.iter().enumerate().filter(|(other, _)| history.ancestors(*other).contains(&index));
     let used = successors.filter_map(|(_, other)| other.sent).min();
     // An object may be woken on a machine whose clock is ahead.
-    let skew = if plan.has_faults() { CLOCKS } else { 10 * MILLI };
+    let skew = if plan.wakes_elsewhere() { CLOCKS } else { 10 * MILLI };
     if used.is_some_and(|used| now + skew + plan.grace * SECOND / 500 >= used + plan.grace * SECOND) {
         return None;
     }
     let idle = plan.idles.iter().min().copied().unwrap_or(0) * SECOND;
-    let skew = if plan.has_faults() { CLOCKS } else { 100 * MILLI };
+    let skew = if plan.wakes_elsewhere() { CLOCKS } else { 100 * MILLI };
     if now - lineage.used + skew >= idle || lineage.renewals > 0 || lineage.has_renewal_failed {
         return None;
     }
