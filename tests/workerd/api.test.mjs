@@ -44,7 +44,8 @@ async function call(method, where, { headers = {}, body } = {}) {
     assert.equal(answer.headers.get("content-type"), "application/problem+json", `${method} ${where}: ${said}`);
   }
   assert.equal(answer.headers.get("cache-control"), "no-store");
-  const json = said === "" ? undefined : JSON.parse(said);
+  const isJson = /^application\/(problem\+)?json/.test(answer.headers.get("content-type") ?? "");
+  const json = isJson && said !== "" ? JSON.parse(said) : undefined;
   return { status: answer.status, json, code: json?.code, headers: answer.headers };
 }
 
