@@ -8,7 +8,7 @@ import jwt from 'jsonwebtoken';
 import * as pages from './pages.mjs';
 
 const REFRESH_SECONDS = 7 * 24 * 60 * 60;
-const ALGORITHM = 'HS256';
+const KEY_ID = '1';
 const COOKIE = { httpOnly: true, sameSite: 'lax', path: '/' };
 
 /**
@@ -21,28 +21,29 @@ export function createApp({ bank, key, accessSeconds, secure = false }) {
   app.use(cookieParser());
   app.use(express.urlencoded({ extended: false, limit: '8kb' }));
 
+  // A token names its key, so that there can be another one while tokens of the old are about.
+  const keys = new Map([[KEY_ID, key]]);
+  const keyOf = (header, found) => found(null, keys.get(header.kid));
+
   function logIn(res, id) {
-    const token = jwt.sign({ sub: id, use: 'access' }, key, { algorithm: ALGORITHM, expiresIn: accessSeconds });
-    const refresh = jwt.sign({ sub: id, use: 'refresh' }, key, { algorithm: ALGORITHM, expiresIn: REFRESH_SECONDS });
+    const token = jwt.sign({ sub: id, use: 'access' }, key, { keyid: KEY_ID, expiresIn: accessSeconds });
+    const refresh = jwt.sign({ sub: id, use: 'refresh' }, key, { keyid: KEY_ID, expiresIn: REFRESH_SECONDS });
     res.cookie('token', token, { ...COOKIE, secure, maxAge: accessSeconds * 1000 });
     res.cookie('refresh', refresh, { ...COOKIE, secure, maxAge: REFRESH_SECONDS * 1000 });
   }
 
   /** Whose a token is; undefined: it is none of ours, or over, or for something else. */
   function subjectOf(token, use) {
-    try {
-      const claims = jwt.verify(token, key, { algorithms: [ALGORITHM] });
-      return claims.use === use ? claims.sub : undefined;
-    } catch {
-      return undefined;
-    }
+    return new Promise((resolve) => {
+      jwt.verify(token, keyOf, (error, claims) => resolve(error || claims.use !== use ? undefined : claims.sub));
+    });
   }
 
   /** Who is logged in. An access token that is over is made anew while the refresh token is good. */
-  function authenticate(req, res, next) {
-    let id = subjectOf(req.cookies.token, 'access');
+  async function authenticate(req, res, next) {
+    let id = await subjectOf(req.cookies.token, 'access');
     if (id === undefined) {
-      id = subjectOf(req.cookies.refresh, 'refresh');
+      id = await subjectOf(req.cookies.refresh, 'refresh');
       if (id !== undefined) logIn(res, id);
     }
     req.account = bank.account(id);

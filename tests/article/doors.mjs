@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { parse } from "smol-toml";
@@ -17,10 +18,9 @@ export const PASSWORD = "correct horse battery staple";
 const IS_CODE = /\.(mjs|js|html|py)$/;
 
 // The files of an application and their hash; the gateway is not mentioned in any.
-export function codeOf(example) {
-  const folder = path.join(root, "examples", example);
+export function codeOf(example, folder = path.join(root, "examples", example)) {
   const files = readdirSync(folder, { recursive: true })
-    .filter((name) => IS_CODE.test(name))
+    .filter((name) => IS_CODE.test(name) && !name.startsWith("node_modules"))
     .sort();
   assert.ok(files.length > 0, folder);
   const hash = createHash("sha256");
@@ -32,9 +32,23 @@ export function codeOf(example) {
   return hash.digest("hex");
 }
 
+// The same files in a folder where `jsonwebtoken` is another version of it.
+function copyWith(example, library) {
+  const folder = mkdtempSync(path.join(tmpdir(), "warifu-article-"));
+  cpSync(path.join(root, "examples", example), folder, { recursive: true });
+  mkdirSync(path.join(folder, "node_modules"));
+  const names = [["express", "express"], ["cookie-parser", "cookie-parser"], ["jsonwebtoken", library]];
+  for (const [name, from] of names) {
+    symlinkSync(path.join(root, "node_modules", from), path.join(folder, "node_modules", name));
+  }
+  assert.equal(codeOf(example, folder), codeOf(example), "the very same code");
+  return folder;
+}
+
 // The command of an application; it listens at PORT, prints a line then, and signs with JWT_KEY.
-async function run(example, port, env) {
-  const child = spawn(process.execPath, [path.join(root, "examples", example, "server.mjs")], {
+async function run(example, port, env, library) {
+  const folder = library === undefined ? path.join(root, "examples", example) : copyWith(example, library);
+  const child = spawn(process.execPath, [path.join(folder, "server.mjs")], {
     env: { ...process.env, PORT: String(port), PASSWORD, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -45,14 +59,15 @@ async function run(example, port, env) {
   return async () => {
     child.kill();
     await ended;
+    if (library !== undefined) rmSync(folder, { recursive: true });
   };
 }
 
 // The application as it is.
-export async function plainDoor(example, { key = randomBytes(32).toString("base64url") } = {}) {
+export async function plainDoor(example, { key = randomBytes(32).toString("base64url"), library } = {}) {
   const port = await freePort();
   const code = codeOf(example);
-  let stop = await run(example, port, { JWT_KEY: key });
+  let stop = await run(example, port, { JWT_KEY: key }, library);
   const url = `http://127.0.0.1:${port}`;
   return {
     name: "as it is",
@@ -64,7 +79,7 @@ export async function plainDoor(example, { key = randomBytes(32).toString("base6
     async end() {
       await stop();
       key = randomBytes(32).toString("base64url");
-      stop = await run(example, port, { JWT_KEY: key });
+      stop = await run(example, port, { JWT_KEY: key }, library);
     },
     reads: async () => 0,
     close: () => stop(),
@@ -72,10 +87,10 @@ export async function plainDoor(example, { key = randomBytes(32).toString("base6
 }
 
 // The same behind the gateway.
-export async function guardedDoor(example, { key = randomBytes(32).toString("base64url"), env = {} } = {}) {
+export async function guardedDoor(example, { key = randomBytes(32).toString("base64url"), env = {}, library } = {}) {
   const port = await freePort();
   const code = codeOf(example);
-  const stop = await run(example, port, { JWT_KEY: key, ...env });
+  const stop = await run(example, port, { JWT_KEY: key, ...env }, library);
   const ops = newAdminKey();
   const keys = newKeys();
   const table = parse(readFileSync(path.join(root, "examples", example, "warifu.toml"), "utf8")).vars.WARIFU;
