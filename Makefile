@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz advisories clean
+.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -32,6 +32,12 @@ deploy-dry-run: ## Bundle as for a deployment, without deploying, and show the s
 
 size: build ## Show where the bytes of the wasm are, by crate and module
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node scripts/size.mjs
+
+bench: ## Measure the cost of a request beside its peers, and write the README's table and figure (8 min, Linux; ONLY=bare,floor,warm for some)
+	@scripts/setup bench && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH:/usr/sbin" node benches/cost.mjs
+
+bench-native: ## Measure the parts of a request natively: reading, verifying, deciding, signing, applying the feed
+	@cargo bench --bench hot
 
 bench-cold: build ## Measure the first byte of a cold start beside a bare pass-through
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/cold-start.mjs

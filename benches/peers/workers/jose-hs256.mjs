@@ -1,0 +1,18 @@
+// A JWT in a cookie, signed with HMAC: the key is imported once.
+import { jwtVerify } from "jose";
+
+import { cookie, forward, refuse } from "./shared.mjs";
+
+let key;
+
+export default {
+  async fetch(request, env) {
+    try {
+      key ??= await crypto.subtle.importKey("jwk", JSON.parse(env.JWK), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+      const { payload } = await jwtVerify(cookie(request, "session"), key, { algorithms: ["HS256"] });
+      return await forward(request, env, payload.sub);
+    } catch {
+      return refuse();
+    }
+  },
+};
