@@ -12,7 +12,7 @@ use crate::config::{Access, Commands};
 use crate::cookie;
 use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
-use crate::headers::{HeaderBlock, HeaderEdits, folded};
+use crate::headers::{HeaderBlock, HeaderEdits, folds_to_start};
 use crate::limit::{self, Limit};
 use crate::origin_proof;
 use crate::path::CanonicalPath;
@@ -257,7 +257,7 @@ fn cookies_stay_ours<P: Ports>(visit: &Visit<'_, P>, headers: &HeaderBlock, edit
 
 /// Headers of the answer that are meant for warifu only.
 fn ours(headers: &HeaderBlock) -> Vec<String> {
-    headers.iter().map(|(name, _)| name).filter(|name| folded(name).starts_with("warifu-")).map(str::to_owned).collect()
+    headers.iter().map(|(name, _)| name).filter(|name| folds_to_start(name, "warifu-")).map(str::to_owned).collect()
 }
 
 /// What belongs to one person must not be kept by a cache for the next one.

@@ -9,7 +9,7 @@ use crate::admission::Admitted;
 use crate::config::{Adopt, Config};
 use crate::custody::{self, Opened};
 use crate::error::Failure;
-use crate::headers::{HeaderEdits, folded};
+use crate::headers::{HeaderEdits, folded, folds_to, folds_to_start};
 use crate::path::CanonicalPath;
 use crate::ports::{Outgoing, Ports, Probe};
 use crate::request::Request;
@@ -176,11 +176,10 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
         .unwrap_or_default();
     let is_upgrade = request.is_upgrade();
     let is_unwanted = |name: &str| {
-        let folded = folded(name);
-        folded.starts_with("warifu-")
-            || folded.starts_with("x-forwarded-")
-            || DROPPED.contains(&folded.as_str())
-            || user_header.as_ref() == Some(&folded)
+        folds_to_start(name, "warifu-")
+            || folds_to_start(name, "x-forwarded-")
+            || DROPPED.iter().any(|dropped| folds_to(name, dropped))
+            || user_header.as_ref().is_some_and(|header| folds_to(name, header))
             // RFC 9110, section 7.6.1: "Intermediaries MUST parse a received
             // Connection header field … and, for each connection-option in
             // this field, remove any header field(s) … with the same name".

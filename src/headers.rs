@@ -6,7 +6,18 @@ use core::fmt;
 /// Field values cannot hold a line break (RFC 9110, section 5.5), so the form
 /// is unambiguous, and one string crosses from JavaScript instead of many.
 #[derive(Clone, Default)]
-pub struct HeaderBlock(String);
+pub struct HeaderBlock {
+    text: String,
+    /// Where each field is in the text: it is looked at many times.
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, Copy)]
+struct Field {
+    name: usize,
+    value: usize,
+    end: usize,
+}
 
 /// Names only: values hold cookies and credentials.
 impl fmt::Debug for HeaderBlock {
@@ -17,7 +28,21 @@ impl fmt::Debug for HeaderBlock {
 
 impl HeaderBlock {
     pub fn new(text: String) -> Self {
-        Self(text)
+        let mut fields = Vec::with_capacity(FIELDS_EXPECTED);
+        let mut name = 0;
+        for line in text.split_inclusive('\n') {
+            let end = name + line.len();
+            let bytes = line.as_bytes();
+            // A name has no colon (RFC 9110, section 5.1).
+            if let Some(colon) =
+                bytes.iter().position(|byte| *byte == b':').filter(|at| bytes.get(at + 1) == Some(&b' '))
+            {
+                let end = if line.ends_with('\n') { end - 1 } else { end };
+                fields.push(Field { name, value: name + colon + 2, end });
+            }
+            name = end;
+        }
+        Self { text, fields }
     }
 
     /// Builds a block from pairs; names are lowered.
@@ -29,24 +54,29 @@ impl HeaderBlock {
             text.push_str(value);
             text.push('\n');
         }
-        Self(text)
+        Self::new(text)
     }
 
     /// The bytes of all lines: names and values, and four more for each field,
     /// as in HTTP/1.1.
     pub fn bytes(&self) -> usize {
-        self.0.len() + self.0.bytes().filter(|byte| *byte == b'\n').count()
+        self.text.len() + self.fields.len()
     }
 
     /// All fields, in the order in which the platform lists them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split('\n').filter_map(|line| line.split_once(": "))
+        self.fields.iter().map(|field| (self.name(field), &self.text[field.value..field.end]))
     }
 
     /// The value of a field by its lower-case name. The platform has joined
     /// repeated fields with `, ` (all but `set-cookie`).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+        let found = self.fields.iter().find(|field| self.name(field) == name)?;
+        Some(&self.text[found.value..found.end])
+    }
+
+    fn name(&self, field: &Field) -> &str {
+        &self.text[field.name..field.value - 2]
     }
 
     /// `type/subtype` of the content, in lower case, without parameters
@@ -85,6 +115,10 @@ impl fmt::Debug for HeaderEdits {
 }
 
 impl HeaderEdits {
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
+    }
+
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
     }
@@ -92,7 +126,7 @@ impl HeaderEdits {
     /// The edits as lines for the one crossing back: `-name`, `=name: value`
     /// and `+name: value`.
     pub fn to_lines(&self) -> String {
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(LINES_BYTES_EXPECTED);
         for name in &self.remove {
             push_line(&mut lines, '-', name, None);
         }
@@ -112,7 +146,11 @@ fn push_line(lines: &mut String, sign: char, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         lines.push_str(": ");
         // A line break would begin a line of its own, so it must not get out.
-        lines.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
+        if value.contains(['\r', '\n']) {
+            lines.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
+        } else {
+            lines.push_str(value);
+        }
     }
     lines.push('\n');
 }
@@ -122,6 +160,25 @@ fn push_line(lines: &mut String, sign: char, name: &str, value: Option<&str>) {
 pub fn folded(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
+
+/// Whether a name, [`folded`], begins like this.
+pub fn folds_to_start(name: &str, start: &str) -> bool {
+    name.len() >= start.len() && folded_bytes(name).zip(start.bytes()).all(|(found, wanted)| found == wanted)
+}
+
+/// Whether a name, [`folded`], is this one. Names of headers are ASCII.
+pub fn folds_to(name: &str, whole: &str) -> bool {
+    name.len() == whole.len() && folds_to_start(name, whole)
+}
+
+fn folded_bytes(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
+}
+
+/// A browser sends about so many.
+const FIELDS_EXPECTED: usize = 24;
+/// What a forwarded request takes.
+const LINES_BYTES_EXPECTED: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -87,6 +87,11 @@ pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> Own
 /// `about:blank`; `code` is the extension member that programs read.
 pub fn problem(failure: &Failure) -> OwnResponse {
     let Problem { status, code, title, .. } = failure.problem();
+    // Most have nothing that would have to be escaped, and many are given at a time.
+    if failure.detail().is_none() && !matches!(failure, Failure::StepUp { .. }) {
+        let body = format!(r#"{{"code":"{code}","status":{status},"title":"{title}"}}"#);
+        return head(failure).with_body("application/problem+json", body);
+    }
     let mut body = json!({ "status": status, "title": title, "code": code });
     if let Some(detail) = failure.detail() {
         body["detail"] = detail.into();
