@@ -1,13 +1,13 @@
 //! The Worker's entry.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
 use web_sys::Response;
-use worker::{Context, Env, event};
+use worker::{Context, Env};
 
 use crate::audit::Event;
 use crate::config::{Mistake, Replica};
@@ -15,6 +15,7 @@ use crate::edge::connection;
 use crate::edge::glue;
 use crate::edge::log::{bind, log};
 use crate::edge::ports::{ClientBody, RequestPorts};
+use crate::edge::turn;
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
@@ -29,32 +30,41 @@ thread_local! {
     static PREPARED: OnceCell<Rc<Result<Prepared, Vec<Mistake>>>> = const { OnceCell::new() };
 }
 
+thread_local! {
+    /// Where requests are written; those that do not fit come as a text.
+    static DESCRIBED: RefCell<Box<[u8; 8_192]>> = RefCell::new(Box::new([0; 8_192]));
+}
+
 /// The sites, and what this isolate remembers of each.
 struct Prepared {
     sites: Sites,
     memories: Vec<Rc<Memory>>,
 }
 
-#[event(fetch)]
-async fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> worker::Result<Response> {
-    let served = match describe(&incoming) {
-        Ok(request) => {
-            // Whatever escapes the gate, the client is told nothing of it.
-            let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
-            let event = match served {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
-                Err(_) => Event::Panicked { place: "worker" },
-            };
-            log(&event);
-            own(&response::refusal(None, &request, &Failure::Internal))
-        }
+/// What the Worker's entry, `entry.js`, calls for each request: answers the
+/// response, or a promise of it.
+#[wasm_bindgen]
+pub fn fetch(incoming: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+    turn::take(Box::pin(respond(incoming, env, Context::new(context))))
+}
+
+async fn respond(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+    let request = match describe(&incoming) {
+        Ok(request) => request,
         Err(thrown) => {
             log(&Event::Threw { reason: glue::reason(&thrown) });
-            own(&response::problem(&Failure::Internal))
+            return own(&response::problem(&Failure::Internal)).map(JsValue::from);
         }
     };
-    served.map_err(|thrown| worker::Error::RustError(glue::reason(&thrown)))
+    // Whatever escapes the gate, the client is told nothing of it.
+    let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
+    let event = match served {
+        Ok(Ok(response)) => return Ok(response.into()),
+        Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
+        Err(_) => Event::Panicked { place: "worker" },
+    };
+    log(&event);
+    own(&response::refusal(None, &request, &Failure::Internal)).map(JsValue::from)
 }
 
 async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context: Context) -> Result<Response, JsValue> {
@@ -76,6 +86,7 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
         Reply::Forwarded { answer, edits, body: Some(body), .. } => {
             glue::with_body(&answer.0, &edits.to_lines(), &body)
         }
+        Reply::Forwarded { answer, edits, watched: None, .. } if edits.is_empty() => Ok(answer.0),
         Reply::Forwarded { answer, edits, watched: None, .. } => glue::edited(&answer.0, &edits.to_lines()),
         Reply::Forwarded { answer, edits, watched: Some(watched), .. } => {
             let connection = glue::connect(&answer.0, &edits.to_lines())?;
@@ -90,7 +101,17 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
 }
 
 fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
-    let text = glue::describe(incoming)?;
+    DESCRIBED.with_borrow_mut(|buffer| {
+        let length = glue::describe(incoming, &mut buffer[..])?;
+        if length == 0 {
+            return request_of(&glue::described(incoming)?);
+        }
+        let text = buffer.get(..length).and_then(|text| core::str::from_utf8(text).ok());
+        request_of(text.ok_or_else(|| JsValue::from_str("the request cannot be read"))?)
+    })
+}
+
+fn request_of(text: &str) -> Result<Request, JsValue> {
     let mut parts = text.splitn(3, '\n');
     let (method, url, headers) = (parts.next(), parts.next(), parts.next());
     method

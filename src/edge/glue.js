@@ -7,8 +7,18 @@ export function variable(env, name) {
   return value === undefined || typeof value === "string" ? value : JSON.stringify(value);
 }
 
-// Method, URL, then the header fields.
-export function describe(request) {
+const encoder = new TextEncoder();
+
+// Writes method, URL, and then the header fields where Rust wants them, and returns
+// how many bytes that are; 0: there is no room.
+export function describe(request, into) {
+  const text = described(request);
+  const { read, written } = encoder.encodeInto(text, into);
+  return read === text.length ? written : 0;
+}
+
+// The same, of any length.
+export function described(request) {
   return `${request.method}\n${request.url}\n${lines(request.headers)}`;
 }
 
@@ -40,10 +50,6 @@ export function report(events, site, isolate, figures) {
   events?.writeDataPoint({ indexes: ["figures"], blobs: ["figures", site, isolate], doubles: [...figures] });
 }
 
-export function headerLines(response) {
-  return lines(response.headers);
-}
-
 function lines(headers) {
   let text = "";
   for (const [name, value] of headers) text += `${name}: ${value}\n`;
@@ -65,12 +71,13 @@ export function apply(headers, edits) {
   }
 }
 
-// The client's request at another URL with edited headers; the body stays a
-// stream. Redirects are the client's to follow. Answers undefined for a body
-// that the platform cannot send.
-// Answers null where the answer does not begin in time; 0: as long as it takes.
-// `replaced` goes in the place of the body.
-export async function forward(request, url, edits, replaced, sharedCache, msMax) {
+// Sends the client's request to another URL with edited headers; the body stays a
+// stream. Redirects are the client's to follow. `replaced` goes in the place of the
+// body. Answers undefined for a body that the platform cannot send, or else a promise
+// of the answer: null where it does not begin in time; 0: as long as it takes. A call
+// that is late is given up by the platform, with all of the request's, once the client
+// has its answer. An AbortController would cost each request as much as its check does.
+export function forward(request, url, edits, replaced, sharedCache, msMax) {
   const { method } = request;
   const body = replaced ?? request.body;
   if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
@@ -78,12 +85,50 @@ export async function forward(request, url, edits, replaced, sharedCache, msMax)
   apply(headers, edits);
   const init = { method, headers, body, redirect: "manual" };
   if (!sharedCache) init.cache = "no-store";
-  const response = msMax === 0 ? await fetch(url, init) : await inTime(url, init, msMax);
-  if (response === null) return null;
-  // What could not be passed on must fail before a command in it is obeyed.
-  const { status, webSocket } = response;
-  if (status < 200 ? !(status === 101 && webSocket) : status > 599) throw new Error(`the origin answered ${status}`);
-  return response;
+  const answer = fetch(url, init);
+  return msMax === 0 ? answer : within(msMax, answer);
+}
+
+// What the promise comes to; null where that takes longer.
+function within(msMax, promise) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, msMax, null);
+    promise.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (thrown) => {
+        clearTimeout(timer);
+        reject(thrown);
+      },
+    );
+  });
+}
+
+// Goes on with a request when a promise is settled. `waiting` is the request, in the
+// hands of nobody else: where the client goes away, it is collected.
+export function follow(promise, waiting) {
+  return promise.then(
+    (value) => waiting.resolved(value),
+    (thrown) => waiting.rejected(thrown),
+  );
+}
+
+// Of an answer's header fields those that the gate looks at.
+const LOOKED_AT = new Set(["cache-control", "content-type", "set-cookie", "signature", "signature-input", "upgrade"]);
+
+// Throws for what could not be passed on: that must fail before a command in it is obeyed.
+export function answerLines(response) {
+  const { status } = response;
+  if (status < 200 || status > 599) {
+    if (status !== 101 || !response.webSocket) throw new Error(`the origin answered ${status}`);
+  }
+  let text = "";
+  for (const [name, value] of response.headers) {
+    if (LOOKED_AT.has(name) || name.startsWith("warifu")) text += `${name}: ${value}\n`;
+  }
+  return text;
 }
 
 // A request of our own: status and body, null if it has not ended in time. The body is
@@ -96,19 +141,6 @@ export async function probe(url, headers, bytesMax, msMax) {
     const response = await fetch(url, init);
     const body = await readBody(response, bytesMax, msMax);
     return body === null ? null : [response.status, body];
-  } catch (thrown) {
-    if (late.signal.aborted) return null;
-    throw thrown;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function inTime(url, init, msMax) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), msMax);
-  try {
-    return await fetch(url, { ...init, signal: late.signal });
   } catch (thrown) {
     if (late.signal.aborted) return null;
     throw thrown;
@@ -138,9 +170,16 @@ export function withBody(response, edits, body) {
   return new Response(body, { status: response.status, statusText: response.statusText, headers: editedHeaders(response.headers, edits) });
 }
 
+// Most answers of our own have the same headers as one before.
+const headersOf = new Map();
+const HEADERS_KEPT_MAX = 32;
+
 export function ownResponse(status, edits, body) {
-  const headers = new Headers();
-  apply(headers, edits);
+  let headers = headersOf.get(edits);
+  if (headers === undefined) {
+    headers = editedHeaders({}, edits);
+    if (headersOf.size < HEADERS_KEPT_MAX && !/^[+=](set-cookie|location):/m.test(edits)) headersOf.set(edits, headers);
+  }
   return new Response(body === "" ? null : body, { status, headers });
 }
 
@@ -176,14 +215,17 @@ export async function readBody(message, bytesMax, msMax) {
   return whole;
 }
 
-// One message to an object and its answer, both text. An object that hangs must
-// not hold its callers.
-export async function ask(namespace, name, locationHint, message, msMax) {
+// One message to an object and its answer, both text; null where the answer has not
+// come in time. An object that hangs must not hold its callers.
+export function ask(namespace, name, locationHint, message, msMax) {
   const options = locationHint === undefined ? undefined : { locationHint };
   const object = namespace.getByName(name, options);
-  const signal = AbortSignal.timeout(msMax);
-  const response = await object.fetch("http://object/", { method: "POST", body: message, signal });
-  return response.text();
+  return within(msMax, object.fetch("http://object/", { method: "POST", body: message }).then(text));
+}
+
+// The whole of a message that comes from ourselves.
+export function text(message) {
+  return message.text();
 }
 
 // A file of the static assets, with its tag; null where there is none. The host means

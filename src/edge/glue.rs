@@ -4,13 +4,18 @@ use js_sys::{Array, Error, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 
+use crate::edge::turn::Waiting;
+
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     pub fn variable(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn describe(request: &Request) -> Result<String, JsValue>;
+    pub fn describe(request: &Request, into: &mut [u8]) -> Result<usize, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn described(request: &Request) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn place(request: &Request) -> Result<String, JsValue>;
@@ -24,21 +29,24 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn report(events: &JsValue, site: &str, isolate: &str, figures: &[f64]) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(catch, js_name = headerLines)]
-    pub fn header_lines(response: &Response) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = answerLines)]
+    pub fn answer_lines(response: &Response) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn forward(
+    pub fn forward(
         request: &Request,
         url: &str,
         edits: &str,
         replaced: Option<Vec<u8>>,
         shared_cache: bool,
         ms_max: u32,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Option<Promise>, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn probe(url: &str, headers: &str, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+    pub fn follow(promise: &Promise, waiting: Waiting) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn probe(url: &str, headers: &str, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn edited(response: &Response, edits: &str) -> Result<Response, JsValue>;
@@ -46,41 +54,44 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = ownResponse)]
     pub fn own_response(status: u16, edits: &str, body: &str) -> Result<Response, JsValue>;
 
-    #[wasm_bindgen(catch, js_name = readBody)]
-    pub async fn read_body(request: &Request, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch)]
+    pub fn text(request: &Request) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = readBody)]
-    pub async fn read_answer(response: &Response, bytes_max: usize, ms_max: u32) -> Result<JsValue, JsValue>;
+    pub fn read_body(request: &Request, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = readBody)]
+    pub fn read_answer(response: &Response, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = withBody)]
     pub fn with_body(response: &Response, edits: &str, body: &[u8]) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn ask(
+    pub fn ask(
         namespace: &JsValue,
         name: &str,
         hint: Option<&str>,
         message: &str,
         ms_max: u32,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub async fn asset(env: &JsValue, path: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvGet)]
-    pub async fn kv_get(kv: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+    pub fn kv_get(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvPut)]
-    pub async fn kv_put(kv: &JsValue, name: &str, record: &str, seconds: u32) -> Result<JsValue, JsValue>;
+    pub fn kv_put(kv: &JsValue, name: &str, record: &str, seconds: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvDelete)]
-    pub async fn kv_delete(kv: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+    pub fn kv_delete(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = setAlarm)]
     pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub async fn confirmed(storage: &JsValue) -> Result<JsValue, JsValue>;
+    pub fn confirmed(storage: &JsValue) -> Result<Promise, JsValue>;
 
     #[cfg(feature = "test-panic")]
     #[wasm_bindgen(catch)]

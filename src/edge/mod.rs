@@ -16,3 +16,4 @@ mod sessions;
 mod sql;
 #[cfg(feature = "test-panic")]
 mod test_panic;
+mod turn;

@@ -7,6 +7,7 @@ use worker::State;
 
 use crate::config::{self, Config, region_name};
 use crate::edge::glue;
+use crate::edge::turn::begun;
 use crate::error::StoreError;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
@@ -40,8 +41,8 @@ fn sites(env: &JsValue) -> Vec<Config> {
 
 /// The objects of one site.
 pub struct Objects {
-    sessions: Option<JsValue>,
-    feed: Option<JsValue>,
+    /// Most requests ask no object, so the bindings are looked up where one is.
+    env: JsValue,
     /// `None`: an object that does not know where it belongs, and must ask nobody.
     site: Option<String>,
 }
@@ -49,8 +50,12 @@ pub struct Objects {
 impl Objects {
     /// `env` is that of a Worker or of an object: both have the bindings.
     pub fn new(env: &JsValue, site: Option<String>) -> Self {
-        let namespace = |name: &str| js_sys::Reflect::get(env, &name.into()).ok().filter(|found| !found.is_undefined());
-        Self { sessions: namespace(SESSIONS), feed: namespace(FEED), site }
+        Self { env: env.clone(), site }
+    }
+
+    fn namespace(&self, binding: &str) -> Result<JsValue, StoreError> {
+        let found = js_sys::Reflect::get(&self.env, &binding.into()).ok().filter(|found| !found.is_undefined());
+        found.ok_or_else(|| StoreError::Unreachable(format!("the binding {binding} is missing")))
     }
 
     pub fn site(&self) -> &str {
@@ -76,7 +81,7 @@ impl Objects {
 
     async fn ask_sessions(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
         count_call();
-        match converse(self.sessions.as_ref(), SESSIONS, name, hint, message, ANSWER_MS_MAX).await? {
+        match converse(&self.namespace(SESSIONS)?, name, hint, message, ANSWER_MS_MAX).await? {
             ShardAnswer::WrongRow => Err(StoreError::WrongRow),
             ShardAnswer::Panicked => Err(StoreError::Defect),
             ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
@@ -87,7 +92,7 @@ impl Objects {
     /// The feed has little time: a kill is else answered as committed, and
     /// published later.
     pub async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
-        match converse(self.feed.as_ref(), FEED, &self.name("feed")?, None, call, FEED_MS_MAX).await? {
+        match converse(&self.namespace(FEED)?, &self.name("feed")?, None, call, FEED_MS_MAX).await? {
             FeedReply::Panicked => Err(StoreError::Defect),
             FeedReply::Failed { reason } => Err(StoreError::Unreachable(reason)),
             reply => Ok(reply),
@@ -97,37 +102,34 @@ impl Objects {
     /// A message as it is to the object that answers probes.
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
-        ask(self.sessions.as_ref(), SESSIONS, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
+        ask(&self.namespace(SESSIONS)?, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
     }
 }
 
 async fn converse<T: DeserializeOwned>(
-    namespace: Option<&JsValue>,
-    binding: &str,
+    namespace: &JsValue,
     name: &str,
     hint: Option<&str>,
     message: &impl Serialize,
     ms_max: u32,
 ) -> Result<T, StoreError> {
     let message = serde_json::to_string(message).map_err(|error| StoreError::Unreachable(error.to_string()))?;
-    let answer = ask(namespace, binding, name, hint, &message, ms_max).await?;
+    let answer = ask(namespace, name, hint, &message, ms_max).await?;
     serde_json::from_str(&answer)
         .map_err(|error| StoreError::Unreachable(format!("an answer that cannot be read: {error}")))
 }
 
 async fn ask(
-    namespace: Option<&JsValue>,
-    binding: &str,
+    namespace: &JsValue,
     name: &str,
     hint: Option<&str>,
     message: &str,
     ms_max: u32,
 ) -> Result<String, StoreError> {
-    let namespace = namespace.ok_or_else(|| StoreError::Unreachable(format!("the binding {binding} is missing")))?;
-    let answer = glue::ask(namespace, name, hint, message, ms_max)
+    let answer = begun(glue::ask(namespace, name, hint, message, ms_max))
         .await
         .map_err(|thrown| StoreError::Unreachable(glue::reason(&thrown)))?;
-    answer.as_string().ok_or_else(|| StoreError::Unreachable("an answer that is no text".to_owned()))
+    answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))
 }
 
 #[cfg(feature = "test-panic")]

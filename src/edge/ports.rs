@@ -13,6 +13,7 @@ use crate::control::isolate;
 use crate::edge::glue;
 use crate::edge::log::{log_of, report, within_limit};
 use crate::edge::sessions::SiteObjects;
+use crate::edge::turn::{self, begun};
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::limit::Limit;
@@ -116,7 +117,7 @@ pub struct ClientBody(pub web_sys::Request);
 
 impl Body for ClientBody {
     async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
-        read(glue::read_body(&self.0, bytes_max, BODY_MS_MAX).await)
+        read(begun(glue::read_body(&self.0, bytes_max, BODY_MS_MAX)).await)
     }
 }
 
@@ -138,7 +139,7 @@ impl Origin for Network {
 
     async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
         let ms_max = u32::try_from(millis(probe.timeout)).unwrap_or(u32::MAX);
-        let answered = glue::probe(&probe.url, &probe.headers.to_lines(), probe.bytes_max, ms_max).await;
+        let answered = begun(glue::probe(&probe.url, &probe.headers.to_lines(), probe.bytes_max, ms_max)).await;
         let answered = answered.map_err(unreachable)?;
         if answered.is_null() {
             return Err(OriginError::TimedOut);
@@ -152,15 +153,14 @@ impl Origin for Network {
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
         let edits = outgoing.edits.to_lines();
         let ms_max = outgoing.timeout.map_or(0, |span| u32::try_from(millis(span)).unwrap_or(u32::MAX));
-        let response =
-            glue::forward(&body.0, &outgoing.url, &edits, outgoing.body.clone(), outgoing.shared_cache, ms_max)
-                .await
-                .map_err(unreachable)?;
+        let call = glue::forward(&body.0, &outgoing.url, &edits, outgoing.body.clone(), outgoing.shared_cache, ms_max);
+        let call = call.map_err(unreachable)?.ok_or(OriginError::BodyNotCarried)?;
+        let response = turn::settled(call).await.map_err(unreachable)?;
         if response.is_null() {
             return Err(OriginError::TimedOut);
         }
-        let response = response.dyn_into::<Response>().map_err(|_| OriginError::BodyNotCarried)?;
-        let headers = glue::header_lines(&response).map_err(unreachable)?;
+        let response: Response = response.unchecked_into();
+        let headers = glue::answer_lines(&response).map_err(unreachable)?;
         Ok(OriginResponse(response, HeaderBlock::new(headers)))
     }
 }
@@ -184,7 +184,7 @@ impl Answer for OriginResponse {
 
     async fn read(&self, bytes_max: usize, within: Duration) -> Result<Vec<u8>, BodyError> {
         let ms_max = u32::try_from(millis(within)).unwrap_or(u32::MAX);
-        read(glue::read_answer(&self.0, bytes_max, ms_max).await)
+        read(begun(glue::read_answer(&self.0, bytes_max, ms_max)).await)
     }
 
     fn is_web_socket(&self) -> bool {

@@ -2,15 +2,20 @@
 
 use core::time::Duration;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
 use futures_util::FutureExt;
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
 
 use crate::audit::Event;
+use crate::edge::glue;
 use crate::edge::log::{bind, log};
 use crate::edge::objects::{Objects, site_of};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
+use crate::edge::turn::{self, begun};
 use crate::ports::Clock;
 use crate::store::feed::{Append, FeedCall, FeedReply};
 use crate::store::fence::Confirm;
@@ -19,15 +24,18 @@ use crate::store::session_object::{NotDone, ObjectPorts, SessionObject as Object
 use crate::store::{SOON, SqlError};
 use crate::time::UnixMillis;
 
-/// One shard of the sessions.
-#[durable_object(alarm)]
-pub struct SessionObject {
+/// One shard of the sessions. Not by `#[durable_object]`: what its promises cost is
+/// a good part of a strict request.
+#[wasm_bindgen]
+pub struct SessionObject(AssertUnwindSafe<Rc<Inner>>);
+
+struct Inner {
     // A panic in the middle of an answer leaves nothing half done in memory:
     // the shard keeps only what it has read of its database.
-    object: AssertUnwindSafe<Object<ObjectSql>>,
-    surroundings: AssertUnwindSafe<Surroundings>,
+    object: Object<ObjectSql>,
+    surroundings: Surroundings,
     #[cfg(feature = "test-panic")]
-    memory: AssertUnwindSafe<crate::edge::test_panic::ObjectMemory>,
+    memory: crate::edge::test_panic::ObjectMemory,
 }
 
 struct Surroundings {
@@ -35,35 +43,54 @@ struct Surroundings {
     objects: Objects,
 }
 
-impl DurableObject for SessionObject {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl SessionObject {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
         bind(&env);
-        Self {
-            object: AssertUnwindSafe(Object::new(ObjectSql::new(&state))),
-            surroundings: AssertUnwindSafe(Surroundings {
+        Self(AssertUnwindSafe(Rc::new(Inner {
+            object: Object::new(ObjectSql::new(&state)),
+            surroundings: Surroundings {
                 storage: ObjectStorage::new(&state),
                 objects: Objects::new(&env, site_of(&state, &env)),
-            }),
+            },
             #[cfg(feature = "test-panic")]
-            memory: AssertUnwindSafe::default(),
-        }
+            memory: crate::edge::test_panic::ObjectMemory::default(),
+        })))
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let message = request.text().await?;
+    pub fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        let inner = Rc::clone(&self.0);
+        turn::take(Box::pin(async move { inner.fetch(&request).await }))
+    }
+
+    pub fn alarm(&self) -> Result<JsValue, JsValue> {
+        let inner = Rc::clone(&self.0);
+        turn::take(Box::pin(async move {
+            inner.alarm().await;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+}
+
+impl Inner {
+    async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
+        let message = begun(glue::text(request)).await?.as_string().unwrap_or_default();
         // A panic must neither leave the caller without an answer nor cost the
         // object its memory.
         let answer = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
             log(&Event::Panicked { place: "session object" });
             ShardAnswer::Panicked
         });
-        Response::ok(serde_json::to_string(&answer)?)
+        let text = serde_json::to_string(&answer).map_err(|error| JsValue::from_str(&error.to_string()))?;
+        glue::own_response(200, "", &text).map(JsValue::from)
     }
 
     /// Never fails: a failure would make the platform try again six times and
     /// then give up, where a new alarm goes on.
-    async fn alarm(&self) -> worker::Result<Response> {
-        match AssertUnwindSafe(self.object.wake(&*self.surroundings)).catch_unwind().await {
+    async fn alarm(&self) {
+        match AssertUnwindSafe(self.object.wake(&self.surroundings)).catch_unwind().await {
             Ok(Ok(())) => {}
             Ok(Err(NotDone::Sweeping(reason))) => log(&Event::SweepFailed { reason }),
             Ok(Err(NotDone::Publishing(reason))) => log(&Event::FeedFailed { reason }),
@@ -73,18 +100,15 @@ impl DurableObject for SessionObject {
                 self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
             }
         }
-        Response::empty()
     }
-}
 
-impl SessionObject {
     async fn answer(&self, message: &str) -> ShardAnswer {
         #[cfg(feature = "test-panic")]
         if let Some(answer) = self.memory.answer(message, self.object.shard().sql()) {
             return answer;
         }
         match serde_json::from_str::<Message>(message) {
-            Ok(message) => self.object.answer(&message, &*self.surroundings).await,
+            Ok(message) => self.object.answer(&message, &self.surroundings).await,
             Err(error) => ShardAnswer::Failed { reason: format!("a call that cannot be read: {error}") },
         }
     }

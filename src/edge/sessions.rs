@@ -1,5 +1,6 @@
 //! The objects as the gate sees them.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
@@ -10,6 +11,7 @@ use crate::edge::glue;
 use crate::edge::log::log;
 use crate::edge::objects::Objects;
 use crate::edge::ports::PlatformClock;
+use crate::edge::turn::begun;
 use crate::error::StoreError;
 use crate::ports::{After, Clock, Feed, Put, Replica, Shards};
 use crate::store::feed::{FeedCall, FeedReply};
@@ -20,15 +22,20 @@ use crate::token::Locator;
 /// The session objects and the feed of one site, for one request.
 pub struct SiteObjects {
     objects: Rc<Objects>,
-    /// The KV namespace, where one is bound.
-    kv: Option<JsValue>,
+    env: JsValue,
+    /// The KV namespace, where one is bound; looked up where it is needed.
+    kv: OnceCell<Option<JsValue>>,
     context: Context,
 }
 
 impl SiteObjects {
     pub fn new(env: &Env, context: Context, site: String) -> Self {
-        let kv = js_sys::Reflect::get(env, &REPLICA.into()).ok().filter(|found| !found.is_undefined());
-        Self { objects: Rc::new(Objects::new(env, Some(site))), kv, context }
+        Self { objects: Rc::new(Objects::new(env, Some(site))), env: env.into(), kv: OnceCell::new(), context }
+    }
+
+    fn kv(&self) -> Option<&JsValue> {
+        let found = || js_sys::Reflect::get(&self.env, &REPLICA.into()).ok().filter(|found| !found.is_undefined());
+        self.kv.get_or_init(found).as_ref()
     }
 
     #[cfg(feature = "test-panic")]
@@ -48,7 +55,7 @@ impl Shards for SiteObjects {
         message: Message,
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
-        let (objects, kv) = (Rc::clone(&self.objects), self.kv.clone());
+        let (objects, kv) = (Rc::clone(&self.objects), self.kv().cloned());
         self.context.wait_until(async move {
             let answer = objects.ask_shard(at, &message).await;
             let After { tell, put } = then(answer, PlatformClock.now());
@@ -99,27 +106,27 @@ impl SiteObjects {
     }
 
     pub fn has_kv(&self) -> bool {
-        self.kv.is_some()
+        self.kv().is_some()
     }
 }
 
 impl Replica for SiteObjects {
     async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         let unreachable = |reason: String| StoreError::Unreachable(format!("KV: {reason}"));
-        let kv = self.kv.as_ref().ok_or_else(|| unreachable("not bound".to_owned()))?;
-        let found = glue::kv_get(kv, name).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
+        let kv = self.kv().ok_or_else(|| unreachable("not bound".to_owned()))?;
+        let found = begun(glue::kv_get(kv, name)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
         Ok(found.as_string())
     }
 
     fn write_later(&self, put: Put) {
-        let Some(kv) = self.kv.clone() else { return };
+        let Some(kv) = self.kv().cloned() else { return };
         self.context.wait_until(async move { write(&kv, &put).await });
     }
 
     fn delete_later(&self, name: String) {
-        let Some(kv) = self.kv.clone() else { return };
+        let Some(kv) = self.kv().cloned() else { return };
         self.context.wait_until(async move {
-            if let Err(thrown) = glue::kv_delete(&kv, &name).await {
+            if let Err(thrown) = begun(glue::kv_delete(&kv, &name)).await {
                 log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
             }
         });
@@ -129,7 +136,7 @@ impl Replica for SiteObjects {
 async fn write(kv: &JsValue, put: &Put) {
     // The platform keeps nothing for less than a minute.
     let seconds = u32::try_from(put.keep.as_secs()).unwrap_or(u32::MAX).max(60);
-    if let Err(thrown) = glue::kv_put(kv, &put.name, &put.record, seconds).await {
+    if let Err(thrown) = begun(glue::kv_put(kv, &put.name, &put.record, seconds)).await {
         log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
     }
 }

@@ -9,6 +9,7 @@ use worker::State;
 use crate::audit::Event;
 use crate::edge::glue;
 use crate::edge::log::log;
+use crate::edge::turn::begun;
 use crate::store::fence::Confirm;
 use crate::store::{Row, Sql, SqlError, SqlValue};
 use crate::time::UnixMillis;
@@ -50,7 +51,7 @@ impl ObjectStorage {
 
 impl Confirm for ObjectStorage {
     async fn confirmed(&self) -> Result<(), SqlError> {
-        glue::confirmed(&self.0).await.map(|_| ()).map_err(|thrown| SqlError(glue::reason(&thrown)))
+        begun(glue::confirmed(&self.0)).await.map(|_| ()).map_err(|thrown| SqlError(glue::reason(&thrown)))
     }
 }
 

@@ -7,6 +7,8 @@ use core::task::{Poll, Waker};
 #[derive(Default)]
 pub(super) struct Flight {
     is_busy: Cell<bool>,
+    /// How many have ended.
+    ended: Cell<u64>,
     waiting: RefCell<Vec<Waker>>,
 }
 
@@ -17,11 +19,12 @@ impl Flight {
         (!self.is_busy.replace(true)).then(|| InFlight(self))
     }
 
-    /// Resolves when the one in flight has ended, well or not.
+    /// Resolves when the one in flight has ended, well or not. Whoever polls for it
+    /// last is woken.
     pub async fn ended(&self) {
-        let mut is_first = true;
+        let before = self.ended.get();
         poll_fn(|context| {
-            if !self.is_busy.get() || !core::mem::take(&mut is_first) {
+            if !self.is_busy.get() || self.ended.get() != before {
                 return Poll::Ready(());
             }
             self.waiting.borrow_mut().push(context.waker().clone());
@@ -38,6 +41,7 @@ pub(super) struct InFlight<'a>(&'a Flight);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.is_busy.set(false);
+        self.0.ended.set(self.0.ended.get() + 1);
         for waker in self.0.waiting.take() {
             waker.wake();
         }

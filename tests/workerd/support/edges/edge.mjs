@@ -1,6 +1,6 @@
 // The gateway as one more edge: an isolate and a memory of its own, and the
 // objects of another Worker.
-import Gateway from "./gateway.mjs";
+import gateway from "./gateway.mjs";
 import { Messages } from "./messages.mjs";
 
 const messages = new Messages();
@@ -18,6 +18,6 @@ export default {
       if (request.method === "POST") messages.faults = await request.json();
       return Response.json(messages.counts);
     }
-    return new Gateway(context, messages.held(env)).fetch(request);
+    return gateway.fetch(request, messages.held(env), context);
   },
 };

@@ -39,6 +39,6 @@ export default {
       await object.fetch("http://object/stop").catch(() => {});
       return new Response(null, { status: 204 });
     }
-    return new gateway.default(context, env).fetch(request);
+    return gateway.default.fetch(request, env, context);
   },
 };
