@@ -38,12 +38,14 @@ for (const contender of CONTENDERS.filter(isChosen)) {
   await verify(contender, started);
   contenders.push({ ...contender, ...started, turns: [] });
 }
-for (const contender of contenders) await turn(contender, { seconds: Math.max(2, seconds) }); // compilers warm up
+for (const contender of contenders) await turn(contender, { seconds: 2 * seconds }); // compilers warm up
 for (const contender of contenders) contender.turns = [];
 for (let round = 0; round < rounds; round += 1) {
   // Each is as often early in a round as late.
   const from = Math.floor((round * contenders.length) / rounds);
-  for (const contender of [...contenders.slice(from), ...contenders.slice(0, from)]) await turn(contender, { seconds });
+  for (const contender of [...contenders.slice(from), ...contenders.slice(0, from)]) {
+    if (round % (contender.every ?? 1) === 0) await turn(contender, { seconds, round });
+  }
   if (process.stderr.isTTY) process.stderr.write(`\rround ${round + 1} of ${rounds}`);
 }
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
@@ -54,11 +56,11 @@ console.log(`${Math.round((Date.now() - began) / 1_000)} s`);
 if (only.length === 0 || process.env.BENCH_WRITE === "yes") await write(result);
 process.exit(0);
 
-async function turn(contender, { seconds }) {
+async function turn(contender, { seconds, round }) {
   const { workerd, cookie, forged, script, usesKv, turns } = contender;
   const [cpu, asked] = [workerd.cpu(), nginx.asked()];
   const done = await load(`${workerd.url}/api/orders`, { cookie: forged ?? cookie, script, seconds, refused: forged !== undefined });
-  turns.push({ ...done, cpu: (workerd.cpu() - cpu) / 1_000 / done.requests, kv: usesKv ? nginx.asked() - asked : 0 });
+  turns.push({ ...done, round, cpu: (workerd.cpu() - cpu) / 1_000 / done.requests, kv: usesKv ? nginx.asked() - asked : 0 });
 }
 
 // Whether a contender does what it is measured for: it knows who comes, refuses who

@@ -60,7 +60,7 @@ fn headers(cookie: &str) -> String {
 #[divan::bench]
 fn read_the_request(bencher: Bencher) {
     let text = headers("cookie: theme=dark\n");
-    bencher.bench(|| Request::new("GET", black_box(URL), HeaderBlock::new(black_box(&text).clone())));
+    bencher.bench_local(|| Request::new("GET", black_box(URL), HeaderBlock::new(black_box(&text).clone())));
 }
 
 #[divan::bench(args = ["/api/orders", "/files/a%20b/%C3%A4/2026;v=1/report.pdf"])]
@@ -73,7 +73,7 @@ fn read_the_path(path: &str) -> bool {
 fn verify_the_token(bencher: Bencher) {
     let ring = ring();
     let header = format!("theme=dark; _ga=GA1.1.1; {NAME}={}", token(&ring));
-    bencher.bench(|| matches!(cookie::presented(black_box(&header), NAME, &ring), Presented::One(_)));
+    bencher.bench_local(|| matches!(cookie::presented(black_box(&header), NAME, &ring), Presented::One(_)));
 }
 
 /// What the routes demand, and the verdict from memory.
@@ -82,7 +82,7 @@ fn decide(bencher: Bencher) {
     let (site, memory) = (support::site(), memory(1_000));
     let path = CanonicalPath::parse("/account").expect("a path");
     let key = Secret::new([7; 32]).session_key();
-    bencher.bench(|| {
+    bencher.bench_local(|| {
         let demand = policy::demand(&site.config, black_box(&path), "GET");
         (demand, matches!(memory.look(&key, NOW, B, IDLE), Known::Live(_)))
     });
@@ -102,13 +102,13 @@ fn sign(bencher: Bencher) {
         ("warifu-claims", "eyJyb2xlcyI6WyJhZG1pbiIsImJpbGxpbmciXX0"),
         ("warifu-subject", "3f9a7c52-8f0e-4d6b-9a51-000000000042"),
     ];
-    bencher.bench(|| signer.sign(black_box(&components), NOW, &Zeros).is_some());
+    bencher.bench_local(|| signer.sign(black_box(&components), NOW, &Zeros).is_some());
 }
 
 /// One answer of the feed with so many entries, to a window that holds a minute's.
 #[divan::bench(args = [0, 10, 1_000])]
 fn apply_the_feed(bencher: Bencher, entries: u32) {
-    bencher.with_inputs(|| (memory(10_000), answer(10_000, entries))).bench_refs(|(memory, answer)| {
+    bencher.with_inputs(|| (memory(10_000), answer(10_000, entries))).bench_local_refs(|(memory, answer)| {
         let sent = memory.poll(NOW);
         memory.polled(&sent, core::mem::replace(answer, self::answer(0, 0)))
     });
@@ -128,7 +128,7 @@ fn serve(bencher: Bencher, what: &str) {
     for _ in 0..3 {
         world.serve(&site, &Request::new("GET", &url, HeaderBlock::new(text.clone())).expect("a URL"));
     }
-    bencher.bench(|| {
+    bencher.bench_local(|| {
         let request = Request::new("GET", &url, HeaderBlock::new(text.clone())).expect("a URL");
         world.serve(&site, &request)
     });

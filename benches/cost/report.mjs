@@ -15,7 +15,7 @@ const README = path.join(root, "README.md");
 export function summarise(contenders, { rounds, seconds }) {
   const turnsOf = (name) => contenders.find((contender) => contender.name === name)?.turns;
   // Of one round each, so that what slows all of them cancels out.
-  const ratio = (turns, to) => to && spread(turns.map(({ cpu }, round) => cpu / to[round].cpu), 3);
+  const ratio = (turns, to) => to && spread(turns.map(({ cpu, round }) => cpu / to[round].cpu), 3);
   return {
     date: new Date().toISOString().slice(0, 10),
     versions: versions(),

@@ -45,6 +45,7 @@ struct Surroundings {
 
 #[wasm_bindgen]
 impl SessionObject {
+    #[allow(clippy::needless_pass_by_value, reason = "as the runtime hands it over")]
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
