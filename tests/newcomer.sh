@@ -45,6 +45,7 @@ git ls-files -z --modified --others --exclude-standard | while IFS= read -r -d '
 done
 if [ -d node_modules ]; then cp -al node_modules "$clone/" 2>/dev/null || cp -a node_modules "$clone/"; fi
 if [ -d build ]; then cp -a build "$clone/"; fi
+if [ -d .warifu/named ]; then mkdir -p "$clone/.warifu" && cp -a .warifu/named "$clone/.warifu/"; fi
 
 # --- what the documents say -------------------------------------------------------------
 
