@@ -33,7 +33,7 @@ export function summarise(contenders, { rounds, seconds }) {
       per_second: spread(turns.map(({ perSecond }) => perSecond), 0),
       p50_us: spread(turns.map(({ p50 }) => p50), 0),
       p99_us: spread(turns.map(({ p99 }) => p99), 0),
-      store_calls_per_1000: round(storeCalls, storeCalls < 10 ? 1 : 0),
+      store_calls_per_1000: storeCalls === null ? null : round(storeCalls, storeCalls < 10 ? 1 : 0),
     })),
   };
 }
@@ -75,7 +75,7 @@ const COLUMNS = [
   ["requests/s", ({ per_second }) => `${per_second.median}`],
   ["p50, ms", ({ p50_us }) => (p50_us.median / 1e3).toFixed(1)],
   ["p99, ms", ({ p99_us }) => (p99_us.median / 1e3).toFixed(1)],
-  ["store calls in 1,000", ({ store_calls_per_1000 }) => `${store_calls_per_1000}`],
+  ["store calls in 1,000", ({ store_calls_per_1000 }) => `${store_calls_per_1000 ?? "not counted"}`],
 ];
 
 const cells = ({ contenders }) => contenders.map((contender) => COLUMNS.map(([, cell]) => cell(contender) ?? ""));
