@@ -88,7 +88,10 @@ pub async fn probe(visit: &Visit, probe: &Probe) -> Result<Probed, OriginError> 
     let (told, subject) = (old.told, old.subject.clone());
     let now = world.exec.now();
     history.note(now, |_| format!("   the application says that c{cookie} is {subject}'s"));
-    if told > 1 && world.plan.is_quiet() {
+    // Who may not begin a session, for their number or for a kill meanwhile, is asked about again.
+    let may_be_refused =
+        world.plan.max_sessions > 0 || history.kills.values().any(|kill| !matches!(kill.scope, Scope::Session(_)));
+    if told > 1 && world.plan.is_quiet() && !may_be_refused {
         history.violate(now, "I18", format!("the application was asked about c{cookie} {told} times"));
     }
     Ok(Probed { status: 200, body: Some(format!("{{\"id\": \"{subject}\"}}").into_bytes()) })
