@@ -64,7 +64,7 @@ fn text<P: Ports>(ports: &P) -> String {
     }
     page.histogram(
         "warifu_kill_delay_seconds",
-        "For each kill that the feed told of: how long memory can have been gone by before, at most.",
+        "For each kill that the feed told of: for how long the session can have been let in from memory, at most.",
         &tally.kill_delay,
     );
     page.one("warifu_cached_verdicts", "gauge", "Verdicts in memory.", held.verdicts as u64);

@@ -30,6 +30,8 @@ pub struct Memory {
     polled: Cell<Option<UnixMillis>>,
     /// When a session was last asked for.
     looked: Cell<Option<UnixMillis>>,
+    /// When somebody was last let in without a question.
+    relied: Cell<Option<UnixMillis>>,
     /// Questions to session objects under way.
     asking: Cell<u32>,
     counts: RefCell<Counts>,
@@ -107,6 +109,7 @@ impl Memory {
             self.verdicts.borrow_mut().clear();
             self.polled.set(None);
             self.looked.set(None);
+            self.relied.set(None);
         }
     }
 
@@ -129,6 +132,7 @@ impl Memory {
         match verdicts.look(key, &window, now, idle_timeout) {
             Some(session) => {
                 self.count(|counts| counts.from_memory += 1);
+                self.relied.set(Some(now));
                 Known::Live(session)
             }
             None => Known::Nothing,
@@ -143,7 +147,11 @@ impl Memory {
         if window.age(now)? > at_most {
             return None;
         }
-        self.verdicts.borrow_mut().look_within(key, &window, now, at_most)
+        let found = self.verdicts.borrow_mut().look_within(key, &window, now, at_most);
+        if found.is_some() {
+            self.relied.set(Some(now));
+        }
+        found
     }
 
     /// How far the window is, and how old the proof of it.
@@ -215,6 +223,7 @@ impl Memory {
         let asked = record.confirmed.min(now);
         self.verdicts.borrow_mut().keep_for(key, Rc::clone(&session), record.position, asked, Some(horizon));
         self.count(|counts| counts.from_replica += 1);
+        self.relied.set(Some(now));
         Some(session)
     }
 
@@ -285,12 +294,15 @@ impl Memory {
         let kills = answer.entries.iter().filter(|entry| !matches!(entry.key, EntryKey::Refresh(_))).count();
         let now = self.latest.get().unwrap_or(poll.sent);
         self.tally.poll_time.note(now.since(poll.sent));
-        // Until now, memory was good for as long as the window was known to be whole.
-        let unaware = self.window_age(now);
+        // Since then an end may have been missed. Who was let in without a question before cannot
+        // have been affected, and an isolate at rest, which lets nobody in, may hear as late as it likes.
+        let whole = self.window_age(now).and_then(|age| now.minus(age));
+        let relied = self.relied.get();
         let applied = self.window.borrow_mut().apply(sent, poll.since, answer);
         match applied {
             Applied::Advanced => {
-                if let Some(unaware) = unaware {
+                if let Some(whole) = whole {
+                    let unaware = relied.map_or(Duration::ZERO, |relied| relied.since(whole));
                     (0..kills).for_each(|_| self.tally.kill_delay.note(unaware));
                 }
             }

@@ -48,6 +48,7 @@ impl<P: Ports> Sessions<'_, P> {
         }
         let home = self.home_of_claim(&key);
         let lease = config.origin_timeout + LEASE_MORE;
+        let mut pause = PAUSE;
         loop {
             let claim = ClaimCall { key: Key(key), lease_ms: millis(lease), until: adopt.until };
             let claimed = match self.ask(home, ShardCall::Claim(claim)).await? {
@@ -61,7 +62,10 @@ impl<P: Ports> Sessions<'_, P> {
                     return Ok(None);
                 }
                 Claimed::Asked if ports.time().since(began) > lease => return Err(Failure::StoreUnavailable),
-                Claimed::Asked => ports.sleep(PAUSE).await,
+                Claimed::Asked => {
+                    ports.sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
                 Claimed::Granted => break,
             }
         }
@@ -186,8 +190,10 @@ impl<P: Ports> Sessions<'_, P> {
 /// How much longer than the application's answer the right to ask it lasts.
 const LEASE_MORE: Duration = Duration::from_secs(5);
 
-/// Between two questions whether somebody else has an answer.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two questions whether somebody else has an answer: at first, for an application that
+/// answers at once, and at most.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(800);
 
 /// Who starts it, and why.
 const ADOPT: Cause<'static> = Cause { actor: "adopt", reason: "old_cookie" };

@@ -120,6 +120,29 @@ fn a_kill_that_the_feed_tells_of_is_timed() {
     assert_eq!(samples(&world, &elsewhere)["warifu_kill_delay_seconds_count"], 0.0, "it did it itself");
 }
 
+/// It hears of the end late, and has let nobody in meanwhile: no delay.
+#[test]
+fn who_rests_is_not_late() {
+    let world = World::with_login();
+    let (here, elsewhere) = (site(), site());
+    let cookie = world.log_in(&here);
+    for _ in 0..10 {
+        get(&world, &here, "/account", &cookie);
+        world.pass(Duration::from_millis(200));
+    }
+    world.pass(Duration::from_secs(10));
+    world.serve(&elsewhere, &request("DELETE", "/_warifu/sessions?subject=alice", &[OPS]));
+    world.pass(Duration::from_secs(10));
+    let heard = |found: &BTreeMap<String, f64>| found["warifu_kill_delay_seconds_count"] > 0.0;
+    for _ in 0..20 {
+        assert!(get(&world, &here, "/account", &cookie).is_some(), "refused by whom was asked");
+        world.pass(Duration::from_millis(200));
+    }
+    let found = samples(&world, &here);
+    assert!(heard(&found), "it was told");
+    assert!(found["warifu_kill_delay_seconds_sum"] <= 2.0, "{found:?}");
+}
+
 #[test]
 fn figures_are_reported_once_a_minute_and_count_from_the_last() {
     let (world, site) = (World::with_login(), site());
