@@ -46,7 +46,7 @@ pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: Bo
             if failure == Failure::NoSession && response::is_login_page(site, request) {
                 ports.tell(Event::LoginNeedsSession { path: site.config.login.clone() });
             }
-            Reply::Own(response::refusal(Some(site), request, &failure).hardened(request))
+            Reply::Own(response::refusal(Some(site), request, &failure))
         }
     }
 }

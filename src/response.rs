@@ -17,10 +17,14 @@ pub struct OwnResponse {
 }
 
 impl OwnResponse {
-    /// An answer without a body. Every answer of warifu's own says `no-store`.
+    /// An answer without a body. What every answer of warifu's own says to
+    /// browsers: do not keep it, do not guess what it is, and let no other
+    /// origin embed it.
     pub fn empty(status: u16) -> Self {
-        let headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
-        Self { status, headers, body: String::new() }
+        Self { status, headers: Vec::with_capacity(HEADERS_EXPECTED), body: String::new() }
+            .with("cache-control", "no-store")
+            .with("x-content-type-options", "nosniff")
+            .with("cross-origin-resource-policy", "same-origin")
     }
 
     #[must_use]
@@ -29,13 +33,14 @@ impl OwnResponse {
         self
     }
 
-    /// What each answer of warifu's own says to browsers: no other origin may
-    /// embed it, and, over https, that this host is reached by nothing else
-    /// (RFC 6797, section 7.2: never over http). Only this host: its neighbours
-    /// are not ours.
+    /// What is no page says that it is none, should somebody open it as one.
+    /// And, over https, that this host is reached by nothing else (RFC 6797,
+    /// section 7.2: never over http). Only this host: its neighbours are not
+    /// ours.
     #[must_use]
     pub fn hardened(self, request: &Request) -> Self {
-        let hardened = self.with("cross-origin-resource-policy", "same-origin");
+        let has_policy = self.headers.iter().any(|(name, _)| name == "content-security-policy");
+        let hardened = if has_policy { self } else { self.with("content-security-policy", NO_PAGE_POLICY) };
         if request.scheme == "https" {
             return hardened.with("strict-transport-security", "max-age=31536000");
         }
@@ -43,7 +48,7 @@ impl OwnResponse {
     }
 
     fn with_body(self, content_type: &str, body: String) -> Self {
-        let mut response = self.with("content-type", content_type).with("x-content-type-options", "nosniff");
+        let mut response = self.with("content-type", content_type);
         response.body = body;
         response
     }
@@ -63,6 +68,10 @@ impl OwnResponse {
 /// What the client gets instead of the origin's answer: a page or the way to
 /// the login for a browser that navigates, problem+json for anything else.
 pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> OwnResponse {
+    refused(site, request, failure).hardened(request)
+}
+
+fn refused(site: Option<&Site>, request: &Request, failure: &Failure) -> OwnResponse {
     let step_up = match failure {
         Failure::StepUp { level, .. } => Some(*level),
         _ => None,
@@ -79,6 +88,7 @@ pub fn refusal(site: Option<&Site>, request: &Request, failure: &Failure) -> Own
     let Problem { status, title, .. } = failure.problem();
     head(failure)
         .with("content-security-policy", PAGE_POLICY)
+        .with("cross-origin-opener-policy", "same-origin")
         .with("referrer-policy", "no-referrer")
         .with_body("text/html; charset=utf-8", page(status, title, failure.detail()))
 }
@@ -195,6 +205,12 @@ body{margin:0}main{max-width:34rem;margin:18vh auto;padding:0 1.5rem}h1{font-siz
 
 /// The hash is that of [`PAGE_STYLE`]; a test compares.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'sha256-Ww/3MO0M7QmOUvwn0+dWupyjnaMGqvFZ9zPB3PXDQfA='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Of answers that are no page. A sandbox without scripts also where a browser
+/// shows them: a picture, or JSON that somebody navigates to.
+const NO_PAGE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
+
+const HEADERS_EXPECTED: usize = 8;
 
 const IN_QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

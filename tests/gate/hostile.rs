@@ -1,9 +1,6 @@
 //! Bad input, each with the contract's answer. Names are those of the breaks
 //! in other gates that the cases repeat.
 
-use warifu::headers::HeaderBlock;
-use warifu::request::Request;
-
 use crate::support::{World, request, site, site_plus};
 
 #[test]
@@ -75,26 +72,6 @@ fn an_oversized_cookie_header_is_refused_on_every_route() {
         assert_eq!(seen.status, Some(431), "{path}");
         assert!(seen.body.contains("headers_too_large"));
     }
-}
-
-#[test]
-fn each_answer_of_our_own_tells_browsers_what_not_to_do_with_it() {
-    let (world, site) = (World::with_login(), site());
-    let page = [("sec-fetch-mode", "navigate")];
-    for (path, headers) in [("/account", &page[..]), ("/account", &[]), ("/a%2fb", &page), ("/_warifu/health", &[])] {
-        let seen = world.serve(&site, &request("GET", path, headers));
-        assert!(seen.status.is_some(), "{path}");
-        assert_eq!(seen.header("cache-control"), Some("no-store"), "{path}");
-        assert_eq!(seen.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
-        assert_eq!(seen.header("strict-transport-security"), Some("max-age=31536000"), "{path}");
-        if !seen.body.is_empty() {
-            assert_eq!(seen.header("x-content-type-options"), Some("nosniff"), "{path}");
-        }
-    }
-    // RFC 6797, section 7.2: not over http. And what the application says of it is its own.
-    let plain = Request::new("GET", "http://app.test/account", HeaderBlock::default()).expect("a request");
-    assert_eq!(world.serve(&site, &plain).header("strict-transport-security"), None);
-    assert_eq!(world.serve(&site, &request("GET", "/", &[])).header("strict-transport-security"), None);
 }
 
 #[test]

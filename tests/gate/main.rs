@@ -8,6 +8,7 @@ mod admission;
 mod adopt;
 mod audit;
 mod bad_commands;
+mod browsers;
 mod commands;
 mod custody;
 mod forwarding;
