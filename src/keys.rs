@@ -2,6 +2,7 @@
 //! them: newest first, each with an id.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use ctutils::CtEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Mistake;
@@ -52,7 +53,7 @@ pub fn read(text: &str, name: &str) -> Result<Vec<Key>, Vec<Mistake>> {
                 "it is weak: its bytes are not random; make one with `openssl rand -base64 32 | tr '+/' '-_' | tr -d =`",
             ));
         }
-        if keys.iter().any(|earlier| *earlier.bytes == *bytes) {
+        if keys.iter().any(|earlier| earlier.bytes.ct_eq(&*bytes).to_bool()) {
             mistakes.push(mistake(format!("{at}.key"), "it is the same as an earlier key; each must be its own"));
         }
         keys.push(Key { kid: entry.kid, bytes });

@@ -11,7 +11,7 @@
 //! of one session cannot be passed off as another's.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use crate::ports::Random;
@@ -83,8 +83,9 @@ fn decrypt(key: &[u8; KEY_BYTES], sealed: &[u8], about: &[u8]) -> Option<Zeroizi
     cipher(key).decrypt(&XNonce::from(*nonce), Payload { msg: rest, aad: about }).ok().map(Zeroizing::new)
 }
 
+/// Zeroed on drop, too (the feature `zeroize` of its crate).
 fn cipher(key: &[u8; KEY_BYTES]) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&Key::from(*key))
+    XChaCha20Poly1305::new(key.into())
 }
 
 /// The associated data: what it is, of which site and session.

@@ -25,6 +25,7 @@ mod open;
 mod pages;
 mod replica;
 mod rotation;
+mod secrets;
 mod signed;
 mod signing;
 mod step_up;

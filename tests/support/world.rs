@@ -63,6 +63,8 @@ pub struct Shards {
     /// Questions to the feed that are not a shard's.
     pub polls: Cell<u32>,
     pub is_down: Cell<bool>,
+    /// How long each answer of a shard is on its way.
+    pub takes: Cell<Duration>,
     /// What KV holds; nothing is ever forgotten.
     pub kv: RefCell<HashMap<String, String>>,
     /// From this call on, counted from 1, nothing is answered.
@@ -116,6 +118,7 @@ impl World {
                 calls: Cell::new(0),
                 polls: Cell::new(0),
                 is_down: Cell::new(false),
+                takes: Cell::new(Duration::ZERO),
                 kv: RefCell::default(),
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
@@ -132,7 +135,7 @@ impl World {
             limited: RefCell::default(),
             figures: RefCell::default(),
             memories: RefCell::default(),
-            random: Counter { seed: Cell::new(1), is_broken: Cell::new(false) },
+            random: Counter { seed: Cell::new(1), is_broken: Cell::new(false), asked: RefCell::default() },
             address: Cell::new("203.0.113.77"),
             command: Rc::default(),
             assets: RefCell::default(),
@@ -344,7 +347,9 @@ impl Shards {
 
 impl warifu::ports::Shards for Shards {
     async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
-        self.call(at, message)
+        let answer = self.call(at, message);
+        self.now.set(self.now.get().plus(self.takes.get()));
+        answer
     }
 
     fn ask_later(
@@ -517,6 +522,8 @@ impl Body for Bytes {
 pub struct Counter {
     seed: Cell<u64>,
     pub is_broken: Cell<bool>,
+    /// How many bytes each time.
+    pub asked: RefCell<Vec<usize>>,
 }
 
 impl Random for Counter {
@@ -524,6 +531,7 @@ impl Random for Counter {
         if self.is_broken.get() {
             return false;
         }
+        self.asked.borrow_mut().push(bytes.len());
         let seed = self.seed.get();
         self.seed.set(seed + 1);
         for (index, byte) in bytes.iter_mut().enumerate() {
