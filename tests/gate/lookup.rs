@@ -282,3 +282,31 @@ fn a_session_in_use_is_renewed_though_memory_answers() {
         assert_eq!(status(&world, &site, &cookie), None);
     }
 }
+
+#[test]
+fn an_answer_that_took_longer_than_the_bound_is_not_gone_by() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    world.shards.takes.set(Duration::from_millis(2_001));
+    let before = world.shards.calls.get();
+    let seen = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+    assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None), "the session may have ended since");
+    assert_eq!(world.shards.calls.get(), before + 2, "asked once more");
+    world.shards.takes.set(Duration::from_millis(1_900));
+    assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, None);
+}
+
+#[test]
+fn more_questions_than_an_object_can_stand_are_not_asked() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let memory = world.memory(&site);
+    let under_way: Vec<_> = (0..500).map(|_| memory.begin_asking().expect("one more")).collect();
+    let before = world.shards.calls.get();
+    let transfer = request("GET", "/transfer/x", &[("cookie", &cookie)]);
+    let seen = world.serve(&site, &transfer);
+    assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None));
+    assert_eq!(world.shards.calls.get(), before);
+    drop(under_way);
+    assert_eq!(world.serve(&site, &transfer).status, None);
+}
