@@ -62,6 +62,29 @@ test("'this wasn't me' ends a thief's copy of this very session", async () => {
   await thief.close();
 });
 
+test("this device is signed out, and the page keeps nothing of it", async () => {
+  const phone = await at("lena", { userAgent: IPHONE });
+  const { page, ...user } = await at("lena");
+  await page.goto(account());
+  await says(page, "Safari on iPhone").waitFor();
+  const [mine] = await page.locator("[aria-labelledby=here] li").evaluateAll((items) => items.map((item) => item.dataset.session));
+  const cleared = page.waitForResponse(({ url }) => url().endsWith("/_warifu/logout"));
+  await page.getByRole("button", { name: "Sign out This device" }).click();
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  assert.equal(await (await cleared).headerValue("clear-site-data"), '"cache"');
+  const left = await page.content();
+  for (const text of ["lena", "Osaka", "Firefox", "Safari", mine]) assert.ok(!left.includes(text), text);
+  await assertSound(page, "this device signed out");
+  await page.goto(`${all.app}/account`);
+  assert.equal(pathOf(page), "/login");
+  await page.goBack();
+  assert.ok(!(await page.content()).includes("lena"), "nor does the way back show it");
+  assert.equal((await phone.page.goto(`${all.app}/account`)).status(), 200);
+  assert.equal(pathOf(phone.page), "/account", "the other device lives on");
+  await user.close();
+  await phone.close();
+});
+
 test("one of the others is signed out, and then all of them, and this one lives on", async () => {
   const [phone, tablet] = [await at("gina", { userAgent: IPHONE }), await at("gina", { userAgent: IPHONE })];
   const { page, ...user } = await at("gina");

@@ -59,8 +59,14 @@ test("the key is in no storage, no address and no cookie, and gone with the page
   await page.locator("#key").waitFor();
   assert.equal(await page.locator("#key").inputValue(), "");
   await operator.signIn();
+  await operator.find("alice");
+  // Nothing has to be asked for that.
+  await context.setOffline(true);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.locator("#key").waitFor();
+  const left = await page.content();
+  for (const text of ["alice", "ops", all.key]) assert.ok(!left.includes(text), `${text} is still on the page`);
+  await context.setOffline(false);
   await operator.close();
 });
 
@@ -110,7 +116,7 @@ test("one session is ended and the others live; the focus is on no other button"
 });
 
 test("names of strangers are text, and break nothing on the narrowest screen", async () => {
-  const names = ['<img src=x onerror="globalThis.broken=1">', `\u202Etxt.exe ${"x".repeat(240)}`, "x".repeat(255), "\u200Balice", "👩\u200D💻 家族", "שלום <b>"];
+  const names = ['<img src=x onerror="globalThis.broken=1">', `\u202Etxt.exe ${"x".repeat(240)}`, "x".repeat(255), "\u200Balice", "👩\u200D💻 家族", "שלום <b>", "body", "querySelector", "__proto__"];
   const { page, ...operator } = await all.person({ viewport: NARROW });
   await operator.signIn();
   for (const subject of names) {
@@ -121,6 +127,11 @@ test("names of strangers are text, and break nothing on the narrowest screen", a
     await page.locator("summary").first().click();
     await assertSound(page, subject);
   }
+  // What a name is does not say what an element is called: nothing of the document's own is hidden.
+  const called = await page.evaluate(() => [...document.querySelectorAll("[id], [name]")].flatMap(({ id, name }) => [id, name]).filter(Boolean));
+  assert.ok(called.includes("subject"), `${called}`);
+  assert.deepEqual(await page.evaluate((called) => called.filter((name) => name in new Document() || name in Object.prototype), called), []);
+  assert.deepEqual(called.filter((name) => names.some((strange) => name.includes(strange.slice(0, 10)))), []);
   await operator.find(names[1]);
   assert.match(await page.locator("#found").innerText(), /^Sessions of U\+202Etxt\.exe x/);
   await operator.shot("console-strange-names");

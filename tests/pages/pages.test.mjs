@@ -104,6 +104,25 @@ delay_sum NaN
   for (const bad of ["<html>", "a{b=c} 1", 'a{b="c} 1', "a one", "1a 2"]) assert.throws(() => parse(bad), bad);
 });
 
+test("nobody's messages are listened to, and nothing old is embedded", () => {
+  // What the chart is drawn with, too.
+  const drawn = path.join(root, "node_modules/uplot/dist/uPlot.esm.js");
+  for (const file of [...scripts, drawn]) {
+    const text = readFileSync(file, "utf8");
+    for (const way of ["postMessage", "onmessage", '"message"', "'message'", "BroadcastChannel", "SharedWorker", "serviceWorker"]) {
+      assert.ok(!text.includes(way), `${path.relative(root, file)}: ${way}`);
+    }
+  }
+  for (const page of ["console", "account"]) {
+    const html = readFileSync(path.join(root, "www", page, "index.html"), "utf8");
+    const text = `${html}${code}`;
+    assert.ok(!/<(object|embed|applet|iframe|frame|portal)\b|\bh\(\s*"(object|embed|applet|iframe|frame|script)"/i.test(text), page);
+    // A module has a scope of its own and is strict: its names are no one else's.
+    assert.deepEqual([...html.matchAll(/<script[^>]*>/g)].map(([tag]) => tag), ['<script type="module" src="main.js">'], page);
+    assert.match(html, /<noscript>\S/, `${page} says what it needs`);
+  }
+});
+
 test("text never becomes markup, and nothing is kept or asked elsewhere", () => {
   for (const sink of ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "localStorage", "sessionStorage", "document.cookie", "http://", "https://"]) {
     for (const file of scripts) {

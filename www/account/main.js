@@ -110,8 +110,14 @@ function device(session) {
       h("p", { class: "note" }, session.current ? parts("since", { when: when(session.created) }) : parts("used", { when: when(session.last_seen) })),
     ),
   );
-  if (!session.current) item.append(button(t("sign_out_device"), () => endOne(session, item), { "aria-label": t("sign_out_of", { device: what.textContent }) }));
+  if (session.current) item.append(button(t("sign_out_device"), signOut, { "aria-label": t("sign_out_of", { device: t("this_device") }) }));
+  else item.append(button(t("sign_out_device"), () => endOne(session, item), { "aria-label": t("sign_out_of", { device: what.textContent }) }));
   return item;
+}
+
+async function signOut() {
+  if ((await trying(() => api.post("logout", "text"))) === null) return;
+  over(t("signed_out"), h("p", {}, t("signed_out_here_body")));
 }
 
 async function endOne(session, item) {

@@ -25,7 +25,7 @@ export class Api {
   }
 
   get = (where) => this.#call("GET", where);
-  post = (where) => this.#call("POST", where);
+  post = (where, as) => this.#call("POST", where, undefined, as);
   delete = (where, body) => this.#call("DELETE", where, body);
   text = (where) => this.#call("GET", where, undefined, "text");
 

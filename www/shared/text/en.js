@@ -175,6 +175,7 @@ export default {
   sign_in_again: "Sign in again",
   signed_out: "You are signed out",
   signed_out_body: "This session has ended: it was signed out elsewhere, or ran out.",
+  signed_out_here_body: "This device is signed out, and no other.",
   receipt_others: "All other devices",
   receipt_one: "Signed out: {device}",
   receipt_all: "All devices",

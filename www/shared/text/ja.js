@@ -175,6 +175,7 @@ export default {
   sign_in_again: "もう一度ログイン",
   signed_out: "ログアウトしています",
   signed_out_body: "このセッションは終了しました。ほかの場所でログアウトされたか、期限が切れました。",
+  signed_out_here_body: "この端末だけをログアウトしました。",
   receipt_others: "ほかのすべての端末",
   receipt_one: "ログアウト: {device}",
   receipt_all: "すべての端末",
