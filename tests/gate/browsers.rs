@@ -1,7 +1,7 @@
 //! What browsers are told by answers of warifu's own, and what they are not
 //! told by those of the application that go through.
 
-use warifu::control::{CALLS, Who};
+use warifu::control::{CALLS, Call, Who};
 use warifu::error::Failure;
 use warifu::headers::HeaderBlock;
 use warifu::request::Request;
@@ -264,4 +264,29 @@ fn what_browsers_are_told_by_the_application_is_left_to_it() {
             }
         }
     }
+}
+
+/// But for the one call that is for a program: `POST sessions`.
+#[test]
+fn the_value_of_the_cookie_stands_in_set_cookie_alone() {
+    let (world, site) = (world(), site());
+    let secret = |cookie: &str| cookie.split_once('=').expect("a pair").1[8..50].to_owned();
+    let mut renewed = 0;
+    let pages = [("GET", "account/"), ("GET", "account"), ("GET", "none")];
+    let calls = CALLS.into_iter().filter(|(.., call)| *call != Call::Mint).map(|(method, path, ..)| (method, path));
+    for (method, path) in calls.chain(pages) {
+        let cookie = world.log_in(&site);
+        let path = format!("/_warifu/{}", path.replace('*', "AQAAAAAAAAAAAAAAAAAAAA"));
+        let seen = world.serve(&site, &request(method, &path, &[("cookie", &cookie), OPS]));
+        let fresh = seen.cookie().map(str::to_owned).filter(|cookie| !cookie.ends_with('='));
+        renewed += usize::from(fresh.is_some());
+        for secret in [Some(&cookie), fresh.as_ref()].into_iter().flatten().map(|cookie| secret(cookie)) {
+            let others = seen.headers.iter().filter(|(name, _)| name != "set-cookie");
+            assert!(!format!("{:?}{}", others.collect::<Vec<_>>(), seen.body).contains(&secret), "{method} {path}");
+        }
+        world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
+        let outgoing = format!("{:?}", world.origin.seen.borrow().last().expect("forwarded").edits.set);
+        assert!(!outgoing.contains(&secret(&cookie)), "the application could give it back");
+    }
+    assert_eq!(renewed, 1, "who ends the others gets a fresh one");
 }

@@ -166,6 +166,11 @@ fn cross_origin_requests_that_change_something_are_refused() {
         &[("origin", "https://friend.test.evil.test")],
     ] {
         assert_eq!(post(headers), Some(403), "{headers:?}");
+        // No preflight comes before these (Fetch, section 4.8), and none is counted on.
+        for simple in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+            let simple = [headers, &[("content-type", simple)]].concat();
+            assert_eq!(post(&simple), Some(403), "{simple:?}");
+        }
     }
     for headers in [
         &[][..],
