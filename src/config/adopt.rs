@@ -24,9 +24,11 @@ pub struct Adopt {
 
 impl Adopt {
     /// The Set-Cookie value that takes the cookie from the browser (RFC 6265,
-    /// section 5.3: it is found by its name, domain and path).
+    /// section 5.3: it is found by its name, domain and path). `Secure`, since
+    /// one whose name begins with `__Host-` or `__Secure-` is else ignored
+    /// (RFC 6265bis, section 5.7).
     pub fn clear(&self) -> String {
-        format!("{}=; {}; Max-Age=0", self.cookie, self.place)
+        format!("{}=; {}; Secure; Max-Age=0", self.cookie, self.place)
     }
 
     /// Whether a Set-Cookie of the application's would start a session of the

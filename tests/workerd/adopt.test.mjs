@@ -84,7 +84,7 @@ test("requests that come at once are led to one session, and the application is 
   assert.deepEqual(new Set(await Promise.all(all.map((answer) => answer.text()))), new Set(["alice"]));
   assert.equal(new Set(all.map(sessionCookie)).size, 1);
   assert.equal(asked(token), 1);
-  assert.ok(all.every((answer) => answer.headers.getSetCookie().includes("token=; Path=/; Max-Age=0")));
+  assert.ok(all.every((answer) => answer.headers.getSetCookie().includes("token=; Path=/; Secure; Max-Age=0")));
   const cookie = sessionCookie(all[0]);
   assert.equal(await (await get("/later", cookie)).text(), "alice");
   assert.equal(seen.at(-1).cookie, `token=${token}`, "from the gateway's keeping");

@@ -85,7 +85,7 @@ fn the_application_starts_no_more_of_them() {
 fn it_is_removed_from_where_it_was_set() {
     let app = App::new(&CONFIG.replace(r#""cookie": "sid""#, r#""cookie": "sid", "domain": "test", "path": "/app""#));
     let visit = app.get("/account", "sid=old");
-    assert!(visit.set.contains(&"sid=; Path=/app; Domain=test; Max-Age=0".to_owned()), "{:?}", visit.set);
+    assert!(visit.set.contains(&"sid=; Path=/app; Domain=test; Secure; Max-Age=0".to_owned()), "{:?}", visit.set);
 }
 
 #[test]

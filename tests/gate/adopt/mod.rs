@@ -81,7 +81,7 @@ fn the_first_request_exchanges_it() {
     let visit = app.get("/account", "sid=old; theme=dark");
     assert_eq!((visit.status, visit.got("warifu-subject")), (None, Some("alice")));
     assert_eq!(visit.got("cookie"), Some("theme=dark"), "the old cookie is worth nothing any more");
-    assert!(visit.set.contains(&"sid=; Path=/; Max-Age=0".to_owned()), "{:?}", visit.set);
+    assert!(visit.set.contains(&"sid=; Path=/; Secure; Max-Age=0".to_owned()), "{:?}", visit.set);
     let session = visit.session().to_owned();
     let visit = app.get("/account", &session);
     assert_eq!((visit.status, visit.set.len()), (None, 0));
