@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use wasm_bindgen::prelude::*;
 use web_sys::Response;
 use worker::{Context, Env};
+use zeroize::Zeroizing;
 
 use crate::audit::Event;
 use crate::config::{Mistake, Replica};
@@ -125,9 +126,14 @@ fn request_of(text: &str) -> Result<Request, JsValue> {
 fn prepare(env: &Env) -> Result<Prepared, Vec<Mistake>> {
     bind(env);
     let text = |name| glue::variable(env, name).ok().flatten();
-    let (keys, admin_keys, origin_keys) = (text("WARIFU_KEYS"), text("WARIFU_ADMIN_KEYS"), text("WARIFU_ORIGIN_KEYS"));
-    let secrets =
-        Secrets { keys: keys.as_deref(), admin_keys: admin_keys.as_deref(), origin_keys: origin_keys.as_deref() };
+    let secret = |name| text(name).map(Zeroizing::new);
+    let (keys, admin_keys, origin_keys) =
+        (secret("WARIFU_KEYS"), secret("WARIFU_ADMIN_KEYS"), secret("WARIFU_ORIGIN_KEYS"));
+    let secrets = Secrets {
+        keys: keys.as_ref().map(|text| text.as_str()),
+        admin_keys: admin_keys.as_ref().map(|text| text.as_str()),
+        origin_keys: origin_keys.as_ref().map(|text| text.as_str()),
+    };
     let mut read = Sites::read(&text("WARIFU").unwrap_or_default(), secrets);
     let has_kv = js_sys::Reflect::has(env, &"REPLICA".into()).unwrap_or(false);
     let wants_kv = |sites: &Sites| sites.as_slice().iter().any(|site| site.config.replica == Replica::Always);
