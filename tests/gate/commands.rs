@@ -1,4 +1,6 @@
-use crate::support::{World, request, site, site_of};
+use warifu::site::{Secrets, Sites};
+
+use crate::support::{KEYS, World, request, site, site_of};
 
 #[test]
 fn a_start_sets_the_cookie_and_the_header_is_removed() {
@@ -87,6 +89,21 @@ fn the_cookie_is_written_as_configured() {
         let set_cookie = reply.header("set-cookie").expect("a cookie");
         assert_eq!(set_cookie.split_once("; ").expect("attributes").1, attributes);
     }
+}
+
+/// RFC 6265bis, section 5.6: browsers ignore a cookie whose name and value are
+/// longer than 4,096 bytes.
+#[test]
+fn the_longest_name_makes_a_cookie_that_browsers_take() {
+    let config = |bytes: usize| {
+        let name = format!("__Host-{}", "a".repeat(bytes - 7));
+        let routes = r#"[{"path": "/login", "access": "optional", "commands": true}]"#;
+        format!(r#"{{"origin": "http://o", "cookie": {{"name": "{name}"}}, "routes": {routes}}}"#)
+    };
+    let reply = World::with_login().serve(&site_of(&config(64)), &request("POST", "/login", &[]));
+    assert_eq!(reply.cookie().map(str::len), Some(64 + 1 + 72), "of 4,096");
+    let longer = Sites::read(&config(65), Secrets { keys: Some(KEYS), ..Secrets::default() });
+    assert!(longer.is_err_and(|mistakes| mistakes.iter().any(|mistake| mistake.key == "cookie.name")));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use warifu::keys::Key;
 use warifu::time::UnixMillis;
 use warifu::token::{KeyRing, Minted, Secret, Token};
 
-use crate::support::{World, request, signing_site_of, site, site_of};
+use crate::support::{KEYS, World, request, signing_site_of, site, site_of};
 
 /// Whether a type can be compared with `==`, which stops at the first byte that
 /// differs. Of the two constants of one name, the one that is the type's own
@@ -93,6 +93,26 @@ fn two_sessions_have_nothing_random_in_common() {
         let cookie = world.log_in(&site);
         assert!(seen.insert(cookie.split_once('=').expect("a pair").1[8..50].to_owned()), "the same secret twice");
     }
+}
+
+/// Whoever has `WARIFU_KEYS` can forge a MAC, and no secret that was drawn.
+#[test]
+fn a_forged_token_with_a_good_mac_finds_no_session() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let (name, token) = cookie.split_once('=').expect("a pair");
+    let ring = KeyRing::read(KEYS, "default").expect("the keys of the site");
+    let locator = ring.verify(token).expect("a token").locator();
+    for byte in 0..=255 {
+        let forged = ring.mint(locator, &Secret::new([byte; 32]));
+        assert!(ring.verify(forged.expose()).is_some(), "its MAC is good");
+        let header = format!("{name}={}", forged.expose());
+        for path in ["/account", "/transfer/x"] {
+            let seen = world.serve(&site, &request("GET", path, &[("cookie", &header)]));
+            assert_eq!((seen.status, seen.header("set-cookie")), (Some(401), None), "{path}");
+        }
+    }
+    assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, None);
 }
 
 /// In `src/`, of the Worker: the one place that draws is the platform's CSPRNG.
