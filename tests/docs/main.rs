@@ -6,6 +6,7 @@ mod cost;
 mod errors;
 mod keys;
 mod named;
+mod security;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,76 +47,10 @@ fn the_steps_of_the_path_name_files_and_tests_that_exist() {
         let [step, file, test] = row[..] else { panic!("{row:?}") };
         read(quoted(file).unwrap_or_else(|| panic!("{step}: no file")));
         let (test_file, name) = test.split_once(": ").unwrap_or_else(|| panic!("{step}: no test"));
-        let source = read(quoted(test_file).expect("a test file"));
-        let is_there = [format!("fn {name}("), format!("test(\"{name}\""), format!("[\"{name}\"")];
-        assert!(is_there.iter().any(|form| source.contains(form)), "{step}: no test {name:?} in {test_file}");
+        security::assert_test(step, quoted(test_file).expect("a test file"), name);
         count += 1;
     }
     assert!(count >= 15, "{count} steps");
-}
-
-#[test]
-fn the_tests_of_the_requirements_exist() {
-    let document = read("docs/asvs.md");
-    let mut count = 0;
-    for row in rows(&document).filter(|row| row.first().is_some_and(|cell| cell.starts_with(char::is_numeric))) {
-        let [requirement, _, test] = row[..] else { panic!("{row:?}") };
-        count += 1;
-        if test == "none: not built" {
-            continue;
-        }
-        let (file, name) = test.split_once(": ").unwrap_or_else(|| panic!("{requirement}: no test"));
-        let source = read(quoted(file).expect("a test file"));
-        let is_there = [format!("fn {name}("), format!("test(\"{name}\"")];
-        assert!(is_there.iter().any(|form| source.contains(form)), "{requirement}: no test {name:?} in {file}");
-    }
-    assert_eq!(count, 24, "19 of V7 and 5 of V3.3");
-}
-
-/// The files and names of the tests in a cell: "`file`: name", separated by `<br>`.
-fn tests_of(cell: &str) -> impl Iterator<Item = (&str, &str)> {
-    cell.split("<br>").filter(|test| *test != "none: not built yet").map(|test| {
-        let (file, name) = test.split_once("`: ").unwrap_or_else(|| panic!("{test}: no test"));
-        (file.strip_prefix('`').expect("a test file"), name)
-    })
-}
-
-#[test]
-fn the_tests_of_the_breaks_exist_and_all_of_those_are_named() {
-    let document = read("docs/attacks.md");
-    let mut named = BTreeSet::new();
-    for row in rows(&document).filter(|row| row[0] != "break") {
-        let [of, _, tests] = row[..] else { panic!("{row:?}") };
-        for (file, name) in tests_of(tests) {
-            let source = read(file);
-            let is_there = [format!("fn {name}("), format!("test(\"{name}\"")];
-            assert!(is_there.iter().any(|form| source.contains(form)), "{of}: no test {name:?} in {file}");
-            named.insert((file.to_owned(), name.to_owned()));
-        }
-    }
-    for part in ["paths", "people", "sites"] {
-        let file = format!("tests/workerd/attacks-{part}.test.mjs");
-        let source = read(&file);
-        let mut count = 0;
-        for name in source.lines().filter_map(|line| line.strip_prefix("test(\"")?.split('"').next()) {
-            assert!(named.contains(&(file.clone(), name.to_owned())), "{name:?} is not in docs/attacks.md");
-            count += 1;
-        }
-        assert!(count >= 5, "{file}: {count}");
-    }
-}
-
-#[test]
-fn the_requirements_are_all_of_their_chapters() {
-    let document = read("docs/asvs.md");
-    let found: Vec<&str> = rows(&document)
-        .filter_map(|row| row[0].split(' ').next())
-        .filter(|id| id.starts_with(char::is_numeric))
-        .collect();
-    let sections = [("7.1", 3), ("7.2", 4), ("7.3", 2), ("7.4", 5), ("7.5", 3), ("7.6", 2), ("3.3", 5)];
-    let all: Vec<String> =
-        sections.iter().flat_map(|(section, count)| (1..=*count).map(move |n| format!("{section}.{n}"))).collect();
-    assert_eq!(found, all);
 }
 
 #[test]
