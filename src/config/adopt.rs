@@ -26,7 +26,7 @@ impl Adopt {
     /// The Set-Cookie value that takes the cookie from the browser (RFC 6265,
     /// section 5.3: it is found by its name, domain and path). `Secure`, since
     /// one whose name begins with `__Host-` or `__Secure-` is else ignored
-    /// (RFC 6265bis, section 5.7).
+    /// (RFC 6265bis, section 5.5).
     pub fn clear(&self) -> String {
         format!("{}=; {}; Secure; Max-Age=0", self.cookie, self.place)
     }

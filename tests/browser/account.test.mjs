@@ -68,7 +68,7 @@ test("this device is signed out, and the page keeps nothing of it", async () => 
   await page.goto(account());
   await says(page, "Safari on iPhone").waitFor();
   const [mine] = await page.locator("[aria-labelledby=here] li").evaluateAll((items) => items.map((item) => item.dataset.session));
-  const cleared = page.waitForResponse(({ url }) => url().endsWith("/_warifu/logout"));
+  const cleared = page.waitForResponse((response) => response.url().endsWith("/_warifu/logout"));
   await page.getByRole("button", { name: "Sign out This device" }).click();
   await page.getByRole("heading", { name: "You are signed out" }).waitFor();
   assert.equal(await (await cleared).headerValue("clear-site-data"), '"cache"');

@@ -91,7 +91,7 @@ fn the_cookie_is_written_as_configured() {
     }
 }
 
-/// RFC 6265bis, section 5.6: browsers ignore a cookie whose name and value are
+/// RFC 6265bis, section 5.4: browsers ignore a cookie whose name and value are
 /// longer than 4,096 bytes.
 #[test]
 fn the_longest_name_makes_a_cookie_that_browsers_take() {
