@@ -77,8 +77,11 @@ step() {
 # A lock is a symbolic link whose target is the owner's process id: made in one
 # step on every system (`flock` is missing on macOS), and a dead owner is seen.
 
+#
+# lock FILE            waits for whoever has it
+# lock FILE REFUSAL    does not wait: `process N REFUSAL`
 lock() {
-  local lock=$1 owner told=
+  local lock=$1 refusal=${2-} owner told=
   mkdir -p "$(dirname "$lock")"
   until ln -s "$$" "$lock" 2>/dev/null; do
     [ -w "$(dirname "$lock")" ] || die "$(dirname "$lock") is not writable for you"
@@ -94,6 +97,7 @@ lock() {
       fi
       continue
     fi
+    [ -z "$refusal" ] || die "process $owner $refusal"
     [ -n "$told" ] || say "waiting for process $owner, which is doing the same ..."
     told=yes
     sleep 0.5

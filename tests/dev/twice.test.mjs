@@ -1,0 +1,58 @@
+// `make test` twice at once in one checkout: the second would remove the first's logs.
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+let folder, lock, log;
+before(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "warifu-twice-"));
+  for (const part of ["scripts", "tests/schemathesis/requirements.txt", "tests/httpbin/requirements.txt", "examples/verify/flask/requirements.txt"]) {
+    cpSync(path.join(root, part), path.join(folder, part), { recursive: true, verbatimSymlinks: true });
+  }
+  mkdirSync(path.join(folder, ".warifu/logs"), { recursive: true });
+  lock = path.join(folder, ".warifu/test.lock");
+  log = path.join(folder, ".warifu/logs/stage-native.log");
+});
+after(() => rmSync(folder, { recursive: true }));
+
+const run = (script) => spawnSync("bash", ["-c", script], { cwd: folder, encoding: "utf8" });
+
+test("the second run is refused in one line, and the first one's logs stay", () => {
+  writeFileSync(log, "of the first");
+  symlinkSync(String(process.pid), lock);
+  const { status, stdout, stderr } = run("scripts/test fmt");
+  assert.deepEqual(
+    { status, stdout, stderr },
+    { status: 1, stdout: "", stderr: `warifu: process ${process.pid} is testing in this checkout already: wait for it, or end it\n` },
+  );
+  assert.equal(readFileSync(log, "utf8"), "of the first");
+  assert.equal(lstatSync(lock).isSymbolicLink(), true, "the lock is still the first one's");
+  rmSync(lock);
+});
+
+test("the lock of a run that is dead is taken, and each run gives its own back", () => {
+  const dead = Number(execFileSync("bash", ["-c", "echo $$"], { encoding: "utf8" }));
+  symlinkSync(String(dead), lock);
+  const { status, stdout } = run(`. scripts/lib.sh; lock ${lock} 'is testing'; readlink ${lock}; echo $$`);
+  const [owner, own] = stdout.trim().split("\n");
+  assert.equal(status, 0);
+  assert.equal(owner, own);
+  assert.equal(existsSync(lock), false);
+});
+
+test("a run that is ended gives its lock back", async () => {
+  const child = spawn("bash", ["-c", `. scripts/lib.sh; lock ${lock} 'is testing'; echo locked; read -r line`], { cwd: folder });
+  await once(child.stdout, "data");
+  assert.equal(lstatSync(lock).isSymbolicLink(), true);
+  child.stdin.end();
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  assert.throws(() => lstatSync(lock), { code: "ENOENT" });
+});
