@@ -49,7 +49,7 @@ async function main() {
   ensureKeys(root);
   await children.run('scripts/build', ['--quiet']);
 
-  const node = join(root, 'node_modules/node/bin/node');
+  const node = join(root, 'node_modules/.bin/node');
   if (configuration.withExchange) {
     children.start('exchange', node, ['examples/exchange/server.mjs'], {
       port: ports.exchange,

@@ -14,11 +14,11 @@ tools=${WARIFU_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/warifu/tools}
 export WARIFU_PATH="$tools/bin:$root/node_modules/.bin:$PATH"
 
 # Schemathesis is Python's: a venv of its own. Its version is among the requirements.
-WARIFU_SCHEMATHESIS=$tools/schemathesis-$(sed -n 's/^schemathesis==//p' "$root/tests/schemathesis/requirements.txt")
+WARIFU_SCHEMATHESIS=$tools/schemathesis-$(sed -n 's/^schemathesis==\([0-9.]*\).*/\1/p' "$root/tests/schemathesis/requirements.txt")
 # And the origin of examples/verify/flask.
-WARIFU_FLASK=$tools/flask-$(sed -n 's/^Flask==//p' "$root/examples/verify/flask/requirements.txt")
+WARIFU_FLASK=$tools/flask-$(sed -n 's/^flask==\([0-9.]*\).*/\1/p' "$root/examples/verify/flask/requirements.txt")
 # And httpbin, with the tests of requests.
-WARIFU_HTTPBIN=$tools/httpbin-$(sed -n 's/^httpbin==//p' "$root/tests/httpbin/requirements.txt")
+WARIFU_HTTPBIN=$tools/httpbin-$(sed -n 's/^httpbin==\([0-9.]*\).*/\1/p' "$root/tests/httpbin/requirements.txt")
 export WARIFU_SCHEMATHESIS WARIFU_FLASK WARIFU_HTTPBIN
 
 say() { printf '%s\n' "$*"; }
