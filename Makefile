@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz advisories clean
+.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -57,8 +57,17 @@ sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED
 fuzz: ## Try to break the parsers, each for a while (WARIFU_FUZZ_SECONDS=15; some minutes the first time)
 	@scripts/setup fuzz && scripts/fuzz
 
+timing: ## Measure whether comparisons of secrets take a time that tells something (dudect; ROUNDS=)
+	@cargo bench --bench timing -- $(ROUNDS)
+
 kill-time: build ## Measure how long killed sessions are still accepted, and draw docs/figures/kill-time.svg (some minutes)
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" node benches/kill-time.mjs
+
+release: ## Make release/ of this commit: the archive that is deployed, what is in it, their sums
+	@scripts/release/run
+
+release-check: ## Make it in two clones and compare them byte by byte (FOLDER=release: one, with that; some minutes)
+	@scripts/release/check $(FOLDER)
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
 	@scripts/advisories
