@@ -16,4 +16,6 @@ mod sessions;
 mod sql;
 #[cfg(feature = "test-panic")]
 mod test_panic;
+#[cfg(feature = "test-panic")]
+mod test_timing;
 mod turn;
