@@ -48,7 +48,8 @@ pub const SUBJECTS: [Subject; 7] = [
 #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "for the native harness"))]
 pub const PLANTED: usize = 2;
 
-const KEY: [u8; 32] = [9; 32];
+/// A good one has bytes that differ.
+const KEY: [u8; 32] = *b"0123456789abcdefghijklmnopqrstuv";
 const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
 
 fn keys() -> String {

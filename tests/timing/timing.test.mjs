@@ -52,6 +52,7 @@ function fresh() {
   const imports = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     imports[from] ??= {};
+    if (kind === "tag") imports[from][name] = new WebAssembly.Tag({ parameters: ["externref"] });
     if (kind !== "function") continue;
     // The values that are read and written are secrets: they may differ.
     const value = (id, value) => value;
