@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories clean
+.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories deny clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ release-check: ## Make it in two clones and compare them byte by byte (FOLDER=re
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
 	@scripts/advisories
+
+deny: ## Of these, what asks nobody: licences, sources and versions of crates, as deny.toml has them
+	@scripts/advisories --offline
 
 clean: ## Remove what builds made (keys, local sessions and tools stay)
 	@rm -rf target build build-test .warifu/logs
