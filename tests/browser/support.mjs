@@ -12,6 +12,7 @@ import { PASSWORD, freePort, newAdminKey, root, start } from "../workerd/support
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = path.join(root, "tests/browser/shots");
+mkdirSync(shots, { recursive: true });
 
 // It phones nobody, and has no graphics card to ask.
 const FLAGS = [
@@ -26,28 +27,19 @@ const FLAGS = [
 export const NARROW = { width: 360, height: 740 };
 export const WIDE = { width: 1440, height: 900 };
 
-/** The gateway with the console on `localhost` and the application on 127.0.0.1, and a browser. */
-export async function startAll(options = {}) {
+/** The gateway with the console on `localhost` and the application on 127.0.0.1. */
+export async function startGateway({ adminKeys = [], warifu = {}, ...rest } = {}) {
   const port = await freePort();
   const admin = newAdminKey("ops");
-  const { adminKeys = [], warifu = {}, ...rest } = options;
-  const [gateway, browser] = await Promise.all([
-    start({ build: "build", port, adminKeys: [admin, ...adminKeys], warifu: { admin_host: `localhost:${port}`, ...warifu }, ...rest }),
-    chromium.launch({ executablePath: chromiumPath(), args: FLAGS }),
-  ]);
-  mkdirSync(shots, { recursive: true });
-  const world = { gateway, browser, admin, key: admin.key, app: gateway.url, ops: `http://localhost:${port}`, people: [] };
+  const ops = `http://localhost:${port}`;
+  const gateway = await start({ build: "build", port, adminKeys: [admin, ...adminKeys], warifu: { admin_host: `localhost:${port}`, ...warifu }, ...rest });
   return {
-    ...world,
-    person: (context) => person(world, context),
-    async close() {
-      await browser.close();
-      await gateway.close();
-    },
-    /** What no page may have done. */
-    checkAll() {
-      for (const { faults } of world.people.splice(0)) assert.deepEqual(faults, []);
-    },
+    gateway,
+    admin,
+    key: admin.key,
+    app: gateway.url,
+    ops,
+    close: () => gateway.close(),
     async mint(session) {
       const answer = await gateway.fetch("/_warifu/sessions", {
         method: "POST",
@@ -60,13 +52,35 @@ export async function startAll(options = {}) {
   };
 }
 
+/** The same, and a browser. */
+export async function startAll(options = {}) {
+  const [started, browser] = await Promise.all([startGateway(options), openBrowser()]);
+  const world = { ...started, browser, origins: [started.app, started.ops], people: [] };
+  return {
+    ...world,
+    person: (context) => person(world, context),
+    async close() {
+      await browser.close();
+      await started.close();
+    },
+    checkAll: () => checkAll(world),
+  };
+}
+
+export const openBrowser = () => chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
+
+/** What no page may have done. */
+export function checkAll(world) {
+  for (const { faults } of world.people.splice(0)) assert.deepEqual(faults, []);
+}
+
 function chromiumPath() {
   if (process.env.WARIFU_CHROMIUM) return process.env.WARIFU_CHROMIUM;
   return execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser || command -v google-chrome"], { encoding: "utf8" }).trim();
 }
 
-/** Somebody with a browser, and cookies, of their own. */
-async function person(world, { viewport = WIDE, ...context } = {}) {
+/** Somebody with a browser, and cookies, of their own, who may ask the `origins` of the world only. */
+export async function person(world, { viewport = WIDE, ...context } = {}) {
   const own = await world.browser.newContext({ viewport, locale: "en-GB", reducedMotion: "reduce", ...context });
   const page = await own.newPage();
   page.setDefaultTimeout(20_000);
@@ -79,7 +93,7 @@ async function person(world, { viewport = WIDE, ...context } = {}) {
   });
   page.on("request", (request) => {
     const { origin } = new URL(request.url());
-    if (![world.app, world.ops].includes(origin)) faults.push(`asked ${request.url()}`);
+    if (!world.origins.includes(origin)) faults.push(`asked ${request.url()}`);
   });
   const someone = {
     page,

@@ -9,23 +9,30 @@ import { fileURLToPath } from "node:url";
 import { buckets, by, parse, value } from "../../www/shared/metrics.js";
 import { pieces } from "../../www/shared/names.js";
 import { LANGUAGES, choose } from "../../www/shared/text.js";
+import en from "../../examples/story/public/words/en.js";
+import ja from "../../examples/story/public/words/ja.js";
+import { factsOf } from "../../examples/story/public/facts.js";
 import { browserOf } from "../../www/shared/user_agent.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const scripts = ["console", "account", "shared"].flatMap((folder) =>
-  readdirSync(path.join(root, "www", folder)).filter((file) => file.endsWith(".js")).map((file) => path.join(root, "www", folder, file)),
-);
-const code = scripts.map((file) => readFileSync(file, "utf8")).join("\n");
+const scriptsOf = (folders) =>
+  folders.flatMap((folder) => readdirSync(path.join(root, folder)).filter((file) => file.endsWith(".js")).map((file) => path.join(root, folder, file)));
+const scripts = scriptsOf(["www/console", "www/account", "www/shared"]);
+const story = scriptsOf(["examples/story/public"]);
+const codeOf = (files) => files.map((file) => readFileSync(file, "utf8")).join("\n");
+const code = codeOf(scripts);
 
 const placeholders = (phrase) => [...new Set((typeof phrase === "string" ? phrase : phrase.other).match(/\{[a-z_]+\}/g) ?? [])].sort();
 
 test("every language has the same keys, with the same gaps to fill", () => {
-  const [first, ...others] = Object.entries(LANGUAGES);
-  for (const [language, words] of others) {
-    assert.deepEqual(Object.keys(words).sort(), Object.keys(first[1]).sort(), language);
-    for (const [key, phrase] of Object.entries(words)) {
-      assert.deepEqual(placeholders(phrase), placeholders(first[1][key]), `${language}: ${key}`);
-      assert.ok(typeof phrase === "string" ? phrase : phrase.other, `${language}: ${key} is empty`);
+  for (const languages of [LANGUAGES, { en, ja }]) {
+    const [first, ...others] = Object.entries(languages);
+    for (const [language, words] of others) {
+      assert.deepEqual(Object.keys(words).sort(), Object.keys(first[1]).sort(), language);
+      for (const [key, phrase] of Object.entries(words)) {
+        assert.deepEqual(placeholders(phrase), placeholders(first[1][key]), `${language}: ${key}`);
+        assert.ok(typeof phrase === "string" ? phrase : phrase.other, `${language}: ${key} is empty`);
+      }
     }
   }
 });
@@ -36,6 +43,32 @@ test("every text that the pages ask for is there, and every one that is there is
   const built = /^(refused|column|part|state|event|detail|outcome)_/;
   for (const key of Object.keys(LANGUAGES.en)) assert.ok(built.test(key) || code.includes(`"${key}"`), `nobody asks for ${key}`);
   assert.ok(asked.size > 60, `${asked.size}`);
+});
+
+test("every text of the story is asked for, and those that are asked for are there", () => {
+  const text = codeOf(story);
+  const asked = [...text.matchAll(/\b(?:t|say|parts)\(\s*"([a-z_]+)"/g)].map(([, key]) => key);
+  assert.ok(asked.length > 20, `${asked.length}`);
+  for (const key of asked) assert.ok(Object.hasOwn(en, key), `no text for ${key}`);
+  const built = /^((plain|guarded|did)_|step_)|^(waiting|robbed|silent|empty)$/; // by the side, the step, the condition
+  for (const key of Object.keys(en)) assert.ok(built.test(key) || text.includes(`"${key}"`), `nobody asks for ${key}`);
+});
+
+test("what follows from the transfers of a side", () => {
+  const play = { phase: "running", elapsed: 4_000, amount: 80 };
+  const sent = (at, outcome) => ({ at, ms: 10, outcome });
+  const side = { opening: 10_000, balance: 9_840, reported: null, refused_at: null, expires: 60_000, problem: null, transfers: [sent(500, "taken"), sent(1_000, "taken")] };
+  assert.deepEqual(factsOf(side, play), { lost: 160, lostAfter: null, took: null, left: 56_000, condition: "robbed" });
+  const pressed = { ...side, balance: 9_760, reported: 1_005, transfers: [...side.transfers, sent(1_500, "taken")] };
+  // The second was on its way when the press came: it belongs to before.
+  assert.deepEqual(factsOf(pressed, play), { lost: 240, lostAfter: 80, took: null, left: 56_000, condition: "reported" });
+  const refused = { ...pressed, refused_at: 2_015, transfers: [...pressed.transfers, sent(2_000, "refused")] };
+  assert.deepEqual(factsOf(refused, play), { lost: 240, lostAfter: 80, took: 1_010, left: 56_000, condition: "refused" });
+  // A token that expired before the press was not stopped by it.
+  assert.equal(factsOf({ ...refused, reported: 3_000 }, play).took, null);
+  assert.equal(factsOf({ ...side, problem: "ECONNREFUSED" }, play).condition, "silent");
+  assert.equal(factsOf({ ...side, transfers: [sent(500, "empty")] }, play).condition, "empty");
+  assert.equal(factsOf({ ...side, opening: null }, { ...play, phase: "waiting" }).condition, "waiting");
 });
 
 test("what is refused by code has a text only if there is such a code", () => {
@@ -125,7 +158,7 @@ test("nobody's messages are listened to, and nothing old is embedded", () => {
 
 test("text never becomes markup, and nothing is kept or asked elsewhere", () => {
   for (const sink of ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "localStorage", "sessionStorage", "document.cookie", "http://", "https://"]) {
-    for (const file of scripts) {
+    for (const file of [...scripts, ...story]) {
       const text = readFileSync(file, "utf8").replace('"http://www.w3.org/2000/svg"', "");
       assert.ok(!text.includes(sink), `${path.relative(root, file)}: ${sink}`);
     }
