@@ -1,8 +1,8 @@
-// `make dev`: the gateway and the demonstration origin on this machine, from a fresh
-// clone or from the last time. Sets up what is missing, builds, starts both, says when
-// they answer, and ends both together.
+// `make dev`: the gateway, the demonstration origin and the story on this machine, from a
+// fresh clone or from the last time. Sets up what is missing, builds, starts all, says when
+// they answer, and ends them together.
 //
-//   make dev PORT=8787 ORIGIN_PORT=8790 CONFIG=path/to/file.toml STATE=.wrangler/state
+//   make dev PORT=8787 ORIGIN_PORT=8790 STORY_PORT=8789 CONFIG=path/to/file.toml STATE=.wrangler/state
 //
 // Runs on the machine's own Node.js (18 or later); wrangler gets the newer one from npm.
 
@@ -11,11 +11,11 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Children } from './dev/children.mjs';
-import { deriveConfiguration } from './dev/configuration.mjs';
+import { deriveConfiguration, hostOfStory } from './dev/configuration.mjs';
 import { Failure } from './dev/failure.mjs';
 import { greeting } from './dev/greeting.mjs';
 import { ensureKeys } from './dev/keys.mjs';
-import { answers, assertFree, portFrom } from './dev/ports.mjs';
+import { answers, assertFree, freePort, portFrom } from './dev/ports.mjs';
 import { deadly, readable } from './dev/wrangler-log.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -39,6 +39,10 @@ async function main() {
   const ports = {
     gateway: portFrom('PORT', 8787),
     exchange: portFrom('ORIGIN_PORT', 8790),
+    story: portFrom('STORY_PORT', 8789),
+    // The banks of the story: nobody has to know where they are.
+    plain: await freePort(),
+    guarded: await freePort(),
   };
   const override = process.env.CONFIG && readConfig(process.env.CONFIG);
   await assertFree('PORT', ports.gateway);
@@ -46,6 +50,7 @@ async function main() {
   await children.run('scripts/setup', ['dev']);
   const configuration = await deriveConfiguration({ root, ports, override });
   if (configuration.withExchange) await assertFree('ORIGIN_PORT', ports.exchange);
+  if (configuration.withStory) await assertFree('STORY_PORT', ports.story);
   ensureKeys(root);
   await children.run('scripts/build', ['--quiet']);
 
@@ -56,14 +61,19 @@ async function main() {
       env: { ORIGIN_PORT: String(ports.exchange) },
     });
   }
+  if (configuration.withStory) startStory(node, ports);
   startGateway(node, ports.gateway, configuration.file);
 
-  const both = [children.whileAlive(gatewayAnswers(ports.gateway))];
+  const all = [children.whileAlive(gatewayAnswers(ports.gateway))];
   if (configuration.withExchange) {
     const address = `http://127.0.0.1:${ports.exchange}/`;
-    both.push(children.whileAlive(answers('the exchange', address, START_MS_MAX, () => true)));
+    all.push(children.whileAlive(answers('the exchange', address, START_MS_MAX, () => true)));
   }
-  const [{ refused }] = await Promise.all(both);
+  if (configuration.withStory) {
+    const address = `http://127.0.0.1:${ports.story}/`;
+    all.push(children.whileAlive(answers('the story', address, START_MS_MAX, ({ status }) => status === 200)));
+  }
+  const [{ refused }] = await Promise.all(all);
   if (refused) {
     console.log('\nThe gateway refuses its configuration, and answers every request with 500 `misconfigured`:');
     console.log('its log above names each key.');
@@ -71,6 +81,19 @@ async function main() {
     console.log(greeting({ root, ports, ...configuration }));
   }
   console.log('ready');
+}
+
+function startStory(node, ports) {
+  children.start('story', node, ['examples/story/server.mjs'], {
+    port: ports.story,
+    env: {
+      STORY_PORT: String(ports.story),
+      PLAIN_PORT: String(ports.plain),
+      GUARDED_PORT: String(ports.guarded),
+      GATEWAY_PORT: String(ports.gateway),
+      GATEWAY_HOST: hostOfStory(ports),
+    },
+  });
 }
 
 function startGateway(node, port, configurationFile) {

@@ -13,12 +13,15 @@ const ADMIN_HOST_DEFAULT = 'localhost:8787';
 
 /**
  * Writes the derived file. `override` is a file of which [vars.WARIFU] is taken, word
- * for word. The exchange belongs to it only if some origin is the exchange's address.
+ * for word. The exchange belongs to it only if some origin is the exchange's address, and
+ * the story only to the project's own, with the exchange.
  */
 export async function deriveConfiguration({ root, ports, override }) {
   const { parse } = await import('smol-toml'); // there only after the set-up
   const own = parseFile(parse, 'wrangler.toml', readFileSync(join(root, 'wrangler.toml'), 'utf8'));
-  const warifu = override ? overriding(parse, override) : withPorts(own.vars.WARIFU, ports);
+  const alone = override ? overriding(parse, override) : withPorts(own.vars.WARIFU, ports);
+  const withStory = !override && alone.sites === undefined && isHere(alone.origin, ports.exchange);
+  const warifu = withStory ? withSiteOfStory(alone, { root, ports, parse }) : alone;
 
   // One per port: several gateways at once do not meet here.
   const directory = join(root, `.wrangler/dev/${ports.gateway}`);
@@ -43,9 +46,9 @@ export async function deriveConfiguration({ root, ports, override }) {
   mkdirSync(directory, { recursive: true });
   writeFileSync(file, JSON.stringify(derived, null, 2));
 
-  const origins = [warifu, ...(Array.isArray(warifu.sites) ? warifu.sites : [])].map((site) => site?.origin);
+  const origins = [alone, ...(Array.isArray(alone.sites) ? alone.sites : [])].map((site) => site?.origin);
   for (const origin of origins) refuseLoop(origin, ports.gateway);
-  return { file, withExchange: origins.some((origin) => isHere(origin, ports.exchange)), origins };
+  return { file, withExchange: origins.some((origin) => isHere(origin, ports.exchange)), withStory, origins };
 }
 
 function overriding(parse, { path, text }) {
@@ -63,6 +66,30 @@ function withPorts(warifu, ports) {
   if (warifu.admin_host === ADMIN_HOST_DEFAULT) changed.admin_host = `localhost:${ports.gateway}`;
   return changed;
 }
+
+/** Under which name the gateway serves the bank of the story: browsers take it for this machine. */
+export const hostOfStory = (ports) => hostAt('story.localhost', ports.gateway);
+
+/**
+ * The bank of examples/story is a second site of the same Worker, with the configuration that is
+ * beside the application. The project's own stays the first, under the names it is reached by.
+ */
+function withSiteOfStory(warifu, { root, ports, parse }) {
+  const name = 'examples/jwt-express/warifu.toml';
+  const bank = parseFile(parse, name, readFileSync(join(root, name), 'utf8')).vars.WARIFU;
+  const { site = 'default', hosts = [], admin_host, ...common } = warifu;
+  const usual = ['127.0.0.1', '[::1]', 'localhost'].map((name) => hostAt(name, ports.gateway)).filter((host) => host !== admin_host);
+  return {
+    ...common,
+    sites: [
+      { site, hosts: hosts.length > 0 ? hosts : usual, ...(admin_host === undefined ? {} : { admin_host }) },
+      { ...bank, site: 'story', hosts: [hostOfStory(ports)], origin: `http://127.0.0.1:${ports.guarded}` },
+    ],
+  };
+}
+
+/** As a browser names it: without the port that http has anyhow. */
+const hostAt = (name, port) => (port === 80 ? name : `${name}:${port}`);
 
 /** A gateway that is its own origin asks itself until the memory is full. */
 function refuseLoop(origin, port) {

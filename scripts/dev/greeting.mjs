@@ -1,16 +1,17 @@
-// What `make dev` says when both answer: where things are, and what to try first.
+// What `make dev` says when all answer: where things are, and what to try first.
 
 import { join } from 'node:path';
 
-export function greeting({ root, ports, withExchange, origins }) {
+export function greeting({ root, ports, withExchange, withStory, origins }) {
   const gateway = `http://127.0.0.1:${ports.gateway}`;
   if (!withExchange) {
     return `\ngateway   ${gateway}, before ${origins.filter(Boolean).join(' and ') || 'the same URL (no origin is given)'}\n`;
   }
+  const story = withStory ? `\nstory     http://127.0.0.1:${ports.story}/ shows in one minute what it is all for` : '';
   const jar = `'${join(root, '.warifu/cookies')}'`;
   return `
 gateway   ${gateway}
-exchange  http://127.0.0.1:${ports.exchange}, the origin behind it
+exchange  http://127.0.0.1:${ports.exchange}, the origin behind it${story}
 accounts  alice and bob, password: correct horse battery staple
 sessions  ${gateway}/_warifu/account/ is the user's page of them
 console   http://localhost:${ports.gateway}/_warifu/console/ for operators; the key is in ${join(root, '.warifu/dev-admin-key')}

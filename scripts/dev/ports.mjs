@@ -29,6 +29,18 @@ export async function isFree(port) {
   return (await listenError(port)) === null;
 }
 
+/** One that nobody uses at the moment. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
 function listenError(port) {
   return new Promise((resolve) => {
     const server = createServer();

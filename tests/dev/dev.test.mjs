@@ -16,7 +16,7 @@ const READY_MS_MAX = 15_000;
 let folder, ports;
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "warifu-dev-"));
-  ports = { PORT: String(await freePort()), ORIGIN_PORT: String(await freePort()) };
+  ports = { PORT: String(await freePort()), ORIGIN_PORT: String(await freePort()), STORY_PORT: String(await freePort()) };
 });
 after(() => rmSync(folder, { recursive: true }));
 
@@ -62,6 +62,12 @@ function descendant(ancestor, command) {
   return Number(pid);
 }
 
+// Not so once it has ended, though nobody has asked yet what it ended with.
+function isRunning(pid) {
+  const listed = execFileSync("ps", ["-axo", "pid=,stat="], { encoding: "utf8" });
+  return new RegExp(`^\\s*${pid}\\s+[^Z\\s]`, "m").test(listed);
+}
+
 const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
 
 async function send(where, { method = "GET", headers = {}, body } = {}) {
@@ -95,7 +101,7 @@ test("from the start to a log-in, and over a restart", async () => {
   let running = dev();
   try {
     await running.ready;
-    for (const hint of [`http://127.0.0.1:${ports.PORT}`, `http://localhost:${ports.PORT}/_warifu/console/`, "alice", "correct horse battery staple"]) {
+    for (const hint of [`http://127.0.0.1:${ports.PORT}`, `http://localhost:${ports.PORT}/_warifu/console/`, `http://127.0.0.1:${ports.STORY_PORT}/`, "alice", "correct horse battery staple"]) {
       assert.ok(running.output().includes(hint), `it says ${hint}`);
     }
     const login = await send("/login", {
@@ -126,22 +132,64 @@ test("from the start to a log-in, and over a restart", async () => {
   for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
 });
 
-test("if one of the two dies it says which, and ends the other", async () => {
+test("the story: its bank is a second site of the gateway, and what is reported there is refused", async () => {
   const running = dev();
-  await running.ready;
-  process.kill(descendant(running.pid, "exchange/server.mjs"), "SIGKILL");
-  assert.notEqual(await running.ended, 0);
-  assert.match(running.output(), /exchange/);
-  for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+  try {
+    await running.ready;
+    const story = `http://127.0.0.1:${ports.STORY_PORT}`;
+    const events = http.get(`${story}/events`, { agent: false });
+    const [stream] = await once(events, "response");
+    // The first transfer on the right that came to this.
+    const transferOf = async (outcome) => {
+      let text = "";
+      for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+        text += chunk;
+        for (const [, data] of text.matchAll(/^event: side\ndata: (.*)$/gm)) {
+          const { name, transfer } = JSON.parse(data);
+          if (name === "guarded" && transfer?.outcome === outcome) return transfer;
+        }
+      }
+      throw new Error("the events ended");
+    };
+    const press = async (where) => (await send(`${story}${where}`, { method: "POST", headers: { "sec-fetch-site": "same-origin" } })).status;
+    assert.equal(await press("/begin"), 204);
+    assert.equal((await transferOf("taken")).status, 303);
+    assert.equal(await press("/not-me"), 204);
+    assert.equal((await transferOf("refused")).status, 401);
+    await running.says(/POST \/_warifu\/me\/not-me 200/);
+    assert.equal((await send("/login", { headers: { host: `story.localhost:${ports.PORT}` } })).status, 200, "for a browser too");
+    events.destroy();
+  } finally {
+    await running.stop();
+  }
+});
+
+test("if one of them dies it says which, and ends the others, with their banks", async () => {
+  for (const name of ["exchange", "story"]) {
+    const running = dev();
+    await running.ready;
+    const story = descendant(running.pid, "story/server.mjs");
+    const begun = await send(`http://127.0.0.1:${ports.STORY_PORT}/begin`, { method: "POST", headers: { "sec-fetch-site": "same-origin" } });
+    assert.equal(begun.status, 204);
+    const bank = descendant(story, "jwt-express/server.mjs");
+    assert.ok(bank > 0, "a bank is there");
+    process.kill(descendant(running.pid, `${name}/server.mjs`), "SIGKILL");
+    assert.notEqual(await running.ended, 0);
+    assert.match(running.output(), new RegExp(`warifu: the ${name} ended`));
+    for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+    assert.ok(!isRunning(bank), "nor of the bank");
+  }
 });
 
 test("a port that is taken is named, with the variable to change", async () => {
   const taken = net.createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   const port = String(taken.address().port);
-  const running = dev({ PORT: port });
-  assert.notEqual(await running.ended, 0);
-  assert.match(running.output(), new RegExp(`PORT.*${port}|${port}.*PORT`));
+  for (const variable of ["PORT", "ORIGIN_PORT", "STORY_PORT"]) {
+    const running = dev({ [variable]: port });
+    assert.notEqual(await running.ended, 0);
+    assert.match(running.output(), new RegExp(`^warifu: port ${port} is taken .* with ${variable}=`, "m"));
+  }
   taken.close();
 });
 
@@ -158,6 +206,7 @@ test("CONFIG takes the gateway's table from another file", async () => {
     await running.ready;
     assert.equal((await send("/x?y")).text, "theirs /x?y");
     assert.ok(await isFree(ports.ORIGIN_PORT), "the exchange is not started");
+    assert.ok(await isFree(ports.STORY_PORT), "nor the story");
   } finally {
     await running.stop();
     origin.close();
