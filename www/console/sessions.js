@@ -48,8 +48,7 @@ export class Sessions {
 
   async find(subject) {
     this.#subject = subject;
-    this.#cursors = [null];
-    this.#before = [0];
+    this.#toFirstPage();
     this.found(subject);
     if (this.world.may("sessions:read")) await this.#load();
     else this.#show(null);
@@ -70,7 +69,17 @@ export class Sessions {
     } finally {
       if (asked === this.#asked) this.results.removeAttribute("aria-busy");
     }
-    if (asked === this.#asked) this.#show(page);
+    if (asked !== this.#asked) return;
+    // A later page of what has been ended meanwhile says nothing of what is left.
+    if (page.sessions.length === 0 && this.#cursors.length > 1) {
+      this.#toFirstPage();
+      await this.#load({ quietly });
+    } else this.#show(page);
+  }
+
+  #toFirstPage() {
+    this.#cursors = [null];
+    this.#before = [0];
   }
 
   #fail(error) {
