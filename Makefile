@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories deny clean
+.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories deny clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -9,7 +9,7 @@ help: ## List these targets
 setup: ## Install what is pinned: Rust toolchains, npm packages, cargo tools (8 min at first)
 	@scripts/setup test
 
-dev: ## Serve the gateway and the demonstration origin on this machine (PORT= ORIGIN_PORT= CONFIG=file.toml STATE=directory)
+dev: ## Serve the gateway, the demonstration origin and the story on this machine (PORT= ORIGIN_PORT= STORY_PORT= CONFIG=file.toml STATE=directory)
 	@scripts/prerequisites && exec node scripts/dev.mjs
 
 build: ## Build the Worker into build/
@@ -20,6 +20,9 @@ test: ## Check and test everything, as CI does
 
 article: ## Play the scenarios of docs/article.md, with and without the gateway, and write what happened (needs Chromium)
 	@WARIFU_WRITE=1 scripts/test build-test article
+
+story: ## Record the story for the README, from the running thing (needs Chromium)
+	@scripts/setup article && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH" CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false node scripts/record-story.mjs
 
 lint: ## Only the formatting and clippy
 	@scripts/test fmt clippy-native clippy-wasm clippy-wasm-test
