@@ -42,7 +42,7 @@ async function person(origins) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   await page.setViewport(WIDE);
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   const faults = [];
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
   page.on("console", (message) => ["error", "warn"].includes(message.type()) && faults.push(`${message.type()}: ${message.text()}`));
@@ -56,7 +56,7 @@ async function person(origins) {
     click: (where) => page.locator(where).click(),
     fill: (where, text) => page.locator(where).fill(text),
     see: (where) => page.waitForSelector(where, { visible: true }),
-    says: (text) => page.waitForFunction((text) => document.querySelector("main").innerText.includes(text), {}, text),
+    says: (text) => page.waitForFunction((text) => document.querySelector("main")?.innerText.includes(text), {}, text),
     async done(name) {
       await page.evaluate(axe);
       const violations = await page.evaluate(async () => {
@@ -76,7 +76,7 @@ test("in Firefox a user logs in, and ends all sessions", { skip }, async () => {
   await page.goto(`${world.app}/_warifu/account/`);
   await fill("input[name=username]", "alice");
   await fill("input[name=password]", PASSWORD);
-  await page.keyboard.press("Enter");
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
   await says("Signed in as alice");
   await click("[data-act=not-me]");
   await click("dialog button[type=submit]");

@@ -46,6 +46,7 @@ test(`${SESSIONS} sessions, ${CROWD} of them one person's`, { timeout: 3_600_000
     await each(SESSIONS - CROWD, async (i) => others.push(cookieOf(await all.mint({ subject: `person-${i}`, device: DEVICE }))));
     await each(CROWD, async () => crowd.push(cookieOf(await all.mint({ subject: "crowd", device: DEVICE }))));
   });
+  t.diagnostic(`made in ${figures["make all"]} ms`);
   // One more than may be, in the place of the oldest.
   crowd.push(cookieOf(await all.mint({ subject: "crowd", device: DEVICE })));
 
