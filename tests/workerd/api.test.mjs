@@ -7,6 +7,7 @@ import net from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
+import { callsTo, text } from "./support/calls.mjs";
 import { COOKIE, PASSWORD, SCOPES, newAdminKey, root, start, until } from "./support/gateway.mjs";
 
 const ADMIN_HOST = "admin.test";
@@ -33,46 +34,7 @@ before(async () => {
 });
 after(() => gateway.close());
 
-// --- calling ------------------------------------------------------------------------
-
-const text = (body) => (body === undefined || typeof body === "string" ? body : JSON.stringify(body));
-
-async function call(method, where, { headers = {}, body } = {}) {
-  const answer = await gateway.fetch(`/_warifu/${where}`, { method, headers, body: text(body) });
-  const said = await answer.text();
-  if (answer.status >= 400 && method !== "HEAD") {
-    assert.equal(answer.headers.get("content-type"), "application/problem+json", `${method} ${where}: ${said}`);
-  }
-  assert.equal(answer.headers.get("cache-control"), "no-store");
-  const isJson = /^application\/(problem\+)?json/.test(answer.headers.get("content-type") ?? "");
-  const json = isJson && said !== "" ? JSON.parse(said) : undefined;
-  return { status: answer.status, json, code: json?.code, headers: answer.headers };
-}
-
-const bearer = ({ key }) => ({ authorization: `Bearer ${key}` });
-const admin = (method, where, body, key = all) => call(method, where, { headers: bearer(key), body });
-const user = ({ cookie }, method, where, headers = {}) =>
-  call(method, where, { headers: { cookie, "sec-fetch-site": "same-origin", ...headers } });
-
-// A browser's session without the application: minted.
-async function mint(session) {
-  const { status, json } = await admin("POST", "sessions", session);
-  assert.equal(status, 201, JSON.stringify(json));
-  return { ...json, cookie: json.set_cookie.split(";")[0], id: json.session.id };
-}
-
-// What the application sees of a session; null if it is refused.
-async function seen({ cookie }) {
-  const answer = await gateway.fetch("/api/me", { headers: { cookie, accept: "application/json" } });
-  return answer.status === 200 ? await answer.json() : null;
-}
-
-let number = 0;
-const someone = () => `someone-${++number}`;
-const list = async (subject) => {
-  const { json } = await admin("GET", `sessions?${new URLSearchParams({ subject })}`);
-  return json.sessions;
-};
+const { call, bearer, admin, user, mint, seen, someone, list } = callsTo(() => gateway, all);
 const newCookie = ({ headers }) => headers.getSetCookie().map((value) => value.split(";")[0])[0];
 
 // --- who ----------------------------------------------------------------------------
@@ -557,75 +519,4 @@ test("forward-auth says who it is, or why not", async () => {
   assert.equal((await post("", gateway.url)).status, 204, "an Origin equal to the Host");
   await admin("DELETE", `sessions/${mine.id}`);
   assert.equal((await verify({}, mine)).code, "no_session");
-});
-
-// --- the log -----------------------------------------------------------------------------
-
-test("every call of an administrator is in the log, and no key or token", async () => {
-  const subject = someone();
-  const minted = await mint({ subject, claims: { note: "private-claim" } });
-  await admin("DELETE", `sessions/${minted.id}`);
-  await admin("DELETE", `sessions/${minted.id}`, undefined, without.revoke);
-  const logs = gateway.logs();
-  const events = logs.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-  const has = (wanted) => events.some((event) => Object.entries(wanted).every(([name, value]) => event[name] === value));
-  assert.ok(has({ event: "admin_called", call: "POST /_warifu/sessions", key: "all" }));
-  assert.ok(has({ event: "session_started", session: minted.id, subject, actor: "admin:all" }));
-  assert.ok(has({ event: "session_ended", session: minted.id, actor: "admin:all" }));
-  assert.ok(has({ event: "admin_refused", call: `DELETE /_warifu/sessions/${minted.id}`, reason: "the key lacks the scope" }));
-  for (const secret of [all.key, without.revoke.key, minted.token, minted.token.slice(8, 50), "private-claim"]) {
-    assert.ok(!logs.includes(secret));
-  }
-});
-
-// --- what happened, and how much -------------------------------------------------------
-
-test("what happened to somebody can be read, with who wanted it and from where", async () => {
-  const subject = someone();
-  const minted = await mint({ subject });
-  await call("DELETE", `sessions/${minted.id}`, {
-    headers: { ...bearer(all), "cf-connecting-ip": "198.51.100.7", traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01` },
-  });
-  const { status, json } = await admin("GET", `audit?subject=${subject}`);
-  assert.equal(status, 200);
-  const [looked, ended, started] = json.events;
-  const who = ({ event, session, actor, reason }) => [event, session, actor, reason];
-  assert.deepEqual(who(started), ["session_started", minted.id, "admin:all", "POST sessions"]);
-  assert.deepEqual(who(ended), ["session_ended", minted.id, "admin:all", "DELETE sessions/*"]);
-  assert.deepEqual(who(looked), ["admin_called", null, "admin:all", "GET audit"]);
-  assert.equal(ended.from, "198.51.100.0/24", "the network, and not the address");
-  const line = gateway.logs().split("\n").find((line) => line.includes("session_ended") && line.includes(minted.id));
-  const { from, trace, at } = JSON.parse(line);
-  assert.deepEqual([from, trace], ["198.51.100.0/24", "ab".repeat(16)]);
-  assert.ok(Math.abs(Date.parse(at) - Date.parse(ended.at)) < SECOND);
-  assert.ok(!gateway.logs().includes("198.51.100.7"));
-});
-
-test("everybody's history has each event once", async () => {
-  const subject = someone();
-  const ids = [];
-  for (let index = 0; index < 5; index++) ids.push((await mint({ subject: `${subject}-${index}` })).id);
-  const seen = [];
-  let cursor = "";
-  do {
-    const { status, json } = await admin("GET", `audit?limit=50${cursor}`);
-    assert.equal(status, 200);
-    seen.push(...json.events.filter(({ event }) => event === "session_started").map(({ session }) => session));
-    cursor = json.next === null ? undefined : `&cursor=${json.next}`;
-  } while (cursor !== undefined);
-  for (const id of ids) assert.equal(seen.filter((other) => other === id).length, 1, id);
-});
-
-test("what an isolate counts can be read", async () => {
-  const minted = await mint({ subject: someone() });
-  const number = async (name) => {
-    const answer = await gateway.fetch("/_warifu/metrics", { headers: bearer(all) });
-    assert.equal(answer.status, 200);
-    const line = (await answer.text()).split("\n").find((line) => line.startsWith(name) && !line.includes("none"));
-    return Number(line?.split(" ").at(-1) ?? "0");
-  };
-  const before = await number("warifu_checks_total");
-  await seen(minted);
-  await until(async () => (await seen(minted)) && (await number("warifu_checks_total")) > before, "from memory");
-  assert.ok((await number("warifu_origin_seconds_count")) >= 0);
 });
