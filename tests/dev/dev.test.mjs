@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -10,15 +10,29 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { Scan } from "../scan/scan.mjs";
+
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const READY_MS_MAX = 15_000;
 
-let folder, ports;
+let folder, ports, scan, dial;
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "warifu-dev-"));
   ports = { PORT: String(await freePort()), ORIGIN_PORT: String(await freePort()), STORY_PORT: String(await freePort()) };
+  scan = new Scan();
+  ({ dial } = await scan.before(Number(ports.PORT)));
 });
-after(() => rmSync(folder, { recursive: true }));
+// What it has printed, answered and stored has no secret; the keys are those that it has made.
+after(() => {
+  const key = (file, pattern) => pattern.exec(readFileSync(path.join(root, file), "utf8"))[1];
+  scan.knows("admin key", key(".warifu/dev-admin-key", /^([\w-]{43})\n?$/));
+  scan.knows("gateway key", key(".dev.vars", /^WARIFU_KEYS='.*?"key":"([\w-]{43})"/m));
+  try {
+    scan.finish([path.join(folder, "state")]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 // Starts it without a terminal. `ready` resolves with the milliseconds it took.
 function dev(env = {}) {
@@ -34,6 +48,7 @@ function dev(env = {}) {
   const ready = new Promise((resolve, reject) => {
     const read = (chunk) => {
       output += chunk;
+      scan.saw("what make dev prints", chunk);
       if (/^ready$/m.test(output)) resolve(performance.now() - began);
     };
     child.stdout.on("data", read);
@@ -71,7 +86,7 @@ function isRunning(pid) {
 const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
 
 async function send(where, { method = "GET", headers = {}, body } = {}) {
-  const request = http.request(url(where), { method, headers, agent: false });
+  const request = http.request(url(where), { method, headers, createConnection: dial });
   request.end(body);
   const [answer] = await once(request, "response");
   let text = "";

@@ -1,21 +1,31 @@
 // The Worker in workerd, without anything in front of it: the bytes of a request reach the
 // runtime as they were sent.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 
+import { Scan } from "../../scan/scan.mjs";
 import { UNLIMITED, client, newKeys, project, raw, root } from "./gateway.mjs";
 
 export async function startBare({ warifu, adminKeys = [], originKeys, build = "build-test" }) {
   const file = (name) => readFileSync(path.join(root, build, name));
   const classes = project.durable_objects.bindings.map(({ name, class_name: className }) => [name, { className, useSQLite: true }]);
+  const configured = { limits: UNLIMITED, ...warifu };
+  const keys = newKeys();
+  const scan = new Scan({ warifu: configured, keys, originKeys, adminKeys });
+  const stores = mkdtempSync(path.join(tmpdir(), "warifu-bare-"));
   const logs = [];
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       cf: false,
       log: new Log(LogLevel.NONE),
-      handleStructuredLogs: ({ message }) => logs.push(message),
+      resourcePersistencePath: stores,
+      handleStructuredLogs({ message }) {
+        logs.push(message);
+        scan.saw("the log", `${message}\n`);
+      },
       workers: [
         {
           name: "warifu",
@@ -27,8 +37,8 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
           compatibilityDate: project.compatibility_date,
           durableObjects: Object.fromEntries(classes),
           bindings: {
-            WARIFU: { limits: UNLIMITED, ...warifu },
-            WARIFU_KEYS: newKeys(),
+            WARIFU: await scan.behind(configured),
+            WARIFU_KEYS: keys,
             ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
             ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
           },
@@ -38,6 +48,19 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
     }),
   );
   await miniflare.ready;
-  const url = await miniflare.unsafeGetDirectURL("warifu");
-  return { url, fetch: client(url), raw: (text) => raw(url, text), logs: () => logs.join("\n"), close: () => miniflare.dispose() };
+  const { url, dial } = await scan.before(Number((await miniflare.unsafeGetDirectURL("warifu")).port));
+  return {
+    url,
+    fetch: client(url, dial),
+    raw: (text) => raw(dial(), text),
+    logs: () => logs.join("\n"),
+    async close() {
+      await miniflare.dispose();
+      try {
+        scan.finish([stores]);
+      } finally {
+        rmSync(stores, { recursive: true });
+      }
+    },
+  };
 }

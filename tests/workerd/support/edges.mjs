@@ -1,14 +1,16 @@
 // Several edges of one site in one workerd: each is a Worker of its own, with an
 // isolate and a memory of its own, bound to the same objects and the same KV
 // namespace, as the machines of a network are.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 
+import { Scan } from "../../scan/scan.mjs";
 import { COOKIE, UNLIMITED, newAdminKey, newKeys, project, root } from "./gateway.mjs";
 
 const here = fileURLToPath(new URL("edges/", import.meta.url));
@@ -18,6 +20,9 @@ const here = fileURLToPath(new URL("edges/", import.meta.url));
 export async function startEdges({ edges, warifu = {}, build = "build", origin }) {
   const ops = newAdminKey();
   const keys = newKeys();
+  const scan = new Scan({ warifu, keys, adminKeys: [ops] });
+  const { origin: application } = await scan.behind({ origin: origin ?? "http://origin.test" });
+  const stores = mkdtempSync(path.join(tmpdir(), "warifu-edges-"));
   const source = (name) => ({ type: "ESModule", path: `/${name}`, contents: readFileSync(path.join(here, name), "utf8") });
   const gateway = [
     { type: "ESModule", path: "/gateway.mjs", contents: readFileSync(path.join(root, build, "index.js"), "utf8") },
@@ -37,7 +42,7 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
     ),
     kvNamespaces: { REPLICA: "replica" },
     bindings: {
-      WARIFU: { limits: UNLIMITED, ...warifu, ...own, origin: origin ?? "http://origin.test" },
+      WARIFU: { limits: UNLIMITED, ...warifu, ...own, origin: application },
       WARIFU_KEYS: keys,
       WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
     },
@@ -49,7 +54,11 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
     convertV4MiniflareOptions({
       cf: false,
       log: new Log(LogLevel.NONE),
-      handleStructuredLogs: ({ message }) => logs.push(message),
+      resourcePersistencePath: stores,
+      handleStructuredLogs({ message }) {
+        logs.push(message);
+        scan.saw("the log", `${message}\n`);
+      },
       workers: [
         worker(OBJECTS, "objects.mjs", {}),
         ...edges.map(({ name, ...own }) => worker(name, "edge.mjs", own)),
@@ -58,12 +67,30 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
     }),
   );
   await miniflare.ready;
-  const connect = async (name) => new Edge(name, await miniflare.unsafeGetDirectURL(name), ops);
+  const connect = async (name) => {
+    const { url, dial } = await scan.before(Number((await miniflare.unsafeGetDirectURL(name)).port));
+    return new Edge(name, url, ops, dial);
+  };
+  const objects = await connect(OBJECTS);
+  const all = await Promise.all(edges.map(({ name }) => connect(name)));
   return {
-    objects: await connect(OBJECTS),
-    edges: await Promise.all(edges.map(({ name }) => connect(name))),
+    objects,
+    edges: all,
     logs,
-    close: () => miniflare.dispose(),
+    async close() {
+      // What has gone between the Workers, and to the data set, they have kept.
+      for (const worker of [objects, ...all]) {
+        const { messages, points } = JSON.parse((await worker.send("GET", "/hand/seen")).text);
+        scan.saw(`the messages of ${worker.name}`, messages.join("\n"));
+        scan.saw("the data points", points.join("\n"));
+      }
+      await miniflare.dispose();
+      try {
+        scan.finish([stores]);
+      } finally {
+        rmSync(stores, { recursive: true });
+      }
+    },
   };
 }
 
@@ -71,12 +98,12 @@ const OBJECTS = "objects";
 
 // Calls to one Worker, over connections that are kept alive.
 export class Edge {
-  constructor(name, url, ops) {
+  constructor(name, url, ops, dial) {
     this.name = name;
     this.url = url;
     this.ops = ops;
     // workerd closes a connection after five seconds without a request.
-    this.agent = new http.Agent({ keepAlive: true, timeout: 3_000 });
+    this.agent = Object.assign(new http.Agent({ keepAlive: true, timeout: 3_000 }), { createConnection: dial });
   }
 
   // The answer with its body as text, and when it was asked for and began.

@@ -16,6 +16,8 @@ import { fileURLToPath } from "node:url";
 import { parse } from "smol-toml";
 import { unstable_startWorker } from "wrangler";
 
+import { Scan } from "../../scan/scan.mjs";
+
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
 export const PASSWORD = "correct horse battery staple";
 export const COOKIE = "__Host-Http-warifu";
@@ -29,6 +31,8 @@ export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf
 // WARIFU_KEYS (null: none), `originKeys` is WARIFU_ORIGIN_KEYS, `adminKeys` a list of what newAdminKey makes,
 // `state` a folder in which the objects live on; `kv` says whether there is a KV
 // namespace, `assets` whether there are the pages; `bindings` adds to the Worker's; `port` is 0 for any.
+// What the gateway lets out is searched for secrets when it is closed; `limit` is how much of each
+// connection (tests/scan/scan.mjs).
 export async function start({
   build = "build-test",
   table = project.vars.WARIFU,
@@ -42,10 +46,14 @@ export async function start({
   assets = true,
   bindings = {},
   port = 0,
+  limit,
 } = {}) {
   const exchange = origin === undefined ? await startExchange() : undefined;
   const folder = mkdtempSync(path.join(tmpdir(), "warifu-"));
   const config = path.join(folder, "wrangler.json");
+  const stores = state || path.join(folder, "state");
+  const configured = { limits: UNLIMITED, ...table, origin: origin ?? exchange.url, ...warifu };
+  const scan = new Scan({ warifu: configured, keys, originKeys, adminKeys, limit });
   writeFileSync(
     config,
     JSON.stringify({
@@ -58,7 +66,7 @@ export async function start({
       kv_namespaces: (kv ? project.kv_namespaces : []).map((namespace) => ({ id: namespace.binding, ...namespace })),
       ...bindings,
       vars: {
-        WARIFU: { limits: UNLIMITED, ...table, origin: origin ?? exchange.url, ...warifu },
+        WARIFU: await scan.behind(configured),
         ...(keys === null ? {} : { WARIFU_KEYS: keys }),
         ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
         ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
@@ -69,20 +77,23 @@ export async function start({
   const worker = await unstable_startWorker({
     config,
     dev: {
-      server: { hostname: "127.0.0.1", port },
+      server: { hostname: "127.0.0.1", port: 0 },
       inspector: false,
       logLevel: "none",
       watch: false,
-      persist: state,
-      structuredLogsHandler: (log) => logs.push(log.message),
+      persist: stores,
+      structuredLogsHandler({ message }) {
+        logs.push(message);
+        scan.saw("the log", `${message}\n`);
+      },
     },
   });
   await worker.ready;
-  const url = await worker.url;
+  const { url, dial } = await scan.before(Number((await worker.url).port), port);
   const gateway = {
     url: url.origin,
-    fetch: client(url),
-    raw: (text) => raw(url, text),
+    fetch: client(url, dial),
+    raw: (text) => raw(dial(), text),
     logs: () => logs.join("\n"),
     async logIn(username = "alice") {
       const answer = await gateway.fetch("/login", {
@@ -96,8 +107,12 @@ export async function start({
     },
     async close() {
       await worker.dispose();
-      rmSync(folder, { recursive: true });
       exchange?.stop();
+      try {
+        scan.finish([stores]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     },
   };
   return gateway;
@@ -118,12 +133,12 @@ export async function until(condition, what, { seconds = 30 } = {}) {
   }
 }
 
-// Calls to one server.
-export const client = (base) => (where, init = {}) => send(new URL(where, base), init);
+// Calls to one server, to which `dial` connects where that is not its address.
+export const client = (base, dial) => (where, init = {}) => send(new URL(where, base), init, dial);
 
 // Like fetch, but it sends the headers that it is given and no others, so that
 // it can stand for a browser, and follows no redirect.
-async function send(url, { method = "GET", headers = {}, body } = {}) {
+async function send(url, { method = "GET", headers = {}, body } = {}, dial) {
   const isForm = body instanceof URLSearchParams;
   const isStream = body instanceof ReadableStream;
   const bytes = isStream || body === undefined ? undefined : Buffer.from(body.toString());
@@ -135,7 +150,7 @@ async function send(url, { method = "GET", headers = {}, body } = {}) {
       ...(bytes === undefined ? {} : { "content-length": bytes.length }),
       ...headers,
     },
-    agent: false,
+    ...(dial === undefined ? { agent: false } : { createConnection: dial }),
   });
   if (isStream) Readable.fromWeb(body).pipe(request);
   else request.end(bytes);
@@ -184,9 +199,9 @@ export async function freePort() {
 
 // Sends bytes as they are, past any client library that would normalise them,
 // and returns all that comes back.
-export async function raw(url, text) {
-  const socket = net.connect(Number(url.port), url.hostname);
-  socket.end(Buffer.from(text.replaceAll("\n", "\r\n"), "latin1"));
+export async function raw(socket, text) {
+  socket.write(Buffer.from(text.replaceAll("\n", "\r\n"), "latin1"));
+  socket.end();
   const chunks = [];
   for await (const chunk of socket) chunks.push(chunk);
   const answer = Buffer.concat(chunks).toString("latin1");

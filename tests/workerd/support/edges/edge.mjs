@@ -14,7 +14,9 @@ globalThis.fetch = (url, init) => {
 
 export default {
   async fetch(request, env, context) {
-    if (new URL(request.url).pathname === "/hand") {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/hand/seen") return Response.json(messages.seen);
+    if (pathname === "/hand") {
       if (request.method === "POST") messages.faults = await request.json();
       return Response.json(messages.counts);
     }

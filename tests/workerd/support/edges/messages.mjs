@@ -1,8 +1,10 @@
 // A hand on the messages to Durable Objects: it counts them by kind, and delays
-// or loses them as a test wants.
+// or loses them as a test wants. It keeps what they and their answers say, and the points
+// of a data set, for the scan (tests/scan/).
 
 export class Messages {
   counts = {};
+  seen = { messages: [], points: [] };
   #faults = [];
 
   // `faults`: a list of { to: "FEED" or "SESSIONS", kinds: ["poll", …] (default: all),
@@ -14,7 +16,8 @@ export class Messages {
 
   // The same bindings, with this hand on them.
   held(env) {
-    return { ...env, SESSIONS: this.#held("SESSIONS", env.SESSIONS), FEED: this.#held("FEED", env.FEED) };
+    const events = { writeDataPoint: (point) => this.seen.points.push(JSON.stringify(point)) };
+    return { ...env, SESSIONS: this.#held("SESSIONS", env.SESSIONS), FEED: this.#held("FEED", env.FEED), EVENTS: events };
   }
 
   #held(binding, namespace) {
@@ -29,11 +32,14 @@ export class Messages {
     const fits = ({ to, kinds, share = 1 }) => to === binding && (kinds?.includes(kind) ?? true) && Math.random() < share;
     const { beforeMs, afterMs, lose } = this.#faults.find(fits) ?? {};
     if (lose === "message") throw new Error("lost on purpose");
+    this.seen.messages.push(body);
     if (beforeMs) await pause(beforeMs, signal);
     const response = await send();
+    const text = await response.text();
+    this.seen.messages.push(text);
     if (lose === "answer") throw new Error("lost on purpose");
     if (afterMs) await pause(afterMs, signal);
-    return response;
+    return new Response(text, response);
   }
 }
 

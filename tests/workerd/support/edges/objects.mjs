@@ -30,6 +30,7 @@ export const FeedObject = stoppable(gateway.FeedObject);
 export default {
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/hand/seen") return Response.json(messages.seen);
     if (pathname === "/hand") {
       if (request.method === "POST") messages.faults = await request.json();
       return Response.json(messages.counts);

@@ -1,9 +1,11 @@
 // The application behind all edges. It gives the command that the query asks
-// for, and answers with what it was told.
+// for, and answers with what it was told: all of it too, since what happens within workerd
+// nobody else can look at (tests/scan/).
 export default {
   fetch({ url, headers }) {
     const answer = new Headers({ "cache-control": "no-store" });
     for (const name of ["let-through", "warifu-claims"]) answer.set(name.replace("warifu-", ""), headers.get(name) ?? "");
+    answer.set("told", JSON.stringify([...headers]));
     const command = new URL(url).searchParams.get("command");
     if (command !== null) answer.set("warifu-command", command);
     return new Response(null, { headers: answer });

@@ -1,0 +1,61 @@
+// Whoever starts a gateway has what it lets out searched: there is no test that starts one in
+// another way.
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const SCAN = "tests/scan/scan.mjs";
+
+// Tests without a gateway, and why they need none.
+const WITHOUT = {
+  "tests/pages/pages.test.mjs": "reads the files of the pages",
+  "tests/scan/everywhere.test.mjs": "reads the tests",
+  "tests/scan/search.test.mjs": "looks for bytes in bytes",
+  "examples/exchange/test/": "the demonstration by itself, which knows of no session",
+};
+// How a Worker is started.
+const STARTS = /unstable_startWorker\(|unstable_dev\(|new Miniflare\(|createTestHarness\(|spawn\("make"|begin=\$\(block|wrangler dev\b|workerd serve\b/;
+const SOURCES = ["tests", "examples"];
+
+const read = (file) => readFileSync(path.join(root, file), "utf8");
+const files = SOURCES.flatMap((folder) =>
+  readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(mjs|js|py|sh|rs)$/.test(entry.name) && !/node_modules|\/target\//.test(entry.parentPath))
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name))),
+);
+// Code, without what is said about it.
+const code = (file) => read(file).replaceAll(/^\s*(\/\/|#).*$/gm, "");
+
+// A file, and all that it imports of this repository.
+function closure(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, name] of code(file).matchAll(/(?:from|import)\s*\(?"(\.[^"]+)"/g)) closure(path.join(path.dirname(file), name), found);
+  return found;
+}
+
+test("each test file looks, or it is said why it need not", () => {
+  const tests = files.filter((file) => file.endsWith(".test.mjs"));
+  assert.ok(tests.length > 40, `${tests.length} files`);
+  const listed = (file) => Object.keys(WITHOUT).some((name) => file.startsWith(name));
+  for (const file of tests) assert.equal(closure(file).has(SCAN), !listed(file), file);
+  for (const name of Object.keys(WITHOUT)) assert.ok(tests.some((file) => file.startsWith(name)), `${name} is no test`);
+});
+
+test("whatever starts a Worker makes a scan, and ends with it", () => {
+  const starting = files.filter((file) => STARTS.test(code(file)) && file !== "tests/scan/everywhere.test.mjs");
+  assert.deepEqual(starting.sort(), [
+    "tests/dev/dev.test.mjs",
+    "tests/newcomer.sh",
+    "tests/workerd/support/bare.mjs",
+    "tests/workerd/support/edges.mjs",
+    "tests/workerd/support/gateway.mjs",
+  ]);
+  for (const file of starting) {
+    if (file.endsWith(".sh")) assert.match(code(file), /^ *node tests\/scan\/after\.mjs .* -- /m, file);
+    else for (const part of ["new Scan(", "scan.before(", "scan.saw(", "scan.finish(["]) assert.ok(code(file).includes(part), `${file}: ${part}`);
+  }
+});
