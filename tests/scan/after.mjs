@@ -4,7 +4,7 @@
 // and files of keys; IN are files and folders in which none of these secrets may be.
 import { readFileSync, statSync } from "node:fs";
 
-import { Scan, filesIn } from "./scan.mjs";
+import { filesIn, leaksIn } from "./leaks.mjs";
 import { Secrets } from "./secrets.mjs";
 
 const [, , ...names] = process.argv;
@@ -18,6 +18,6 @@ for (const name of from) {
 }
 if (secrets.size === 0) throw new Error(`no secret in ${from.join(", ")}, so nothing would be found`);
 const places = within.flatMap((name) => (statSync(name).isDirectory() ? filesIn(name) : [{ in: "file", name, bytes: readFileSync(name) }]));
-const finds = Scan.leaksIn(places, secrets);
+const finds = leaksIn(places, secrets);
 if (finds.length > 0) throw new Error(finds.join("\n"));
 console.log(`${secrets.size} secrets are nowhere in ${places.length} files`);

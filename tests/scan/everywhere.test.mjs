@@ -1,6 +1,7 @@
 // Whoever starts a gateway has what it lets out searched: there is no test that starts one in
 // another way.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -58,4 +59,14 @@ test("whatever starts a Worker makes a scan, and ends with it", () => {
     if (file.endsWith(".sh")) assert.match(code(file), /^ *node tests\/scan\/after\.mjs .* -- /m, file);
     else for (const part of ["new Scan(", "scan.before(", "scan.saw(", "scan.finish(["]) assert.ok(code(file).includes(part), `${file}: ${part}`);
   }
+});
+
+test("a gateway that nobody closes fails its run", () => {
+  const run = (then) => {
+    const script = `import { Scan } from ${JSON.stringify(path.join(root, SCAN))}; const scan = new Scan(); await scan.before(1); ${then}`;
+    return spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: root, encoding: "utf8" });
+  };
+  const left = run("process.exit()");
+  assert.deepEqual([left.status, /1 gateways were not closed/.test(left.stderr)], [1, true], left.stderr);
+  assert.equal(run("scan.finish([]); process.exit()").status, 0);
 });

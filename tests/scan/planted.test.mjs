@@ -8,8 +8,7 @@ import { after, before, test } from "node:test";
 
 import { startBare } from "../workerd/support/bare.mjs";
 import { startEdges } from "../workerd/support/edges.mjs";
-import { newAdminKey, newKeys, start, until } from "../workerd/support/gateway.mjs";
-import { filesIn } from "./scan.mjs";
+import { newAdminKey, newKeys, start } from "../workerd/support/gateway.mjs";
 
 const ops = newAdminKey();
 const originKeys = newKeys();

@@ -2,10 +2,7 @@
 // what the application got, what was logged, what is stored. Which secrets there are it learns
 // from what passes. A harness that starts a gateway makes one of these, and ends with `finish`,
 // which throws if something was found.
-import { readFileSync, readdirSync } from "node:fs";
-import path from "node:path";
-
-import { isAllowed } from "./allowed.mjs";
+import { filesIn, leaksIn, nameOf, placesIn } from "./leaks.mjs";
 import { answersIn, requestsIn } from "./messages.mjs";
 import { Secrets, TOKEN } from "./secrets.mjs";
 import { Wire, dial, openDoor } from "./wire.mjs";
@@ -14,10 +11,6 @@ const MIB = 1 << 20;
 // What a run may keep until it is searched; more is a mistake of the test's, which can name a limit.
 const KEPT_BYTES_MAX = 1024 * MIB;
 const SHOWN_MAX = 20;
-const CONTEXT_CHARS = 40;
-// Of one header field, and between two parts of one secret.
-const LINE_BYTES = 512;
-const JOINT_BYTES = 8;
 // Where this throws, hooks that would have ended other servers may not run: the process ends then.
 const EXIT_MS = 60_000;
 
@@ -42,7 +35,7 @@ export class Scan {
   // kept of each connection and direction, where a test checks by itself what comes after.
   constructor({ warifu = {}, keys, originKeys, adminKeys = [], limit } = {}) {
     this.#custody = [warifu, ...(warifu.sites ?? [])].map(({ custody = {}, adopt }) => ({
-      cookies: [...(custody.cookies ?? []), ...(adopt === undefined ? [] : [adopt.cookie])],
+      cookies: [...(custody.cookies ?? []), ...(adopt?.cookie === undefined ? [] : [adopt.cookie])],
       bearer: custody.bearer ?? [],
     }));
     this.#limit = limit;
@@ -105,28 +98,24 @@ export class Scan {
     clearTimeout(timer);
   }
 
-  // Of these places: what nothing allows, as texts that show no secret.
-  static leaksIn(places, secrets) {
-    return places.flatMap((place) => leaksIn(place, secrets));
-  }
-
+  // What nothing allows, as texts that show no secret.
   finds(stores = []) {
     const places = [...this.#clients(), ...this.#applications(), ...this.#logs(), ...stores.flatMap(filesIn)];
-    return Scan.leaksIn(places, secrets);
+    return leaksIn(places, secrets);
   }
 
   #clients() {
     return this.#conversations("client").flatMap(({ answers, requests }) => {
       for (const request of requests) this.#learnFromCookies(request);
       for (const answer of answers) learnFromAnswer(answer);
-      return answers.flatMap((message) => places("answer", message, `the answer to ${nameOf(message.request)}`));
+      return answers.flatMap((message) => placesIn("answer", message, `the answer to ${nameOf(message.request)}`));
     });
   }
 
   #applications() {
     return this.#conversations("origin").flatMap(({ answers, requests }) => {
       for (const answer of answers) this.#learnHeld(answer);
-      return requests.flatMap((message) => places("request", message, `the application's ${nameOf(message)}`));
+      return requests.flatMap((message) => placesIn("request", message, `the application's ${nameOf(message)}`));
     });
   }
 
@@ -197,58 +186,6 @@ function at(json, pointer) {
 function keysIn(text) {
   const list = text === undefined || text === null ? [] : jsonOf(Buffer.from(String(text)));
   return Array.isArray(list) ? list.filter((key) => typeof key?.key === "string" && key.key.length >= 16) : [];
-}
-
-// --- places -----------------------------------------------------------------------------------
-
-// A place is what is searched: { in: "answer", "request", "log" or "file", name, bytes }, of
-// messages with { part: "head" or "body", message }.
-function places(direction, message, name) {
-  const parts = [["head", Buffer.from(message.head, "latin1")], ["body", message.body]];
-  return parts.filter(([, bytes]) => bytes.length > 0).map(([part, bytes]) => ({ in: direction, part, message, name, bytes }));
-}
-
-// Without the query, and without what is long enough to be a secret.
-const nameOf = (request) =>
-  request?.method === undefined ? "what was no request" : `${request.method} ${request.target.split("?")[0].replaceAll(/[\w%+=-]{16,}/g, "…")}`;
-
-// The files of workerd's SQLite databases with their logs, of its KV and its cache.
-export function filesIn(folder) {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const places = files.map((entry) => {
-    const file = path.join(entry.parentPath, entry.name);
-    return { in: "file", name: `the file ${path.relative(folder, file)}`, bytes: readFileSync(file) };
-  });
-  return [{ in: "file", name: "the names of files", bytes: Buffer.from(files.map(({ name }) => name).join("\n")) }, ...places];
-}
-
-function leaksIn(place, secrets) {
-  const leaks = new Map();
-  // Where the finds begin that touch each other: what stands there may be parts of one secret.
-  let begin = 0;
-  let end = -1;
-  for (const found of secrets.find(place.bytes)) {
-    if (found.at > end + JOINT_BYTES) begin = found.at;
-    end = Math.max(end, found.end);
-    const before = place.bytes.toString("latin1", Math.max(0, found.at - LINE_BYTES), found.at);
-    const find = { ...found, place, before, line: before.slice(before.lastIndexOf("\n") + 1) };
-    const key = `${found.secret.mark} ${found.form}`;
-    if (!leaks.has(key) && !isAllowed(find)) leaks.set(key, describe(find, place.bytes.toString("latin1", Math.max(0, begin - CONTEXT_CHARS), begin)));
-  }
-  return [...leaks.values()];
-}
-
-// --- what it says -----------------------------------------------------------------------------
-
-// Which secret, where it was first seen, where it stands and how it is written; never itself. Of
-// what stands before it, as much as no encoding has: up to the last mark, and only texts.
-function describe({ secret, piece, form, at, place, line }, before) {
-  const field = place.part === "head" ? `head, ${/^([\w-]+): /.exec(line)?.[1] ?? "first line"}` : place.part;
-  const where = [place.name, field].filter(Boolean).join(", ");
-  const last = before.slice(before.lastIndexOf("\n") + 1);
-  const [context] = /^[ -~]*$/.test(last) ? (/.*[\s"':;{}[\]()<>&?]/.exec(last) ?? [""]) : [""];
-  const shown = context.replaceAll(/[\w%+=-]{16,}/g, "…");
-  return `${secret.kind} ${secret.mark} (from ${secret.learned}): ${piece}, ${form}, in ${where}, at byte ${at}${shown === "" ? "" : `, after ${JSON.stringify(shown)}`}`;
 }
 
 const report = (finds) =>
