@@ -137,7 +137,7 @@ export class Scan {
   // --- what it learns -----------------------------------------------------------------------
 
   #learnHeld({ fields, body, request }) {
-    const where = request === undefined ? undefined : request.target.split("?")[0];
+    const where = request?.target?.split("?")[0];
     for (const { cookies, bearer } of this.#custody) {
       for (const [name, value] of cookiesSet(fields)) if (cookies.includes(name)) secrets.held(value, "the application's Set-Cookie");
       const tokens = bearer.filter(({ path: at }) => where?.startsWith(at)).flatMap(({ tokens = [] }) => tokens);

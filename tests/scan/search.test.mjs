@@ -107,3 +107,9 @@ test("what is no HTTP, what comes after a change of protocol, and what does not 
     assert.ok(all(bytes).includes(wanted), bytes);
   }
 });
+
+test("a request that is no HTTP has an answer all the same", () => {
+  const requests = requestsIn(Buffer.from("nonsense\r\n\r\n"));
+  const [answer] = answersIn(Buffer.from("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"), requests);
+  assert.deepEqual([answer.status, answer.body.toString(), answer.request.method], [400, "no", undefined]);
+});
