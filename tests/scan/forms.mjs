@@ -18,7 +18,7 @@ export function formsOf(value) {
 
 function hexadecimal(bytes) {
   const digits = bytes.toString("hex");
-  return ["in hexadecimal", "in HEXADECIMAL"].map((name, at) => [name, Buffer.from(at === 0 ? digits : digits.toUpperCase())]);
+  return [["in hexadecimal", Buffer.from(digits)], ["in HEXADECIMAL", Buffer.from(digits.toUpperCase())]];
 }
 
 // Within something longer base64 has three ways to write the same bytes. The characters at the
@@ -42,6 +42,6 @@ function percentEncoded(bytes) {
   const all = bytes.toString("hex").replaceAll(/../g, "%$&");
   const some = all.replaceAll(/%(2d|2e|3\d|[46][1-9a-f]|[57][0-9a]|5f|7e)/g, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
   const upper = (text) => text.replaceAll(/%../g, (escaped) => escaped.toUpperCase());
-  const texts = some.includes("%") ? [all, upper(all), some, upper(some)] : [all, upper(all)];
-  return texts.map((text) => ["percent-encoded", Buffer.from(text)]);
+  const texts = new Set([all, upper(all), ...(some.includes("%") ? [some, upper(some)] : [])]);
+  return [...texts].map((text) => ["percent-encoded", Buffer.from(text)]);
 }

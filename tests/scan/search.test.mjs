@@ -76,7 +76,7 @@ for (const [way, write] of Object.entries(WAYS)) {
 }
 
 test("each form is what its name says, once", () => {
-  for (let round = 0; round < 50; round += 1) {
+  for (let round = 0; round < 100; round += 1) {
     const forms = formsOf(randomBytes(16)).map(([, form]) => form.toString("latin1"));
     assert.equal(new Set(forms).size, forms.length);
   }
