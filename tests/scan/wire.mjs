@@ -32,7 +32,7 @@ export function dial(port, wire) {
   return socket;
 }
 
-// Passes everything on to `target` as it comes, each end's close and each end's failure too.
+// Passes everything on to `target` as it comes, its ends and its failures too.
 // `newWire` is asked for each connection.
 export async function openDoor(target, newWire, port = 0) {
   const sockets = new Set();
@@ -43,15 +43,17 @@ export async function openDoor(target, newWire, port = 0) {
     to.on("data", (bytes) => wire.keep("came", bytes));
     from.pipe(to);
     to.pipe(from);
+    // A client may end its side and wait for an answer. A server that ends is gone, and who waits
+    // for it is told so by a connection that is closed, as it would be by the server's own.
+    to.on("end", () => from.destroySoon());
     for (const [one, other] of [[from, to], [to, from]]) {
       sockets.add(one);
       let failed = false;
       one.on("error", () => (failed = true));
       one.on("close", () => {
         sockets.delete(one);
-        // What was sent before is read to its end; a connection that broke breaks.
         if (failed) other.resetAndDestroy();
-        else if (!other.writableEnded) other.end();
+        else other.destroySoon();
       });
     }
   });
