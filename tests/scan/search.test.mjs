@@ -113,3 +113,12 @@ test("a request that is no HTTP has an answer all the same", () => {
   const [answer] = answersIn(Buffer.from("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"), requests);
   assert.deepEqual([answer.status, answer.body.toString(), answer.request.method], [400, "no", undefined]);
 });
+
+test("a key of zeros is no secret, and any other is", () => {
+  const secrets = new Secrets();
+  secrets.key("key", "A".repeat(43), "here");
+  assert.deepEqual(secrets.find(Buffer.alloc(100)), []);
+  const key = randomBytes(32);
+  secrets.key("key", key.toString("base64url"), "here");
+  assert.notDeepEqual(secrets.find(Buffer.concat([Buffer.alloc(50), key.subarray(16)])), []);
+});
