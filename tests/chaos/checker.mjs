@@ -136,8 +136,10 @@ function ofReceipts(calls) {
 }
 
 // Answers of the gateway's own have a code of docs/errors.md; 503 says when to try again; what
-// is refused leaves the cookie alone. A call may name answers that are right where it is made.
-function isWrong({ op, result, status, code, retryAfter, isTouched, expected }) {
+// is refused leaves the cookie alone; and there is an answer, unless the connection breaks. A
+// call may name answers that are right where it is made.
+function isWrong({ op, result, status, code, retryAfter, isTouched, isUnanswered, expected }) {
+  if (isUnanswered) return true;
   if (result !== "refused") return false;
   if (expected?.includes(status)) return false;
   if (isTouched && op !== "kill") return true;

@@ -132,5 +132,6 @@ test("a wrong answer", () => {
   assert.deepEqual(found(refused({ code: undefined })), { wrong: 1 });
   assert.deepEqual(found(refused({ code: "internal" })), { wrong: 1 });
   assert.deepEqual(found(refused({ isTouched: true })), { wrong: 1 });
+  assert.deepEqual(found([[0, 10, start()], [20, 15_000, yes("page", { result: "cut", isUnanswered: true })]]), { wrong: 1 }, "none at all");
   assert.deepEqual(found(refused({ status: 500, code: "misconfigured", expected: [500] })), {});
 });

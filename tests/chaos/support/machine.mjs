@@ -5,7 +5,7 @@
 // the objects of all.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -25,14 +25,16 @@ export function workerdBinary() {
 
 export class Machine {
   // `edges`: names; `state`: the folder of the objects' files (one of its own if absent); `kv`:
-  // the address of a KV namespace (support/kv.mjs), host and port.
-  static async create({ edges, state, kv, environment = {} }) {
+  // the address of a KV namespace (support/kv.mjs), host and port; `edge`: a module in the place of
+  // edges/edge.mjs, which it may import.
+  static async create({ edges, state, kv, edge, environment = {} }) {
     const machine = new Machine();
-    machine.folder = mkdtempSync(path.join(tmpdir(), "warifu-chaos-"));
+    machine.folder = mkdtempSync(path.join(inMemory(), "warifu-chaos-"));
     machine.state = state ?? path.join(machine.folder, "state");
     mkdirSync(machine.state, { recursive: true });
     machine.names = [OBJECTS, ...edges];
     machine.kv = kv;
+    machine.edge = edge;
     machine.environment = environment;
     machine.ports = {};
     for (const name of machine.names) machine.ports[name] = await freePort();
@@ -48,6 +50,7 @@ export class Machine {
       for (const file of ["index.js", "index_bg.wasm"]) copyFileSync(path.resolve(root, build, file), path.join(this.folder, `${name}-${file}`));
     }
     for (const file of ["edge.mjs", "objects.mjs", "messages.mjs"]) copyFileSync(path.join(edgesFolder, file), path.join(this.folder, file));
+    if (this.edge !== undefined) copyFileSync(this.edge, path.join(this.folder, OWN_EDGE));
     const workers = this.names.map((name) => {
       const { build, env } = deployments[name] ?? deployments.all;
       return this.#worker(name, builds.get(build), env);
@@ -70,7 +73,7 @@ const config :Workerd.Config = (
 
   #worker(name, build, env) {
     const ofObjects = name === OBJECTS;
-    const own = ofObjects ? "objects.mjs" : "edge.mjs";
+    const own = ofObjects ? ["objects.mjs"] : this.edge === undefined ? ["edge.mjs"] : [OWN_EDGE, "edge.mjs"];
     const classes = project.durable_objects.bindings;
     const namespaces = classes.map(({ class_name: className }) => `(className = ${text(className)}, uniqueKey = ${text(`warifu-${className}`)}, enableSql = true)`);
     const bindings = [
@@ -80,7 +83,7 @@ const config :Workerd.Config = (
     ];
     return `(name = ${text(name)}, worker = (
       modules = [
-        (name = ${text(own)}, esModule = embed ${text(own)}),
+        ${own.map((file) => `(name = ${text(file)}, esModule = embed ${text(file)})`).join(", ")},
         (name = "gateway.mjs", esModule = embed ${text(`${build}-index.js`)}),
         (name = "index_bg.wasm", wasm = embed ${text(`${build}-index_bg.wasm`)}),
         (name = "messages.mjs", esModule = embed "messages.mjs")
@@ -100,8 +103,10 @@ const config :Workerd.Config = (
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
     this.child = child;
+    living.add(child);
     this.over = once(child, "exit");
-    this.log = this.log ?? [];
+    this.over.finally(() => living.delete(child));
+    this.log ??= [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => this.#note(String(data)));
     const listening = new Set();
     let rest = "";
@@ -130,11 +135,13 @@ const config :Workerd.Config = (
     return `http://127.0.0.1:${this.ports[name]}`;
   }
 
-  // Resolves once the process is gone.
+  // Resolves once the process is gone. Whom it is told to end in peace has a moment for that.
   async stop(signal = "SIGKILL") {
     this.child.isEnding = true;
     this.child.kill(signal);
+    const late = setTimeout(() => this.child.kill("SIGKILL"), PEACE_MS);
     await this.over;
+    clearTimeout(late);
   }
 
   async close() {
@@ -143,7 +150,18 @@ const config :Workerd.Config = (
   }
 }
 
+// Files in memory, where there are such: a process that is killed loses nothing that it has
+// written to either, and a disk that others use as well makes it wait.
+const inMemory = () => (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
+
+// Whoever ends this process ends its machines.
+const living = new Set();
+process.on("exit", () => living.forEach((child) => child.kill("SIGKILL")));
+for (const [signal, number] of [["SIGTERM", 15], ["SIGINT", 2], ["SIGHUP", 1]]) process.on(signal, () => process.exit(128 + number));
+
 export const OBJECTS = "objects";
+const OWN_EDGE = "own-edge.mjs";
+const PEACE_MS = 500;
 const LOG_PIECES_MAX = 400;
 
 // Texts of Cap'n Proto are written as those of C are.
