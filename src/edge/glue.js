@@ -240,8 +240,10 @@ export async function asset(env, path) {
 }
 
 // Records of KV are texts; null where there is none.
-export async function kvGet(kv, name) {
-  return kv.get(name);
+export async function kvGet(kv, name, msMax) {
+  const found = await within(msMax, kv.get(name).then((record) => [record]));
+  if (found === null) throw new Error("no answer in time");
+  return found[0];
 }
 
 export async function kvPut(kv, name, record, seconds) {

@@ -79,7 +79,7 @@ extern "C" {
     pub async fn asset(env: &JsValue, path: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvGet)]
-    pub fn kv_get(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
+    pub fn kv_get(kv: &JsValue, name: &str, ms_max: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvPut)]
     pub fn kv_put(kv: &JsValue, name: &str, record: &str, seconds: u32) -> Result<Promise, JsValue>;

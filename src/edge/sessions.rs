@@ -114,7 +114,7 @@ impl Replica for SiteObjects {
     async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         let unreachable = |reason: String| StoreError::Unreachable(format!("KV: {reason}"));
         let kv = self.kv().ok_or_else(|| unreachable("not bound".to_owned()))?;
-        let found = begun(glue::kv_get(kv, name)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
+        let found = begun(glue::kv_get(kv, name, KV_MS_MAX)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
         Ok(found.as_string())
     }
 
@@ -143,3 +143,7 @@ async fn write(kv: &JsValue, put: &Put) {
 
 /// The binding of the KV namespace.
 const REPLICA: &str = "REPLICA";
+
+/// KV is there to be nearer than the object. Who waits longer for it than for
+/// an object far away asks the object.
+const KV_MS_MAX: u32 = 500;

@@ -266,8 +266,10 @@ impl<S: Sql> SessionObject<S> {
     }
 
     fn reachable(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        // Not after a step back of the clock, which would make a moment of minutes.
+        let now = ports.now();
         match self.failed.get() {
-            Some(at) if ports.now().since(at) < PAUSE => Err("the feed was out of reach a moment ago".to_owned()),
+            Some(at) if now >= at && now.since(at) < PAUSE => Err("the feed was out of reach a moment ago".to_owned()),
             _ => Ok(()),
         }
     }

@@ -66,6 +66,21 @@ fn without_the_feed_a_kill_is_committed_and_published_later() {
     assert_eq!(call(&world, &site, "GET", &path, "").1["state"], "published");
 }
 
+/// "A moment ago" is nothing that a clock can be set back to: else a shard would
+/// leave the feed alone for as long as the clock was ahead.
+#[test]
+fn a_clock_that_steps_back_does_not_keep_the_feed_out_of_reach() {
+    let (world, site) = (World::with_login(), site());
+    world.log_in(&site);
+    world.shards.is_feed_down.set(true);
+    let kill = |world: &World| call(world, &site, "DELETE", "/_warifu/sessions?subject=alice", "").1["state"].clone();
+    assert_eq!(kill(&world), "committed");
+    world.shards.is_feed_down.set(false);
+    world.shards.now.set(world.shards.now.get().minus(std::time::Duration::from_mins(5)).expect("later than 1970"));
+    world.log_in(&site);
+    assert_eq!(kill(&world), "published");
+}
+
 #[test]
 fn every_end_reaches_the_feed_once() {
     let (world, site) = (World::with_login(), site());
