@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim fuzz timing release release-check advisories deny clean
+.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim chaos fuzz timing release release-check advisories deny clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bench-window: ## Measure the warm check of a token with an empty window of the f
 
 sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED=n for one, with its trace)
 	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) cargo test --profile sim --features mutants --test simulation -- --nocapture
+
+chaos: ## Break what the gateway stands on in real workerd, 208 times, and look whether its promises hold (CHAOS_SEED=n repeats, ROUNDS=, Linux; 12 min)
+	@WARIFU_CHAOS_ROUNDS=$(or $(ROUNDS),208) scripts/test build build-test chaos
 
 fuzz: ## Try to break the parsers, each for a while (WARIFU_FUZZ_SECONDS=15; some minutes the first time)
 	@scripts/setup fuzz && scripts/fuzz

@@ -7,7 +7,7 @@
 //                route) after the end was acknowledged, or after it had refused once
 //   beyond       accepted by memory later than the bound after an acknowledged end
 //   wrong        an answer that the documentation does not have
-export function check({ calls, settled, bounds }) {
+export function check({ calls, settled, bounds, idle = Infinity, hasGrace = true }) {
   const starts = new Map(calls.filter(({ op, result }) => op === "start" && result === "done").map((call) => [call.session, call]));
   const kills = calls.filter(({ op }) => op === "kill");
   const bySession = Map.groupBy(calls.filter(({ session }) => session !== undefined), ({ session }) => session);
@@ -44,7 +44,7 @@ export function check({ calls, settled, bounds }) {
 
     for (const call of checks.filter(({ status }) => status === 401)) {
       const given = own.find(({ gives }) => gives === call.secret);
-      if (!(given?.answered < call.sent) || isRetired(own, call)) continue;
+      if (!(given?.answered < call.sent) || isRetired(own, call, hasGrace) || isIdle([start, ...accepted], call, idle)) continue;
       if (!ends.some((kill) => excuses(kill, start, call, accepted, settled))) found.lost.push({ session, call });
     }
     found.lost.push(...undone(session, own));
@@ -92,9 +92,16 @@ function excuses(kill, start, call, accepted, settled) {
   return !accepted.some(({ route, sent }) => route === "strict" && sent > end);
 }
 
+// Whether the session was left alone for so long that it may be over.
+function isIdle(uses, call, idle) {
+  return Math.max(...uses.filter(({ sent }) => sent < call.answered).map(({ sent }) => sent)) + idle <= call.answered;
+}
+
 // Whether the session has a new secret that leaves no time to the old one.
-function isRetired(own, call) {
-  return own.some((kill) => kill.op === "kill" && kill.scope === "others" && kill.secret === call.secret && kill.result !== "unsent" && kill.sent < call.answered);
+function isRetired(own, call, hasGrace) {
+  const replaces = ({ op, gives, result }) => op === "rotate" || (op === "update" && (gives !== undefined || result !== "done"));
+  const retires = (other) => (other.op === "kill" ? other.scope === "others" : !hasGrace && replaces(other));
+  return own.some((other) => retires(other) && other.secret === call.secret && other.result !== "unsent" && other.sent < call.answered);
 }
 
 // Changes that were acknowledged and are not seen, or were seen and are not any more; and an

@@ -8,9 +8,9 @@ import { check } from "./checker.mjs";
 const BOUND = 1_000;
 
 // A history of calls written as [sent, answered, what].
-function found(calls, settled = {}) {
+function found(calls, settled = {}, more = {}) {
   const whole = calls.map(([sent, answered, call], number) => ({ number, round: 0, edge: "edge-1", result: "done", sent, answered, ...call }));
-  const { delays, ...rest } = check({ calls: whole, settled: new Map(Object.entries(settled).map(([round, at]) => [Number(round), at])), bounds: { page: BOUND, continue: 3_000 } });
+  const { delays, ...rest } = check({ calls: whole, settled: new Map(Object.entries(settled).map(([round, at]) => [Number(round), at])), bounds: { page: BOUND, continue: 3_000 }, idle: 30_000, ...more });
   return Object.fromEntries(Object.entries(rest).filter(([, list]) => list.length > 0).map(([name, list]) => [name, list.length]));
 }
 const start = (more) => ({ op: "start", session: "s", subject: "p", gives: "s/0", ...more });
@@ -40,11 +40,26 @@ test("a lost start: acknowledged, and refused though nobody ended it", () => {
   assert.deepEqual(found([[0, 10, start()], [12, 15, refused], [20, 30, no("page")]]), { lost: 1 }, "the kill was refused");
 });
 
+test("who does not come back in time is not lost, and who does is", () => {
+  const used = [0, 10, start()];
+  assert.deepEqual(found([used, [30_500, 30_600, no("page")]]), {});
+  assert.deepEqual(found([used, [29_000, 29_010, no("page")]]), { lost: 1 });
+  assert.deepEqual(found([used, [20_000, 20_010, yes("page", { admitted: 20_005 })], [30_500, 30_600, no("page")]]), { lost: 1 });
+});
+
 test("a lost rotation: its secret is refused", () => {
   const rotate = { op: "rotate", session: "s", secret: "s/0", gives: "s/1" };
   assert.deepEqual(found([[0, 10, start()], [20, 30, rotate], [40, 50, no("strict", { secret: "s/1" })]]), { lost: 1 });
   assert.deepEqual(found([[0, 10, start()], [20, 30, rotate], [40, 50, yes("strict", { secret: "s/1" })]]), {});
   assert.deepEqual(found([[0, 10, start()], [20, undefined, { ...rotate, result: "cut", gives: undefined }], [40, 50, no("page")]]), { lost: 1 }, "a rotation that was cut logs nobody out");
+});
+
+test("a secret that was replaced is served in its grace, and only where there is one", () => {
+  const rotate = [20, 30, { op: "rotate", session: "s", secret: "s/0", gives: "s/1" }];
+  const asked = [[0, 10, start()], rotate, [40, 50, no("page")]];
+  assert.deepEqual(found(asked), { lost: 1 });
+  assert.deepEqual(found(asked, {}, { hasGrace: false }), {});
+  assert.deepEqual(found([[0, 10, start()], [40, 50, no("page")]], {}, { hasGrace: false }), { lost: 1 });
 });
 
 test("a lost update: an older version is seen", () => {

@@ -27,7 +27,11 @@ export class History {
   settled = new Map();
   round = 0;
 
-  constructor({ bound, bounds = {} }) {
+  // `idle`: for how long a session may be left alone without an end of its own accord. `hasGrace`:
+  // whether a secret that was replaced is served all the time; five minutes are over at once where
+  // the clock steps.
+  constructor({ bound, bounds = {}, idle = Infinity, hasGrace = true }) {
+    Object.assign(this, { idle, hasGrace });
     // By route: for how long an end may still be accepted there.
     this.bounds = { page: bound, ...bounds };
   }

@@ -24,6 +24,7 @@ const only = process.env.CHAOS_ONLY?.split(",");
 const names = readdirSync(folder).filter((file) => file.endsWith(".mjs")).map((file) => path.basename(file, ".mjs")).filter((name) => only?.includes(name) ?? true);
 const seed = process.env.CHAOS_SEED ?? String(randomInt(2 ** 32));
 const rounds = Number(process.env.WARIFU_CHAOS_ROUNDS ?? 208);
+if (process.platform !== "linux") throw new Error("it steps a process's clock and fills its disk in ways that only Linux has");
 if (!(rounds >= 1) || names.length === 0) throw new Error("WARIFU_CHAOS_ROUNDS and CHAOS_ONLY leave nothing to do");
 
 const faults = await Promise.all(names.map(async (name) => ({ ...(await import(path.join(folder, `${name}.mjs`))) })));
@@ -35,6 +36,7 @@ console.log(`chaos: seed ${seed}; ${total} rounds: ${plan.map(({ fault, rounds }
 
 const began = performance.now();
 const results = [];
+const notes = [];
 let done = 0;
 
 // The rounds of one room, one after the other; all of them even where something is found, but
@@ -58,6 +60,7 @@ async function enter({ fault, rounds }) {
     console.error(error);
     console.error(room.site.machine.log.slice(-LINES_SHOWN).join(""));
   } finally {
+    if (fault.tells !== undefined) notes.push(`${fault.name}: ${fault.tells(room)}`);
     await room.close();
   }
 }
@@ -94,6 +97,7 @@ await Promise.all(Array.from({ length: AT_ONCE }, async () => {
 }));
 
 console.log(`\n${table(results)}\n`);
+for (const one of notes) console.log(one);
 const findings = results.reduce((sum, { findings }) => sum + findings.size, 0);
 const made = results.reduce((sum, { rounds }) => sum + rounds, 0);
 console.log(`chaos: ${made} rounds in ${Math.round((performance.now() - began) / 1_000)} s, seed ${seed}: ${findings === 0 ? "nothing found" : `${findings} findings; CHAOS_SEED=${seed} repeats the plan`}`);

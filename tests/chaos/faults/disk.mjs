@@ -7,6 +7,10 @@ import { newDisk } from "../support/disk.mjs";
 import { Site } from "../support/site.mjs";
 
 export const name = "disk full";
+// An end without a receipt may then be committed only.
+export const hurtsFeed = true;
+
+export const tells = ({ disk }) => disk.how;
 
 export async function open() {
   const disk = newDisk();

@@ -15,10 +15,10 @@ const WAYS = {
   "admin keys are missing": missingAdmin,
   "keys cannot be read": (room, work, edge) => without(room, work, edge, '[{"kid":1,"key":"too short"}]'),
 };
-const NAMES = Object.keys(WAYS);
 
 export async function round(room, chance) {
-  await WAYS[NAMES[(room.history.round - 1) % NAMES.length]](room, () => pause(chance.between(300, 600)), chance.one(EDGES));
+  const [way] = room.turn(Object.keys(WAYS));
+  await WAYS[way](room, () => pause(chance.between(300, 600)), chance.one(EDGES));
 }
 
 // As `warifu keys rotate --stage` and `promote` do it, with each step at one edge first.
@@ -58,7 +58,7 @@ async function without(room, work, edge, keys) {
 // The new one beside the old one; the new one alone.
 async function replaceAdmin(room, work, first) {
   const { site, people } = room;
-  const [old, next] = [site.ops, newAdminKey("ops-next")];
+  const [old, next] = [site.ops, newAdminKey(`ops-${room.history.round}`)];
   await site.redeploy({ all: { adminKeys: [old, next] }, [first]: { adminKeys: [next, old] } });
   await work();
   site.ops = next;

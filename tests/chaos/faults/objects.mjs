@@ -5,6 +5,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { FEED, SHARDS } from "../support/site.mjs";
 
 export const name = "objects stopped";
+// An end without a receipt may then be committed only.
+export const hurtsFeed = true;
 
 export async function round(room, chance) {
   const { site } = room;

@@ -8,12 +8,11 @@ import { EDGES, ORIGIN_TIMEOUT_MS } from "../support/site.mjs";
 
 export const name = "hostile application";
 
-const KINDS = Object.keys(HOSTILE);
 const EACH = 3;
 
 export async function round(room, chance) {
-  const { people, history, site } = room;
-  const kinds = Array.from({ length: 4 }, (_, n) => KINDS[((history.round - 1) * 4 + n) % KINDS.length]);
+  const { people, site } = room;
+  const kinds = room.turn(Object.keys(HOSTILE), 4);
   const victims = people.sessions.filter(({ isEnded }) => !isEnded);
   const [bystander] = victims.splice(0, 1);
   for (const session of [bystander, ...victims]) session.busy += 1;

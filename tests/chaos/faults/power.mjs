@@ -48,8 +48,8 @@ const RENEWABLE_MS = 3_200;
 const LASTS_MS = 120;
 
 export async function round(room, chance) {
-  const { site, history, people } = room;
-  const kind = KINDS[(history.round - 1) % KINDS.length];
+  const { site, people } = room;
+  const [kind] = room.turn(KINDS);
   const { prepare, write, once, renews, publishes } = WRITES[kind];
   const wanted = once ? 1 : AT_ONCE;
   let prepared = [];
@@ -62,18 +62,20 @@ export async function round(room, chance) {
     for (const session of prepared) session.busy += 1;
   }
   // The feed hears nothing of these ends until the machine is back.
+  if (publishes) people.isFeedSound = false;
   if (publishes) await site.suffer({ objects: [{ to: "FEED", kinds: ["append"], lose: "message" }] });
   const lasts = (room.lasts ??= {});
-  const began = performance.now();
   const underWay = (prepare === undefined && !renews ? Array.from({ length: wanted }) : prepared).map(async (session) => {
-    const noted = await write(room, session);
-    if (noted?.answered !== undefined && noted.result === "done") lasts[kind] = noted.answered - noted.sent;
+    const began = performance.now();
+    const done = await write(room, session);
+    // A call that was acknowledged, or the session that a start has given.
+    if (done?.result === "done" || done?.secrets !== undefined) lasts[kind] = performance.now() - began;
   });
   // Those that the feed does not hear of are answered after two seconds, as committed.
   await pause(publishes ? chance.between(1_500, 2_600) : chance.between(0, 1.2 * (lasts[kind] ?? LASTS_MS)));
   await site.machine.stop("SIGKILL");
-  room.note?.(kind, performance.now() - began);
   await Promise.all(underWay);
+  people.isFeedSound = true;
   room.heal();
   await site.machine.start();
   for (const session of prepared) session.busy -= 1;

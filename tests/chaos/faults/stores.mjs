@@ -25,29 +25,30 @@ export const WAYS = {
   "the shards are slow": { edges: [{ to: "SESSIONS", afterMs: [0, 800] }] },
   "feed and shards are gone": { edges: [lost("FEED"), lost("SESSIONS")], objects: [lost("FEED")], isFeedDeaf: true, areShardsGone: true },
 };
-const NAMES = Object.keys(WAYS);
+
+// What the run says of this room besides.
+export const tells = ({ continued = 0 }) => `on_outage = "continue": ${continued} requests let in by edges that were cut off for longer than the bound`;
 
 export async function round(room, chance) {
-  const { site, people, history } = room;
-  const way = NAMES[(history.round - 1) % NAMES.length];
+  const { site, people } = room;
+  const [way] = room.turn(Object.keys(WAYS));
   const { kv, edges, objects, isFeedDeaf = false, areShardsGone = false } = WAYS[way];
   people.isFeedSound = !isFeedDeaf;
   if (kv !== undefined) site.kv.be(kv);
   await site.suffer({ edges, objects });
-  if (areShardsGone) await withoutShards(room, chance);
+  if (areShardsGone) await withoutShards(room, chance, isFeedDeaf);
   else await pause(chance.between(BOUND_MS, 1.6 * BOUND_MS));
   await site.suffer();
   site.kv.be("well");
   room.heal();
-  // An end that was answered while the feed was deaf may be told of later.
-  if (isFeedDeaf) await pause(0);
   people.isFeedSound = true;
 }
 
 // Who knows a session goes by that for the bound, and longer only on routes that continue; then
 // one cannot know, which is 503 and never "no session". Public pages, and optional ones without
 // an identity, go on; health says that something is wrong.
-async function withoutShards({ people, site, history }, chance) {
+async function withoutShards(room, chance, isFeedDeaf) {
+  const { people } = room;
   const session = people.sessions.find(({ isEnded }) => !isEnded);
   session.busy += 1;
   for (const edge of EDGES) {
@@ -59,9 +60,19 @@ async function withoutShards({ people, site, history }, chance) {
     const strict = await people.check(session, { route: "strict", edge });
     if (strict.status !== 503) refuse(strict, "a strict route cannot know");
   }
-  await pause(chance.between(BOUND_MS, 1.6 * BOUND_MS));
+  // By memory at most for the bound; what is remembered longer is so for routes that continue.
+  const closes = isFeedDeaf ? performance.now() + BOUND_MS + CLOCK_STILL_MS : Infinity;
+  for (const end = performance.now() + chance.between(1.3, 1.8) * BOUND_MS; performance.now() < end; await pause(50)) {
+    for (const edge of EDGES) {
+      const page = await people.check(session, { edge });
+      if (page.sent > closes && page.status !== 503) refuse(page, "an edge that is cut off is to refuse");
+      const { sent, result } = await people.check(session, { route: "continue", edge });
+      if (sent > closes && result === "done") room.continued = (room.continued ?? 0) + 1;
+    }
+  }
   session.busy -= 1;
 }
+const CLOCK_STILL_MS = 50;
 
 function refuse(noted, why) {
   Object.assign(noted, { result: "refused", code: undefined, expected: undefined, why });

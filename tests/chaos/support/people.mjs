@@ -72,8 +72,9 @@ export class People {
     if (via === "command" || via === "custody") noted.forwarded = this.site.origin.arrivals.get(noted.number);
     const cookie = via === "mint" ? answer.json?.set_cookie?.split(";")[0] : cookieOf(answer);
     if (!isDone || cookie === undefined) {
-      // An answer without the cookie is a log-in half done.
-      if (isDone) Object.assign(noted, { result: "refused", code: undefined });
+      // An answer without the cookie is a log-in half done. But who moves in may be served and
+      // get the new cookie another time: the old one goes on leading there.
+      if (isDone) Object.assign(noted, via === "adopt" ? { result: "cut" } : { result: "refused", code: undefined });
       return undefined;
     }
     this.#given(session, noted, cookie);

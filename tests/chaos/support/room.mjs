@@ -5,12 +5,12 @@ import { check } from "../checker.mjs";
 import { History } from "../history.mjs";
 import { Load } from "./load.mjs";
 import { People } from "./people.mjs";
-import { BOUND_MS, CONTINUE_MS, EDGES, Site } from "./site.mjs";
+import { BOUND_MS, CONTINUE_MS, EDGES, IDLE_MS, Site } from "./site.mjs";
 
 const CARRIED_MAX = 6;
 // Well below the five minutes for which an old secret is served after a raise.
 const CARRIED_MS_MAX = 150_000;
-const RECOVERY_MS_MAX = 20_000;
+const RECOVERY_MS_MAX = 30_000;
 
 export class Room {
   // Sessions of earlier rounds that are looked at again: what lived is to live on, what was
@@ -23,12 +23,13 @@ export class Room {
     const room = new Room();
     room.fault = fault;
     room.chance = chance;
-    room.history = new History({ bound: BOUND_MS, bounds: { continue: CONTINUE_MS } });
+    room.history = new History({ bound: BOUND_MS, bounds: { continue: CONTINUE_MS }, idle: fault.distrustsClock ? Infinity : IDLE_MS, hasGrace: !fault.distrustsClock });
     const { site, ...own } = (await fault.open?.(chance)) ?? {};
     Object.assign(room, own);
     room.site = site ?? (await Site.open());
     room.people = new People(room.site, room.history, chance.of("people"));
     room.people.distrustsClock = fault.distrustsClock;
+    room.people.isFeedSound = !fault.hurtsFeed;
     await room.#recovers();
     return room;
   }
@@ -64,6 +65,12 @@ export class Room {
     const found = check(history);
     found.wrong.push(...stuck);
     return found;
+  }
+
+  // Of the many ways of a fault those whose turn it is; the seed says which is the first.
+  turn(list, count = 1) {
+    this.first ??= this.chance.of("first").whole(0, list.length - 1);
+    return Array.from({ length: count }, (_, n) => list[(this.first + (this.history.round - 1) * count + n) % list.length]);
   }
 
   // Tells that from now on all is to go well again.

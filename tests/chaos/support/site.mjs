@@ -12,6 +12,7 @@ export { OBJECTS };
 export const EDGES = ["edge-1", "edge-2"];
 export const BOUND_MS = 1_000;
 export const CONTINUE_MS = 3_000;
+export const IDLE_MS = 30_000;
 export const ORIGIN_TIMEOUT_MS = 2_000;
 export const SHARDS = [1, 2].flatMap((generation) => Array.from({ length: 2 * generation }, (_, shard) => ["SESSIONS", `default/${generation}/0/${shard}`]));
 export const FEED = ["FEED", "default/feed"];
@@ -22,7 +23,7 @@ const CONFIGURATION = {
   continue_for: `${CONTINUE_MS}ms`,
   // Renewals every three seconds of use. A secret that a lost answer left behind goes on for as
   // long as it ever may, so that a refusal is a finding.
-  idle_timeout: "30s",
+  idle_timeout: `${IDLE_MS}ms`,
   rotation_grace: "5m",
   origin_timeout: `${ORIGIN_TIMEOUT_MS}ms`,
   map: [
@@ -44,7 +45,7 @@ const CONFIGURATION = {
 
 export class Site {
   // `warifu` changes keys of the configuration.
-  static async open({ warifu = {}, state, edge, environment, build = "build" } = {}) {
+  static async open({ warifu = {}, state, edge, environment, build = process.env.WARIFU_CHAOS_BUILD ?? "build" } = {}) {
     const site = new Site();
     site.origin = await startOrigin();
     site.kv = await startKv();
