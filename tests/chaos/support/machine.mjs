@@ -103,7 +103,7 @@ const config :Workerd.Config = (
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
     this.child = child;
-    living.add(child);
+    living.set(child, this.folder);
     this.over = once(child, "exit");
     this.over.finally(() => living.delete(child));
     this.log ??= [];
@@ -155,8 +155,11 @@ const config :Workerd.Config = (
 const inMemory = () => (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
 
 // Whoever ends this process ends its machines.
-const living = new Set();
-process.on("exit", () => living.forEach((child) => child.kill("SIGKILL")));
+const living = new Map();
+process.on("exit", () => living.forEach((folder, child) => {
+  child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+}));
 for (const [signal, number] of [["SIGTERM", 15], ["SIGINT", 2], ["SIGHUP", 1]]) process.on(signal, () => process.exit(128 + number));
 
 export const OBJECTS = "objects";
