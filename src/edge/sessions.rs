@@ -114,7 +114,8 @@ impl Replica for SiteObjects {
     async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         let unreachable = |reason: String| StoreError::Unreachable(format!("KV: {reason}"));
         let kv = self.kv().ok_or_else(|| unreachable("not bound".to_owned()))?;
-        let found = begun(glue::kv_get(kv, name, KV_MS_MAX)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
+        let found =
+            begun(glue::kv_get(kv, name, KV_MS_MAX)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
         Ok(found.as_string())
     }
 
