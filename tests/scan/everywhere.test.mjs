@@ -12,13 +12,22 @@ const SCAN = "tests/scan/scan.mjs";
 
 // Tests without a gateway, and why they need none.
 const WITHOUT = {
+  "tests/chaos/checker.test.mjs": "reads histories",
+  "tests/chaos/planted.test.mjs": "runs the command, whose sites look",
+  "tests/dev/twice.test.mjs": "starts a stage and no gateway",
+  "tests/release/": "packs files, and reads them",
+  "tests/timing/": "calls the comparisons themselves",
   "tests/pages/pages.test.mjs": "reads the files of the pages",
   "tests/scan/everywhere.test.mjs": "reads the tests",
   "tests/scan/search.test.mjs": "looks for bytes in bytes",
   "examples/exchange/test/": "the demonstration by itself, which knows of no session",
 };
 // How a Worker is started.
-const STARTS = /unstable_startWorker\(|unstable_dev\(|new Miniflare\(|createTestHarness\(|spawn\("make"|begin=\$\(block|wrangler dev\b|workerd serve\b/;
+const STARTS = /unstable_startWorker\(|unstable_dev\(|new Miniflare\(|createTestHarness\(|spawn\("make"|begin=\$\(block|wrangler dev\b|workerd serve\b|\["serve", /;
+// Who starts one for somebody else, who makes the scan.
+const FOR = { "tests/chaos/support/machine.mjs": "tests/chaos/support/site.mjs" };
+// What a scan of a site that is broken on purpose does without: it listens to no connection.
+const PARTS = ["new Scan(", "scan.saw(", "scan.finish(["];
 const SOURCES = ["tests", "examples"];
 
 const read = (file) => readFileSync(path.join(root, file), "utf8");
@@ -49,6 +58,7 @@ test("each test file looks, or it is said why it need not", () => {
 test("whatever starts a Worker makes a scan, and ends with it", () => {
   const starting = files.filter((file) => STARTS.test(code(file)) && file !== "tests/scan/everywhere.test.mjs");
   assert.deepEqual(starting.sort(), [
+    "tests/chaos/support/machine.mjs",
     "tests/dev/dev.test.mjs",
     "tests/newcomer.sh",
     "tests/workerd/support/bare.mjs",
@@ -57,7 +67,7 @@ test("whatever starts a Worker makes a scan, and ends with it", () => {
   ]);
   for (const file of starting) {
     if (file.endsWith(".sh")) assert.match(code(file), /^ *node tests\/scan\/after\.mjs .* -- /m, file);
-    else for (const part of ["new Scan(", "scan.before(", "scan.saw(", "scan.finish(["]) assert.ok(code(file).includes(part), `${file}: ${part}`);
+    else for (const part of FOR[file] ? PARTS : [...PARTS, "scan.before("]) assert.ok(code(FOR[file] ?? file).includes(part), `${file}: ${part}`);
   }
 });
 

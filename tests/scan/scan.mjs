@@ -50,6 +50,11 @@ export class Scan {
     secrets.key(kind, key, "its configuration");
   }
 
+  // A session's token that was given where nothing listens.
+  wasGiven(token) {
+    secrets.token(token, "an answer");
+  }
+
   // --- where it listens ---------------------------------------------------------------------
 
   // The same configuration, with a door in front of each application.

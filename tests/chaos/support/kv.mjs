@@ -34,6 +34,7 @@ export async function startKv() {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return Object.assign(kv, {
+    records: values,
     address: `127.0.0.1:${server.address().port}`,
     stop() {
       server.closeAllConnections();

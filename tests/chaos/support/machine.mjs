@@ -26,8 +26,8 @@ export function workerdBinary() {
 export class Machine {
   // `edges`: names; `state`: the folder of the objects' files (one of its own if absent); `kv`:
   // the address of a KV namespace (support/kv.mjs), host and port; `edge`: a module in the place of
-  // edges/edge.mjs, which it may import.
-  static async create({ edges, state, kv, edge, environment = {} }) {
+  // edges/edge.mjs, which it may import; `hears` is told all that is logged.
+  static async create({ edges, state, kv, edge, environment = {}, hears = () => {} }) {
     const machine = new Machine();
     machine.folder = mkdtempSync(path.join(inMemory(), "warifu-chaos-"));
     machine.state = state ?? path.join(machine.folder, "state");
@@ -36,6 +36,7 @@ export class Machine {
     machine.kv = kv;
     machine.edge = edge;
     machine.environment = environment;
+    machine.hears = hears;
     machine.ports = {};
     for (const name of machine.names) machine.ports[name] = await freePort();
     return machine;
@@ -127,6 +128,7 @@ const config :Workerd.Config = (
   }
 
   #note(words) {
+    this.hears(words);
     this.log.push(words);
     if (this.log.length > LOG_PIECES_MAX) this.log.splice(0, LOG_PIECES_MAX / 2);
   }
@@ -144,8 +146,13 @@ const config :Workerd.Config = (
     clearTimeout(late);
   }
 
-  async close() {
+  // Its process ends; its files are still there.
+  async end() {
     if (this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null) await this.stop();
+  }
+
+  async close() {
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -48,6 +48,7 @@ export class People {
   // The secret that an answer gives a session: a new label for a value that is new.
   #given(session, noted, cookie) {
     if (cookie === undefined) return;
+    this.site.scan.wasGiven(cookie.split("=")[1]);
     if (!session.secrets.has(cookie)) session.secrets.set(cookie, `${session.label}/${session.secrets.size}`);
     noted.gives = session.secrets.get(cookie);
   }

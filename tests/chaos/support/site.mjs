@@ -3,6 +3,7 @@ import http from "node:http";
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { Scan } from "../../scan/scan.mjs";
 import { COOKIE, UNLIMITED, newAdminKey, newKeys } from "../../workerd/support/gateway.mjs";
 import { startKv } from "./kv.mjs";
 import { Machine, OBJECTS } from "./machine.mjs";
@@ -53,7 +54,11 @@ export class Site {
     site.keys = newKeys();
     site.build = build;
     site.configuration = { ...CONFIGURATION, origin: site.origin.url, ...warifu };
-    site.machine = await Machine.create({ edges: EDGES, state, kv: site.kv.address, edge, environment });
+    // Of what a machine under faults lets out, the log and what it stores: its connections break
+    // on purpose, and other tests look at what is said on them.
+    site.scan = new Scan({ warifu: site.configuration, keys: site.keys, adminKeys: [site.ops] });
+    const hears = (words) => site.scan.saw("the log", words);
+    site.machine = await Machine.create({ edges: EDGES, state, kv: site.kv.address, edge, environment, hears });
     site.edges = Object.fromEntries([OBJECTS, ...EDGES].map((name) => [name, new Client(name, site.machine.url(name))]));
     site.deploy();
     await site.machine.start();
@@ -97,9 +102,15 @@ export class Site {
   }
 
   async close() {
-    await this.machine.close();
-    this.origin.stop();
-    this.kv.stop();
+    await this.machine.end();
+    for (const [name, record] of this.kv.records) this.scan.saw("KV", `${name}\n${record}\n`);
+    try {
+      this.scan.finish([this.machine.state]);
+    } finally {
+      await this.machine.close();
+      this.origin.stop();
+      this.kv.stop();
+    }
   }
 }
 
