@@ -7,14 +7,19 @@
 //! `make timing`. It fails where a comparison leaks, and where a planted mistake is
 //! not found: then the machine is too busy to tell.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times, and places among them"
+)]
 
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 use std::{array, env};
 
-use average::{Estimate, Variance};
+use average::Variance;
 
 #[path = "../tests/model/shared/random.rs"]
 #[allow(dead_code, reason = "the model wants more of it")]
