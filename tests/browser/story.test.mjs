@@ -10,6 +10,8 @@ import { until } from "../workerd/support/gateway.mjs";
 // Long enough that some transfers come before the press and some after it.
 const ACCESS_SECONDS = 12;
 const OPENING = 10_000;
+// A play lasts as long as it lasts, and a busy machine has several browsers to draw.
+const PATIENCE_MS = 90_000;
 
 let story, browser, world;
 before(async () => {
@@ -23,12 +25,13 @@ after(async () => {
 
 async function watch(context = {}) {
   const someone = await person(world, context);
+  someone.page.setDefaultTimeout(PATIENCE_MS);
   await someone.page.goto(`${story.url}/`);
   await someone.page.locator("main[data-phase]").waitFor();
   return {
     ...someone,
     press: () => someone.page.locator(".press").click(),
-    phase: (phase, timeout = 60_000) => someone.page.locator(`main[data-phase=${phase}]`).waitFor({ timeout }),
+    phase: (phase) => someone.page.locator(`main[data-phase=${phase}]`).waitFor(),
     half: (name) => someone.page.locator(`.half.${name}`),
     text: (where) => someone.page.locator(where).innerText(),
   };
@@ -60,7 +63,7 @@ test("the press stops the thief on the right at once, and on the left when the t
 
   await first.press();
   await first.phase("running");
-  await until(bothHave(4), "four transfers on each side");
+  await until(bothHave(4), "four transfers on each side", { seconds: ACCESS_SECONDS });
   await first.press();
   await first.half("guarded").and(first.page.locator("[data-condition=refused]")).waitFor();
   assert.equal(await first.half("plain").getAttribute("data-condition"), "reported", "the left thief goes on");
@@ -170,7 +173,7 @@ test("a part that does not answer is named, and the other side goes on", async (
   await phase("over");
   await press();
   await phase("running");
-  await until(bothHave(2), "both banks are there again");
+  await until(bothHave(2), "both banks are there again", { seconds: PATIENCE_MS / 1_000 });
   assert.equal((await story.state()).sides.plain.problem, null);
 
   await story.kill();
