@@ -8,7 +8,7 @@ import { NARROW, WIDE, assertSound, checkAll, openBrowser, person } from "./supp
 import { until } from "../workerd/support/gateway.mjs";
 
 // Long enough that some transfers come before the press and some after it.
-const ACCESS_SECONDS = 12;
+const ACCESS_SECONDS = 15;
 const OPENING = 10_000;
 // A play lasts as long as it lasts, and a busy machine has several browsers to draw.
 const PATIENCE_MS = 90_000;
@@ -63,7 +63,7 @@ test("the press stops the thief on the right at once, and on the left when the t
 
   await first.press();
   await first.phase("running");
-  await until(bothHave(4), "four transfers on each side", { seconds: ACCESS_SECONDS });
+  await until(bothHave(3), "three transfers on each side", { seconds: ACCESS_SECONDS });
   await first.press();
   await first.half("guarded").and(first.page.locator("[data-condition=refused]")).waitFor();
   assert.equal(await first.half("plain").getAttribute("data-condition"), "reported", "the left thief goes on");
@@ -85,7 +85,7 @@ test("the press stops the thief on the right at once, and on the left when the t
   const done = Math.max(...plain.steps.map(({ at, ms }) => at + ms));
   const expiring = plain.expires - 1_000; // which is named in whole seconds
   const between = plain.transfers.filter(({ at, ms }) => at > done && at + ms < expiring);
-  assert.ok(between.length >= 4, `${between.length} transfers between what she did and the expiry`);
+  assert.ok(between.length >= 2, `${between.length} transfers between what she did and the expiry`);
   assert.deepEqual([...new Set(between.map(({ status }) => status))], [303]);
   const expired = plain.transfers.filter(({ at }) => at > plain.expires);
   assert.ok(expired.length >= 4);
