@@ -5,6 +5,10 @@ import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
+// What scripts/build copies into the pages. Not `dependencies` of package.json: wasm-bindgen takes those
+// for the Worker's.
+const OF_PAGES = new Set(["uplot"]);
+
 const CRATES = "warifu.cdx"; // cargo-cyclonedx writes beside Cargo.toml, and adds .json
 
 /** Names of files and their texts. `seconds` is the time that they bear. */
@@ -18,14 +22,24 @@ export function sboms(root, version, seconds) {
       "--no-build-deps", "--override-filename", CRATES,
     );
     const crates = JSON.parse(readFileSync(made, "utf8"));
-    const pages = JSON.parse(run("npm", "sbom", "--sbom-format", "cyclonedx", "--omit", "dev", "--omit", "optional", "--package-lock-only"));
+    const pages = JSON.parse(run("npm", "sbom", "--sbom-format", "cyclonedx", "--omit", "optional", "--package-lock-only"));
     return new Map([
       [`warifu-${version}-crates.cdx.json`, repeatable(crates, root, seconds)],
-      [`warifu-${version}-pages.cdx.json`, repeatable(pages, root, seconds)],
+      [`warifu-${version}-pages.cdx.json`, repeatable(only(pages, OF_PAGES), root, seconds)],
     ]);
   } finally {
     rmSync(made, { force: true });
   }
+}
+
+/** The document with these components only. */
+export function only(document, names) {
+  const components = document.components.filter(({ name }) => names.has(name));
+  if (components.length !== names.size) throw new Error(`of ${[...names]} npm knows ${components.map(({ name }) => name)} only`);
+  const refs = components.map((component) => component["bom-ref"]);
+  const own = document.metadata.component["bom-ref"];
+  const dependencies = [{ ref: own, dependsOn: refs }, ...document.dependencies.filter(({ ref }) => refs.includes(ref))];
+  return { ...document, components, dependencies };
 }
 
 /** The document without what is of this run and this machine only. */
