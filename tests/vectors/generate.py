@@ -1320,12 +1320,12 @@ def config_file():
     old = {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until": "2027-03-31"}
     adopt = lambda **keys: {"adopt": {**old, **keys}}
     without = lambda key: {"adopt": {name: value for name, value in old.items() if name != key}}
-    read = {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until_ms": 1806451200000, "clear": "sid=; Path=/; Max-Age=0"}
+    read = {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until_ms": 1806451200000, "clear": "sid=; Path=/; Secure; Max-Age=0"}
     ok("adopt-nothing", {}, {"/adopt": None})
     ok("adopt", adopt(), {"/adopt": read})
     ok("adopt-a-probe-with-a-query", adopt(probe="/api/me?full=1&x=%2F"), {"/adopt/probe": "/api/me?full=1&x=%2F"})
     ok("adopt-from-a-domain", adopt(domain=".example.com", path="/app"),
-       {"/adopt/clear": "sid=; Path=/app; Domain=.example.com; Max-Age=0"})
+       {"/adopt/clear": "sid=; Path=/app; Domain=.example.com; Secure; Max-Age=0"})
     ok("adopt-in-a-leap-year", adopt(until="2028-02-29"), {"/adopt/until_ms": 1835395200000})
     ok("adopt-what-is-over", adopt(until="2020-01-01"), {"/adopt/until_ms": 1577836800000})
     for name, key, values in (
