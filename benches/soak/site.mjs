@@ -1,0 +1,166 @@
+// The site under load, in one workerd: two edges, each an isolate with a memory of its own,
+// and the objects in a third, behind which they keep their SQLite files. nginx is the
+// application: it gives the command that a request asks for, and shows who it was told is there.
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { parse } from "smol-toml";
+import workerd from "workerd";
+
+import { follow, freePort, until } from "../cost/ports.mjs";
+
+export const root = new URL("../../", import.meta.url).pathname;
+export const EDGES = ["edge-1", "edge-2"];
+export const COOKIE = "__Host-Http-warifu";
+export const SHARDS = 64;
+export const BOUND_MS = 2_000;
+export const GRACE_MS = 15_000;
+const IDLE = "3h";
+
+const { compatibility_date: date } = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
+const binary = workerd.default ?? workerd;
+const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
+const CLASSES = { SESSIONS: "SessionObject", FEED: "FeedObject" };
+
+// The defaults, but for the routes, and for sessions that idle for longer than a run takes.
+const configuration = (origin) => ({
+  origin,
+  idle_timeout: IDLE,
+  bound: `${BOUND_MS}ms`,
+  rotation_grace: `${GRACE_MS}ms`,
+  map: [{ generation: 1, shards: SHARDS }],
+  routes: [
+    { path: "/public", access: "public" },
+    { path: "/do", access: "optional", commands: true },
+    { path: "/strict", access: "strict" },
+    { path: "/*", access: "required" },
+  ],
+});
+
+// A folder for a store of so many sessions, which does not outlive this process. In memory if
+// there is room: a store that syncs to a disk for each commit would measure that disk.
+export function newFolder(sessions, parent) {
+  const memory = "/dev/shm";
+  const { bavail, bsize } = existsSync(memory) ? statfsSync(memory) : { bavail: 0, bsize: 0 };
+  const hasRoom = bavail * bsize > 512e6 + 3_000 * sessions;
+  const folder = mkdtempSync(path.join(parent || (hasRoom ? memory : tmpdir()), "warifu-soak-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export class Site {
+  constructor(folder, { build = path.join(root, "build") } = {}) {
+    this.folder = folder;
+    this.build = build;
+    this.mac = randomBytes(32);
+    this.admin = randomBytes(32).toString("base64url");
+    this.objects = path.join(folder, "objects");
+    mkdirSync(this.objects, { recursive: true });
+  }
+
+  // Starts the application, and with it the site for the first time.
+  async begin() {
+    this.nginx = await startNginx(this.folder);
+    await this.start();
+  }
+
+  async start() {
+    const ports = await Promise.all([...EDGES, "inspector"].map(() => freePort()));
+    const config = path.join(this.folder, "config.capnp");
+    writeFileSync(config, this.#config(ports));
+    const child = follow(
+      spawn(binary, ["serve", "--control-fd=3", `--inspector-addr=127.0.0.1:${ports.at(-1)}`, config], {
+        stdio: ["ignore", "ignore", "ignore", "pipe"],
+      }),
+    );
+    this.ended = once(child, "exit").then(([code, signal]) => Promise.reject(new Error(`workerd ended with ${code ?? signal}`)));
+    this.ended.catch(() => {});
+    let told = 0; // it says of each socket when it listens
+    const listening = (async () => {
+      for await (const chunk of child.stdio[3]) if ((told += chunk.toString().split("\n").length - 1) > EDGES.length) return;
+    })();
+    await Promise.race([listening, this.ended]);
+    this.child = child;
+    this.edges = EDGES.map((name, at) => ({ name, url: `http://127.0.0.1:${ports[at]}` }));
+    this.inspector = `127.0.0.1:${ports.at(-1)}`;
+  }
+
+  // At once, as a machine that fails: what was answered has to be in the files all the same.
+  // (Asked to end, workerd waits for its debugger's connections, now and then for ever.)
+  async stop() {
+    const exit = once(this.child, "exit");
+    this.child.kill("SIGKILL");
+    await exit;
+  }
+
+  close() {
+    this.child?.kill("SIGKILL");
+    this.nginx?.kill("SIGKILL");
+  }
+
+  #config(ports) {
+    const key = { kid: 1, key: this.mac.toString("base64url") };
+    const admin = {
+      id: "soak",
+      sha256: createHash("sha256").update(this.admin).digest("hex"),
+      scopes: ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"],
+    };
+    const embed = (file) => text(path.relative(this.folder, path.join(this.build, file)));
+    const worker = (bound, more = "") => `(compatibilityDate = ${text(date)},
+      modules = [(name = "index.js", esModule = embed ${embed("index.js")}), (name = "index_bg.wasm", wasm = embed ${embed("index_bg.wasm")})],
+      bindings = [
+        (name = "WARIFU", json = ${text(text(configuration(this.nginx.url)))}),
+        (name = "WARIFU_KEYS", text = ${text(text([key]))}),
+        (name = "WARIFU_ADMIN_KEYS", text = ${text(text([admin]))}),
+        ${Object.entries(CLASSES).map(([name, of]) => `(name = "${name}", durableObjectNamespace = ${bound(of)})`).join(", ")},
+      ], ${more})`;
+    const objects = `durableObjectNamespaces = [${Object.values(CLASSES).map((of) => `(className = "${of}", uniqueKey = "${of}", enableSql = true)`).join(", ")}],
+      durableObjectStorage = (localDisk = "disk")`;
+    return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "objects", worker = ${worker(text, objects)}),
+    ${EDGES.map((name) => `(name = "${name}", worker = ${worker((of) => `(className = "${of}", serviceName = "objects")`)}),`).join("\n    ")}
+    (name = "internet", network = (allow = ["private"])),
+    (name = "disk", disk = (path = ${text(this.objects)}, writable = true)),
+  ],
+  sockets = [${EDGES.map((name, at) => `(name = "${name}", address = "127.0.0.1:${ports[at]}", http = (), service = "${name}")`).join(", ")}],
+);
+`;
+  }
+}
+
+// What the application shows of a request: who it was told is there.
+const SEEN = ["warifu-subject", "warifu-session", "warifu-level", "warifu-claims"];
+
+async function startNginx(folder) {
+  const port = await freePort();
+  const seen = SEEN.map((name) => `"${name.slice("warifu-".length)}":"$http_${name.replaceAll("-", "_")}"`).join(",");
+  const config = path.join(folder, "nginx.conf");
+  writeFileSync(
+    config,
+    `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit;
+events { worker_connections 1024; }
+http {
+  access_log off; default_type application/json; etag off; tcp_nodelay on;
+  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+  server {
+    listen 127.0.0.1:${port}; keepalive_timeout 1h; keepalive_requests 1000000000;
+    add_header Cache-Control private;
+    add_header Warifu-Command $http_x_wanted;
+    location / { return 200 '{${seen}}'; }
+  }
+}
+`,
+  );
+  const nginx = ["/usr/sbin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"].find(existsSync) ?? "nginx";
+  const child = follow(spawn(nginx, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] }));
+  const url = `http://127.0.0.1:${port}`;
+  await until(() => fetch(url).then(({ ok }) => ok, () => false), "nginx answers");
+  return Object.assign(child, { url });
+}
