@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time sim chaos fuzz timing release release-check advisories deny clean
+.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time soak sim chaos fuzz timing release release-check advisories deny clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -74,6 +74,9 @@ release: ## Make release/ of this commit: the archive that is deployed, what is 
 
 release-check: ## Make it in two clones and compare them byte by byte (FOLDER=release: one, with that; some minutes)
 	@scripts/release/check $(FOLDER)
+
+soak: ## Load of all kinds for an hour over a million sessions; every answer is looked at (Linux; SOAK_SECONDS=3600 SOAK_SESSIONS=1000000 SOAK_NICE=-10)
+	@scripts/setup soak && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH:/usr/sbin" node --disable-warning=ExperimentalWarning benches/soak.mjs
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
 	@scripts/advisories
