@@ -75,7 +75,7 @@ release: ## Make release/ of this commit: the archive that is deployed, what is 
 release-check: ## Make it in two clones and compare them byte by byte (FOLDER=release: one, with that; some minutes)
 	@scripts/release/check $(FOLDER)
 
-soak: ## Load of all kinds for an hour over a million sessions; every answer is looked at (Linux; SOAK_SECONDS=3600 SOAK_SESSIONS=1000000 SOAK_NICE=-10)
+soak: ## Load of all kinds for an hour over a million sessions; every answer is looked at (Linux; SOAK_SECONDS= SOAK_SESSIONS= SOAK_CLIENTS= SOAK_NICE=)
 	@scripts/setup soak && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH:/usr/sbin" node --disable-warning=ExperimentalWarning benches/soak.mjs
 
 advisories: ## Look for known vulnerabilities and licences in what we depend on (needs the internet)
