@@ -11,6 +11,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import path from "node:path";
 
+import { Scan } from "../tests/scan/scan.mjs";
 import { Client } from "./soak/client.mjs";
 import { counted } from "./soak/count.mjs";
 import { Drive } from "./soak/drive.mjs";
@@ -86,8 +87,18 @@ async function soak() {
   save();
   Object.assign(left.store, counted(site.objects, people));
   save();
+  search(site, people);
   site.close();
   return left;
+}
+
+// Throws where the store has something that opens a session, or a key.
+function search(site, people) {
+  const scan = new Scan();
+  scan.knows("admin key", site.admin);
+  scan.knows("gateway key", site.mac.toString("base64url"));
+  for (const cookie of people.cookies()) scan.wasGiven(cookie.split("=").at(-1));
+  scan.finish([site.objects]);
 }
 
 // Also of the group that Linux makes of a terminal's processes, where it does: in there a

@@ -86,6 +86,11 @@ export class People {
     this.#buried += 1;
   }
 
+  // Cookies of those that are asked for, and of the last that ended.
+  cookies() {
+    return [...this.#busy.map(({ cookie }) => cookie), ...this.#gone.slice(-1_000)];
+  }
+
   // A cookie that opens nothing any more; undefined while there is none.
   anyGone() {
     return this.#gone[Math.floor(Math.random() * this.#gone.length)];

@@ -37,7 +37,8 @@ const begin = () =>
     keys,
     state,
     warifu: {
-      origin_timeout: "1s",
+      // Three, since a busy machine may need one to ask and be answered.
+      origin_timeout: "3s",
       replica: "always",
       adopt: { cookie: "token", probe: "/api/me?brief=1", subject: "/user/id", until: "2999-01-01" },
       custody: { cookies: ["token"] },
