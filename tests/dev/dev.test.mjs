@@ -86,7 +86,9 @@ function isRunning(pid) {
 const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
 
 async function send(where, { method = "GET", headers = {}, body } = {}) {
-  const request = http.request(url(where), { method, headers, createConnection: dial });
+  const to = url(where);
+  // The story's page is no gateway.
+  const request = http.request(to, { method, headers, ...(to.port === ports.PORT ? { createConnection: dial } : { agent: false }) });
   request.end(body);
   const [answer] = await once(request, "response");
   let text = "";
