@@ -146,8 +146,12 @@ export class Room {
   }
 
   async close() {
-    await this.fault.close?.(this);
-    await this.site.close();
+    // What the fault has made, the disk for one, is still looked at.
+    try {
+      await this.site.close();
+    } finally {
+      await this.fault.close?.(this);
+    }
   }
 }
 
