@@ -70,8 +70,9 @@ async function newSite(name, origin) {
     "warifu-auth-time": String(Math.floor(Date.parse(live.session.auth_time) / 1_000)),
     "warifu-claims": Buffer.from(JSON.stringify(claims)).toString("base64url"),
   };
+  const { host: authority } = new URL(gateway.served.sites.find(({ site }) => site === name).origin);
   const resource = (path) => area(path, { ignoreCase: origin === "express" });
-  return { name, host, origin, identity, key, resource, authority: new URL(origins.urls[origin]).host, live: live.token, other: other.token, dead: dead.token };
+  return { name, host, origin, identity, key, resource, authority, live: live.token, other: other.token, dead: dead.token };
 }
 
 // Sends them all, and returns { sent, answer, seen, faults } of each.

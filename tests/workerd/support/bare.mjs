@@ -15,6 +15,8 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
   const configured = { limits: UNLIMITED, ...warifu };
   const keys = newKeys();
   const scan = new Scan({ warifu: configured, keys, originKeys, adminKeys });
+  // With doors in the place of the applications' addresses, which are what it signs for.
+  const served = await scan.behind(configured);
   const stores = mkdtempSync(path.join(tmpdir(), "warifu-bare-"));
   const logs = [];
   const miniflare = new Miniflare(
@@ -37,7 +39,7 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
           compatibilityDate: project.compatibility_date,
           durableObjects: Object.fromEntries(classes),
           bindings: {
-            WARIFU: await scan.behind(configured),
+            WARIFU: served,
             WARIFU_KEYS: keys,
             ...(adminKeys.length === 0 ? {} : { WARIFU_ADMIN_KEYS: JSON.stringify(adminKeys.map(({ entry }) => entry)) }),
             ...(originKeys === undefined ? {} : { WARIFU_ORIGIN_KEYS: originKeys }),
@@ -51,6 +53,7 @@ export async function startBare({ warifu, adminKeys = [], originKeys, build = "b
   const { url, dial } = await scan.before(Number((await miniflare.unsafeGetDirectURL("warifu")).port));
   return {
     url,
+    served,
     fetch: client(url, dial),
     raw: (text) => raw(dial(), text),
     logs: () => logs.join("\n"),
