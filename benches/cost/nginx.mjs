@@ -19,17 +19,11 @@ export async function startNginx(folder) {
   const log = path.join(folder, "kv.log");
   mkdirSync(values);
   const seen = SEEN.map((name) => `"${name}":"$http_${name.replaceAll("-", "_")}"`).join(",");
-  const config = path.join(folder, "nginx.conf");
   const keptAlive = "keepalive_timeout 1h; keepalive_requests 1000000000;";
-  writeFileSync(
-    config,
-    `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit;
-events { worker_connections 1024; }
-http {
-  access_log off; default_type application/json; etag off; tcp_nodelay on;
-  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  log_format asked '$request_method';
+  const url = `http://127.0.0.1:${origin}`;
+  await runNginx(
+    folder,
+    `log_format asked '$request_method';
   server {
     listen 127.0.0.1:${origin}; ${keptAlive}
     add_header Cache-Control private;
@@ -40,14 +34,9 @@ http {
     listen 127.0.0.1:${kv}; ${keptAlive}
     access_log ${log} asked;
     root ${values}; dav_methods PUT DELETE;
-  }
-}
-`,
+  }`,
+    `${url}/seen`,
   );
-  const binary = ["/usr/sbin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"].find(existsSync) ?? "nginx";
-  const child = follow(spawn(binary, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] }));
-  const url = `http://127.0.0.1:${origin}`;
-  await until(() => fetch(`${url}/seen`).then(({ ok }) => ok, () => false), "nginx answers");
   return {
     url,
     kv: `127.0.0.1:${kv}`,
@@ -56,4 +45,26 @@ http {
     // How often the KV binding has asked so far.
     asked: () => (existsSync(log) ? readFileSync(log, "utf8").split("\n").length - 1 : 0),
   };
+}
+
+// The process, once it answers at `url`. `servers` is what stands in its block `http`; all else that
+// it writes is in the folder.
+export async function runNginx(folder, servers, url) {
+  const config = path.join(folder, "nginx.conf");
+  writeFileSync(
+    config,
+    `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit;
+events { worker_connections 1024; }
+http {
+  access_log off; default_type application/json; etag off; tcp_nodelay on;
+  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+  ${servers}
+}
+`,
+  );
+  const binary = ["/usr/sbin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"].find(existsSync) ?? "nginx";
+  const child = follow(spawn(binary, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] }));
+  await until(() => fetch(url).then(({ ok }) => ok, () => false), "nginx answers");
+  return child;
 }

@@ -11,7 +11,8 @@ import path from "node:path";
 import { parse } from "smol-toml";
 import workerd from "workerd";
 
-import { follow, freePort, until } from "../cost/ports.mjs";
+import { runNginx } from "../cost/nginx.mjs";
+import { follow, freePort } from "../cost/ports.mjs";
 
 export const root = new URL("../../", import.meta.url).pathname;
 export const EDGES = ["edge-1", "edge-2"];
@@ -140,27 +141,16 @@ const SEEN = ["warifu-subject", "warifu-session", "warifu-level", "warifu-claims
 async function startNginx(folder) {
   const port = await freePort();
   const seen = SEEN.map((name) => `"${name.slice("warifu-".length)}":"$http_${name.replaceAll("-", "_")}"`).join(",");
-  const config = path.join(folder, "nginx.conf");
-  writeFileSync(
-    config,
-    `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit;
-events { worker_connections 1024; }
-http {
-  access_log off; default_type application/json; etag off; tcp_nodelay on;
-  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  server {
+  const url = `http://127.0.0.1:${port}`;
+  const child = await runNginx(
+    folder,
+    `server {
     listen 127.0.0.1:${port}; keepalive_timeout 1h; keepalive_requests 1000000000;
     add_header Cache-Control private;
     add_header Warifu-Command $http_x_wanted;
     location / { return 200 '{${seen}}'; }
-  }
-}
-`,
+  }`,
+    url,
   );
-  const nginx = ["/usr/sbin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"].find(existsSync) ?? "nginx";
-  const child = follow(spawn(nginx, ["-c", config, "-p", folder], { stdio: ["ignore", "ignore", "inherit"] }));
-  const url = `http://127.0.0.1:${port}`;
-  await until(() => fetch(url).then(({ ok }) => ok, () => false), "nginx answers");
   return Object.assign(child, { url });
 }
