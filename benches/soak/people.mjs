@@ -86,7 +86,7 @@ export class People {
     this.#buried += 1;
   }
 
-  // Cookies of those that are asked for, and of the last that ended.
+  // Cookies of those that are asked for, and of a thousand that have ended.
   cookies() {
     return [...this.#busy.map(({ cookie }) => cookie), ...this.#gone.slice(-1_000)];
   }
