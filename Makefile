@@ -1,7 +1,7 @@
 # What one does with this repository. The work is done by scripts/; this lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-native bench-cold bench-isolates bench-shard bench-window kill-time soak sim chaos fuzz timing release release-check advisories deny clean
+.PHONY: help setup dev build test article story lint fmt deploy-dry-run size bench bench-handler bench-native bench-cold bench-isolates bench-shard bench-window kill-time soak sim chaos fuzz timing release release-check advisories deny clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | awk -F '\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ size: build ## Show where the bytes of the wasm are, by crate and module
 
 bench: ## Measure the cost of a request beside its peers, and write the README's table and figure (8 min, Linux; ONLY=bare,floor,warm for some)
 	@scripts/setup bench && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH:/usr/sbin" node benches/cost.mjs
+
+bench-handler: ## Measure the handler alone, without the HTTP around it (Linux; BUILDS=old=../old/build,new=build to compare)
+	@scripts/setup bench && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH:/usr/sbin" node benches/handler.mjs
 
 bench-native: ## Measure the parts of a request natively: reading, verifying, deciding, signing, applying the feed
 	@cargo bench --bench hot

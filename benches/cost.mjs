@@ -16,7 +16,7 @@ import { ask, headersWith, load } from "./cost/load.mjs";
 import { startNginx } from "./cost/nginx.mjs";
 import { print, summarise, write } from "./cost/report.mjs";
 import { storeCalls } from "./cost/store-calls.mjs";
-import { root } from "./cost/workerd.mjs";
+import { root, startWorkerd } from "./cost/workerd.mjs";
 
 const only = (process.env.ONLY ?? "").split(",").filter((name) => name !== "");
 const rounds = Number(process.env.BENCH_ROUNDS ?? 15);
@@ -34,7 +34,7 @@ const began = Date.now();
 const nginx = await startNginx(folder);
 const contenders = [];
 for (const contender of CONTENDERS.filter(isChosen)) {
-  const started = await contender.start({ name: contender.name, folder, nginx, build });
+  const started = await contender.start({ name: contender.name, folder, nginx, build, startWorkerd });
   await verify(contender, started);
   contenders.push({ ...contender, ...started, turns: [] });
 }

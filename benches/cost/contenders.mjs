@@ -8,7 +8,7 @@ import { sealData } from "../peers/node_modules/iron-session/dist/index.js";
 import { SignJWT } from "../peers/node_modules/jose/dist/webapi/index.js";
 
 import { ask, headersWith } from "./load.mjs";
-import { root, startWorkerd } from "./workerd.mjs";
+import { root } from "./workerd.mjs";
 
 const SUBJECT = "3f9a7c52-8f0e-4d6b-9a51-000000000042";
 const CLAIMS = { name: "Alice Example", roles: ["admin", "billing"], tenant: "3f9a7c52" };
@@ -16,7 +16,8 @@ const PASSWORD = randomBytes(32).toString("base64url");
 const keys = () => JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base64url") }]);
 
 // `group` is how the figure colours it; `every` that it takes part only in each third round,
-// since its sessions are used up. `start` returns a workerd, and what is sent to it.
+// since its sessions are used up. `start` is given a `startWorkerd`, and returns a workerd and what is
+// sent to it.
 export const CONTENDERS = [
   { name: "bare", group: "without a check", says: "JavaScript pass-through, bare", checks: false, identifies: false, start: js("bare") },
   { name: "floor-public", group: "without a check", says: "JavaScript, header hygiene", checks: false, identifies: false, start: js("floor", { bindings: { IDENTITY: "no" } }) },
@@ -45,7 +46,7 @@ function bundle(folder, name) {
 }
 
 function js(worker, { bindings = {}, kv = false, cookie } = {}) {
-  return async ({ name, folder, nginx }) => ({
+  return async ({ name, folder, nginx, startWorkerd }) => ({
     workerd: await startWorkerd(folder, {
       name,
       modules: bundle(folder, worker),
@@ -99,7 +100,7 @@ function betterAuth(cookieCache) {
 }
 
 function warifu({ access = "required", fence = "write", claims, originKeys = false, sessions = 1, forged = false }) {
-  return async ({ name, folder, nginx, build }) => {
+  return async ({ name, folder, nginx, build, startWorkerd }) => {
     const admin = randomBytes(32).toString("base64url");
     const sha256 = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(admin))).toString("hex");
     // All comes from one network: what is measured is not to be refused for that.
