@@ -9,7 +9,7 @@ use crate::admission::Admitted;
 use crate::config::{Adopt, Config};
 use crate::custody::{self, Opened};
 use crate::error::Failure;
-use crate::headers::{HeaderEdits, folded, folds_to, folds_to_start};
+use crate::headers::{HeaderEdits, Name, folded, folds_to, folds_to_start};
 use crate::path::CanonicalPath;
 use crate::ports::{Outgoing, Ports, Probe};
 use crate::request::Request;
@@ -153,7 +153,7 @@ fn has_small_body(request: &Request) -> bool {
 
 /// The client's own members stay, on every route without those that could pass
 /// for ours; ours comes last.
-fn signature_header(request: &Request, name: &str, ours: Option<String>, edits: &mut HeaderEdits) {
+fn signature_header(request: &Request, name: &'static str, ours: Option<String>, edits: &mut HeaderEdits) {
     let theirs = request.headers.get(name);
     let kept = theirs.and_then(signature::without_ours);
     match (theirs, kept, ours) {
@@ -209,22 +209,22 @@ fn forwarding(request: &Request, edits: &mut HeaderEdits) {
 }
 
 /// The identity headers: always the full list, empty where unknown.
-pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(String, String)> {
+pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(Name, String)> {
     let subject = session.map(|s| utf8_percent_encode(s.subject.as_str(), IN_HEADERS).to_string()).unwrap_or_default();
     let claims = session.and_then(|s| s.claims.as_ref());
     let mut headers = vec![
-        ("warifu-session".to_owned(), session.map(|s| s.id.to_text()).unwrap_or_default()),
-        ("warifu-level".to_owned(), session.map(|s| s.level.to_string()).unwrap_or_default()),
-        ("warifu-auth-time".to_owned(), session.map(|s| s.auth_time.as_unix_seconds().to_string()).unwrap_or_default()),
+        ("warifu-session".into(), session.map(|s| s.id.to_text()).unwrap_or_default()),
+        ("warifu-level".into(), session.map(|s| s.level.to_string()).unwrap_or_default()),
+        ("warifu-auth-time".into(), session.map(|s| s.auth_time.as_unix_seconds().to_string()).unwrap_or_default()),
         (
-            "warifu-claims".to_owned(),
+            "warifu-claims".into(),
             claims.map(|c| Base64UrlUnpadded::encode_string(c.as_str().as_bytes())).unwrap_or_default(),
         ),
     ];
     if let Some(name) = &config.user_header {
-        headers.push((name.to_ascii_lowercase(), subject.clone()));
+        headers.push((name.to_ascii_lowercase().into(), subject.clone()));
     }
-    headers.push(("warifu-subject".to_owned(), subject));
+    headers.push(("warifu-subject".into(), subject));
     headers
 }
 

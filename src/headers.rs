@@ -1,6 +1,7 @@
 //! Header fields as they cross from the platform: all at once, as one text.
 
 use core::fmt;
+use std::borrow::Cow;
 
 /// Header fields in a block of lines `name: value`, names in lower case.
 /// Field values cannot hold a line break (RFC 9110, section 5.5), so the form
@@ -94,23 +95,23 @@ pub fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
+/// The name of a field, most often one that is written in the code.
+pub type Name = Cow<'static, str>;
+
 /// Changes to a set of header fields, applied in the order remove, set, append.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct HeaderEdits {
     pub remove: Vec<String>,
-    pub set: Vec<(String, String)>,
+    pub set: Vec<(Name, String)>,
     pub append: Vec<(String, String)>,
 }
 
 /// Names only, as for [`HeaderBlock`].
 impl fmt::Debug for HeaderEdits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        f.debug_struct("HeaderEdits")
-            .field("remove", &self.remove)
-            .field("set", &names(&self.set))
-            .field("append", &names(&self.append))
-            .finish()
+        let set: Vec<&str> = self.set.iter().map(|(name, _)| &**name).collect();
+        let append: Vec<&str> = self.append.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("HeaderEdits").field("remove", &self.remove).field("set", &set).field("append", &append).finish()
     }
 }
 
@@ -119,14 +120,25 @@ impl HeaderEdits {
         self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
     }
 
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub fn set(&mut self, name: impl Into<Name>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
     }
 
     /// The edits as lines for the one crossing back: `-name`, `=name: value`
     /// and `+name: value`.
     pub fn to_lines(&self) -> String {
+        self.lines(String::with_capacity(LINES_BYTES_EXPECTED))
+    }
+
+    /// The same, after a line that is no edit.
+    pub fn to_lines_after(&self, first: &str) -> String {
         let mut lines = String::with_capacity(LINES_BYTES_EXPECTED);
+        push_value(&mut lines, first);
+        lines.push('\n');
+        self.lines(lines)
+    }
+
+    fn lines(&self, mut lines: String) -> String {
         for name in &self.remove {
             push_line(&mut lines, '-', name, None);
         }
@@ -145,14 +157,18 @@ fn push_line(lines: &mut String, sign: char, name: &str, value: Option<&str>) {
     lines.push_str(name);
     if let Some(value) = value {
         lines.push_str(": ");
-        // A line break would begin a line of its own, so it must not get out.
-        if value.contains(['\r', '\n']) {
-            lines.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
-        } else {
-            lines.push_str(value);
-        }
+        push_value(lines, value);
     }
     lines.push('\n');
+}
+
+/// A line break would begin a line of its own, so it must not get out.
+fn push_value(lines: &mut String, value: &str) {
+    if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        lines.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
+    } else {
+        lines.push_str(value);
+    }
 }
 
 /// A name as origins may read it: many map `-` and `_`, or any other sign, to

@@ -35,7 +35,8 @@ pub async fn answer<P: Ports>(
         Err(failure) => return Err(failure),
     };
     let mut answer = OwnResponse::empty(204);
-    answer.headers.extend(forward::identity(&site.config, caller.as_ref().map(|caller| &*caller.session)));
+    let identity = forward::identity(&site.config, caller.as_ref().map(|caller| &*caller.session));
+    answer.headers.extend(identity.into_iter().map(|(name, value)| (name.into_owned(), value)));
     let cookie = match (&caller, presented.first()) {
         (Some(caller), Some(token)) => caller.newer_cookie(site, ports, token).await,
         _ => None,

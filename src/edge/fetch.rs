@@ -33,7 +33,11 @@ thread_local! {
 
 thread_local! {
     /// Where requests are written; those that do not fit come as a text.
-    static DESCRIBED: RefCell<Box<[u8; 8_192]>> = RefCell::new(Box::new([0; 8_192]));
+    static DESCRIBED: RefCell<Box<[u8; 8_192]>> = {
+        // It only keeps it.
+        let _ = glue::lend(&wasm_bindgen::memory());
+        RefCell::new(Box::new([0; 8_192]))
+    };
 }
 
 /// The sites, and what this isolate remembers of each.
@@ -103,11 +107,12 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
 
 fn describe(incoming: &web_sys::Request) -> Result<Request, JsValue> {
     DESCRIBED.with_borrow_mut(|buffer| {
-        let length = glue::describe(incoming, &mut buffer[..])?;
-        if length == 0 {
+        let from = buffer.as_mut_ptr() as usize;
+        let end = glue::describe(incoming, from, buffer.len())?;
+        if end == 0 {
             return request_of(&glue::described(incoming)?);
         }
-        let text = buffer.get(..length).and_then(|text| core::str::from_utf8(text).ok());
+        let text = buffer.get(..end - from).and_then(|text| core::str::from_utf8(text).ok());
         request_of(text.ok_or_else(|| JsValue::from_str("the request cannot be read"))?)
     })
 }

@@ -7,17 +7,48 @@ export function variable(env, name) {
   return value === undefined || typeof value === "string" ? value : JSON.stringify(value);
 }
 
-const encoder = new TextEncoder();
+// The memory of the WebAssembly, and all of it as bytes. Where it has grown it is
+// another, and the old one has none.
+let memory;
+let bytes = new Uint8Array(0);
 
-// Writes method, URL, and then the header fields where Rust wants them, and returns
-// how many bytes that are; 0: there is no room.
-export function describe(request, into) {
-  const text = described(request);
-  const { read, written } = encoder.encodeInto(text, into);
-  return read === text.length ? written : 0;
+export function lend(lent) {
+  memory = lent;
+  bytes = new Uint8Array(0);
 }
 
-// The same, of any length.
+// Writes method, URL, and then the header fields, each on a line, where Rust wants
+// them, and returns where they end. 0: there is no room, or they are not ASCII, as
+// nearly all are. To write each character here takes less than to call an encoder.
+export function describe({ method, url, headers }, from, bytesMax) {
+  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer);
+  const end = from + bytesMax;
+  let at = write(method, from, end);
+  at = write("\n", at, end);
+  at = write(url, at, end);
+  at = write("\n", at, end);
+  for (const [name, value] of headers) {
+    at = write(name, at, end);
+    at = write(": ", at, end);
+    at = write(value, at, end);
+    at = write("\n", at, end);
+    if (at === 0) break;
+  }
+  return at;
+}
+
+function write(text, at, end) {
+  const { length } = text;
+  if (at === 0 || length > end - at) return 0;
+  for (let index = 0; index < length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return 0;
+    bytes[at + index] = code;
+  }
+  return at + length;
+}
+
+// The same as a text.
 export function described(request) {
   return `${request.method}\n${request.url}\n${lines(request.headers)}`;
 }
@@ -71,26 +102,26 @@ export function apply(headers, edits) {
   }
 }
 
-// Sends the client's request to another URL with edited headers; the body stays a
-// stream. Redirects are the client's to follow. `replaced` goes in the place of the
-// body. Answers undefined for a body that the platform cannot send, or else a promise
-// of the answer: null where it does not begin in time; 0: as long as it takes. A call
-// that is late is given up by the platform, with all of the request's, once the client
-// has its answer. An AbortController would cost each request as much as its check does.
-export function forward(request, url, edits, replaced, sharedCache, msMax) {
+// Sends the client's request to another URL, the first line, with headers edited by
+// those after it; the body stays a stream. Redirects are the client's to follow.
+// `replaced` goes in the place of the body. Answers undefined for a body that the
+// platform cannot send. A call that is late is given up by the platform, with all of
+// the request's, once the client has its answer. An AbortController would cost each
+// request as much as its check does.
+export function forward(request, lines, replaced, sharedCache) {
   const { method } = request;
   const body = replaced ?? request.body;
   if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
+  const end = lines.indexOf("\n");
   const headers = new Headers(request.headers);
-  apply(headers, edits);
+  apply(headers, lines.slice(end + 1));
   const init = { method, headers, body, redirect: "manual" };
   if (!sharedCache) init.cache = "no-store";
-  const answer = fetch(url, init);
-  return msMax === 0 ? answer : within(msMax, answer);
+  return fetch(lines.slice(0, end), init);
 }
 
 // What the promise comes to; null where that takes longer.
-function within(msMax, promise) {
+export function within(msMax, promise) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, msMax, null);
     promise.then(
@@ -106,13 +137,73 @@ function within(msMax, promise) {
   });
 }
 
-// Goes on with a request when a promise is settled. `waiting` is the request, in the
-// hands of nobody else: where the client goes away, it is collected.
-export function follow(promise, waiting) {
-  return promise.then(
-    (value) => waiting.resolved(value),
-    (thrown) => waiting.rejected(thrown),
-  );
+// What takes the turns of requests. Where the WebAssembly had to be begun anew, that of
+// before refuses what it is told.
+let turns;
+
+// A request whose promise cannot be settled any more, since its client has gone away, is to
+// be dropped. To have each collected by itself would cost it as much as its check does, so
+// they are collected together: as soon as the last of them is over.
+const TOGETHER_MAX = 64;
+const gone = new FinalizationRegistry(({ turns, numbers }) => numbers.forEach((number) => turns.dropped(number)));
+let newest;
+let joined = TOGETHER_MAX;
+
+export function lendTurns(lent) {
+  turns = lent;
+  joined = TOGETHER_MAX;
+}
+
+function alone() {
+  const waiting = { turns, numbers: new Set() };
+  const held = { waiting };
+  gone.register(held, waiting);
+  return held;
+}
+
+function together() {
+  if (joined === TOGETHER_MAX) {
+    newest = alone();
+    joined = 0;
+  }
+  joined += 1;
+  return newest;
+}
+
+// Takes the next turn of the request with this number when a promise is settled, or with
+// null where that takes longer than so many milliseconds. 0: it will not take long; -1: it
+// takes as long as it takes.
+export function follow(promise, number, msMax) {
+  const held = msMax < 0 ? alone() : together();
+  held.waiting.numbers.add(number);
+  const take = (how, what) => {
+    const { turns, numbers } = held.waiting;
+    numbers.delete(number);
+    return turns[how](number, what);
+  };
+  if (msMax <= 0) {
+    return promise.then(
+      (value) => take("resolved", value),
+      (thrown) => take("rejected", thrown),
+    );
+  }
+  return new Promise((resolve, reject) => {
+    let timer = setTimeout(() => goOn("resolved", null), msMax);
+    const goOn = (how, what) => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = undefined;
+      try {
+        resolve(take(how, what));
+      } catch (thrown) {
+        reject(thrown);
+      }
+    };
+    promise.then(
+      (value) => goOn("resolved", value),
+      (thrown) => goOn("rejected", thrown),
+    );
+  });
 }
 
 // Of an answer's header fields those that the gate looks at.
@@ -215,12 +306,10 @@ export async function readBody(message, bytesMax, msMax) {
   return whole;
 }
 
-// One message to an object and its answer, both text; null where the answer has not
-// come in time. An object that hangs must not hold its callers.
-export function ask(namespace, name, locationHint, message, msMax) {
+// One message to an object and its answer, both text.
+export function ask(namespace, name, locationHint, message) {
   const options = locationHint === undefined ? undefined : { locationHint };
-  const object = namespace.getByName(name, options);
-  return within(msMax, object.fetch("http://object/", { method: "POST", body: message }).then(text));
+  return namespace.getByName(name, options).fetch("http://object/", { method: "POST", body: message }).then(text);
 }
 
 // The whole of a message that comes from ourselves.
@@ -239,11 +328,9 @@ export async function asset(env, path) {
   throw new Error(`the assets answered ${response.status}`);
 }
 
-// Records of KV are texts; null where there is none.
-export async function kvGet(kv, name, msMax) {
-  const found = await within(msMax, kv.get(name).then((record) => [record]));
-  if (found === null) throw new Error("no answer in time");
-  return found[0];
+// Records of KV are texts; undefined where there is none.
+export function kvGet(kv, name) {
+  return kv.get(name).then((record) => record ?? undefined);
 }
 
 export async function kvPut(kv, name, record, seconds) {

@@ -4,15 +4,20 @@ use js_sys::{Array, Error, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 
-use crate::edge::turn::Waiting;
+use crate::edge::turn::Turns;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     pub fn variable(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
 
+    // With `catch`, though it cannot throw: what needs no wrapper is imported twice, which
+    // esbuild warns of.
     #[wasm_bindgen(catch)]
-    pub fn describe(request: &Request, into: &mut [u8]) -> Result<usize, JsValue>;
+    pub fn lend(memory: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn describe(request: &Request, from: usize, bytes_max: usize) -> Result<usize, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn described(request: &Request) -> Result<String, JsValue>;
@@ -35,15 +40,19 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn forward(
         request: &Request,
-        url: &str,
-        edits: &str,
+        lines: &str,
         replaced: Option<Vec<u8>>,
         shared_cache: bool,
-        ms_max: u32,
     ) -> Result<Option<Promise>, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn follow(promise: &Promise, waiting: Waiting) -> Result<JsValue, JsValue>;
+    pub fn follow(promise: &Promise, number: u32, ms_max: i32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = lendTurns)]
+    pub fn lend_turns(turns: Turns) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn probe(url: &str, headers: &str, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
@@ -67,19 +76,13 @@ extern "C" {
     pub fn with_body(response: &Response, edits: &str, body: &[u8]) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn ask(
-        namespace: &JsValue,
-        name: &str,
-        hint: Option<&str>,
-        message: &str,
-        ms_max: u32,
-    ) -> Result<Promise, JsValue>;
+    pub fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub async fn asset(env: &JsValue, path: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvGet)]
-    pub fn kv_get(kv: &JsValue, name: &str, ms_max: u32) -> Result<Promise, JsValue>;
+    pub fn kv_get(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = kvPut)]
     pub fn kv_put(kv: &JsValue, name: &str, record: &str, seconds: u32) -> Result<Promise, JsValue>;

@@ -7,7 +7,7 @@ use worker::State;
 
 use crate::config::{self, Config, region_name};
 use crate::edge::glue;
-use crate::edge::turn::begun;
+use crate::edge::turn::{Patience, settled};
 use crate::error::StoreError;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
@@ -126,9 +126,10 @@ async fn ask(
     message: &str,
     ms_max: u32,
 ) -> Result<String, StoreError> {
-    let answer = begun(glue::ask(namespace, name, hint, message, ms_max))
-        .await
-        .map_err(|thrown| StoreError::Unreachable(glue::reason(&thrown)))?;
+    let unreachable = |thrown: JsValue| StoreError::Unreachable(glue::reason(&thrown));
+    let asked = glue::ask(namespace, name, hint, message).map_err(unreachable)?;
+    // An object that hangs must not hold its callers.
+    let answer = settled(asked, Patience::Millis(ms_max)).await.map_err(unreachable)?;
     answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))
 }
 

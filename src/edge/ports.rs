@@ -13,7 +13,7 @@ use crate::control::isolate;
 use crate::edge::glue;
 use crate::edge::log::{log_of, report, within_limit};
 use crate::edge::sessions::SiteObjects;
-use crate::edge::turn::{self, begun};
+use crate::edge::turn::{self, Patience, begun};
 use crate::error::OriginError;
 use crate::headers::HeaderBlock;
 use crate::limit::Limit;
@@ -151,11 +151,13 @@ impl Origin for Network {
     }
 
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
-        let edits = outgoing.edits.to_lines();
-        let ms_max = outgoing.timeout.map_or(0, |span| u32::try_from(millis(span)).unwrap_or(u32::MAX));
-        let call = glue::forward(&body.0, &outgoing.url, &edits, outgoing.body.clone(), outgoing.shared_cache, ms_max);
+        let lines = outgoing.edits.to_lines_after(&outgoing.url);
+        let call = glue::forward(&body.0, &lines, outgoing.body.clone(), outgoing.shared_cache);
         let call = call.map_err(unreachable)?.ok_or(OriginError::BodyNotCarried)?;
-        let response = turn::settled(call).await.map_err(unreachable)?;
+        let patience = outgoing
+            .timeout
+            .map_or(Patience::Endless, |span| Patience::Millis(u32::try_from(millis(span)).unwrap_or(u32::MAX)));
+        let response = turn::settled(call, patience).await.map_err(unreachable)?;
         if response.is_null() {
             return Err(OriginError::TimedOut);
         }
@@ -199,13 +201,13 @@ impl Answer for OriginResponse {
 }
 
 /// `Date.now()`: stands still during computation when deployed, and advances
-/// with I/O.
+/// with I/O. So it is read once a turn.
 pub struct PlatformClock;
 
 impl Clock for PlatformClock {
     fn now(&self) -> UnixMillis {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds since 1970")]
-        UnixMillis(js_sys::Date::now() as u64)
+        UnixMillis(turn::once(|| js_sys::Date::now() as u64))
     }
 }
 

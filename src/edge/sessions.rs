@@ -11,7 +11,7 @@ use crate::edge::glue;
 use crate::edge::log::log;
 use crate::edge::objects::Objects;
 use crate::edge::ports::PlatformClock;
-use crate::edge::turn::begun;
+use crate::edge::turn::{Patience, begun, settled};
 use crate::error::StoreError;
 use crate::ports::{After, Clock, Feed, Put, Replica, Shards};
 use crate::store::feed::{FeedCall, FeedReply};
@@ -112,10 +112,14 @@ impl SiteObjects {
 
 impl Replica for SiteObjects {
     async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let unreachable = |reason: String| StoreError::Unreachable(format!("KV: {reason}"));
-        let kv = self.kv().ok_or_else(|| unreachable("not bound".to_owned()))?;
-        let found =
-            begun(glue::kv_get(kv, name, KV_MS_MAX)).await.map_err(|thrown| unreachable(glue::reason(&thrown)))?;
+        let unreachable = |reason: &str| StoreError::Unreachable(format!("KV: {reason}"));
+        let thrown = |thrown| unreachable(&glue::reason(&thrown));
+        let kv = self.kv().ok_or_else(|| unreachable("not bound"))?;
+        let asked = glue::kv_get(kv, name).map_err(thrown)?;
+        let found = settled(asked, Patience::Millis(KV_MS_MAX)).await.map_err(thrown)?;
+        if found.is_null() {
+            return Err(unreachable("no answer in time"));
+        }
         Ok(found.as_string())
     }
 

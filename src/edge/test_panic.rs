@@ -13,6 +13,8 @@
 //!   still to come
 //! - `store-calls`: how many messages this isolate has sent to session objects, and
 //!   how often it has polled the feed of this site
+//! - `waiting`: how many requests of this isolate wait between two turns. Each such
+//!   call leaves garbage, so that it is collected
 
 #[path = "test_model.rs"]
 mod test_model;
@@ -24,6 +26,7 @@ use serde_json::json;
 
 use crate::edge::objects::store_calls;
 use crate::edge::ports::RequestPorts;
+use crate::edge::turn::waiting;
 use crate::error::{Failure, StoreError};
 use crate::ports::Ports;
 use crate::request::Request;
@@ -39,6 +42,10 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         "store-calls" => {
             let polls = ports.memory().counts().polls;
             OwnResponse::json(200, &json!({ "store_calls": store_calls(), "polls": polls }))
+        }
+        "waiting" => {
+            leave_garbage();
+            OwnResponse::json(200, &json!({ "waiting": waiting() }))
         }
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             told(request, ports, what, "memory").await
@@ -66,6 +73,25 @@ async fn told(request: &Request, ports: &RequestPorts, message: &str, member: &s
         Ok(_) => refusal(None, request, &StoreError::Defect.into()),
         Err(error) => refusal(None, request, &error.into()),
     }
+}
+
+/// Has V8 collect all that nobody holds. What has died young would not make it: so
+/// it gets old first.
+fn leave_garbage() {
+    GARBAGE.with_borrow_mut(|kept| {
+        if kept.len() == 8 {
+            kept.clear();
+        }
+        let garbage = js_sys::Array::new();
+        (0..200_000).for_each(|n| {
+            garbage.push(&js_sys::Array::of1(&n.into()));
+        });
+        kept.push(garbage);
+    });
+}
+
+thread_local! {
+    static GARBAGE: std::cell::RefCell<Vec<js_sys::Array>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 thread_local! {

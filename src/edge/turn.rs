@@ -11,6 +11,8 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +42,10 @@ fn go_on(mut served: Served, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
         return response;
     }
     match pause.promise.take() {
-        Some(promise) => glue::follow(&promise, Waiting(AssertUnwindSafe(Paused { served, pause, relay }))),
+        Some((promise, patience)) => {
+            let number = WAITING.with(|waiting| waiting.borrow_mut().put(Paused { served, pause, relay }));
+            glue::follow(&promise, number, patience.to_ms())
+        }
         None => Ok(future_to_promise(AssertUnwindSafe(poll_fn(move |context| {
             relay.lead_to(context.waker());
             served.as_mut().poll(context)
@@ -49,34 +54,72 @@ fn go_on(mut served: Served, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
     }
 }
 
-/// A request between two turns. JavaScript holds it; where it never goes on, since
-/// the client has gone away, it goes with the promise.
-#[wasm_bindgen]
-pub struct Waiting(AssertUnwindSafe<Paused>);
-
+/// A request between two turns.
 struct Paused {
     served: Served,
     pause: Rc<Pause>,
     relay: Arc<Relay>,
 }
 
-#[wasm_bindgen]
-impl Waiting {
-    pub fn resolved(self, value: JsValue) -> Result<JsValue, JsValue> {
-        self.settled(Ok(value))
-    }
-
-    pub fn rejected(self, thrown: JsValue) -> Result<JsValue, JsValue> {
-        self.settled(Err(thrown))
-    }
+/// The requests between two turns. JavaScript knows them by number. It says so where
+/// one never goes on, since the client has gone away.
+#[derive(Default)]
+struct Waiting {
+    paused: BTreeMap<u32, Paused>,
+    last: u32,
 }
 
 impl Waiting {
-    fn settled(self, outcome: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
-        let Paused { served, pause, relay } = self.0.0;
-        pause.settled.set(Some(outcome));
-        go_on(served, relay)
+    fn put(&mut self, paused: Paused) -> u32 {
+        // No number stands for two: a turn must never be taken for somebody else.
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if let Entry::Vacant(entry) = self.paused.entry(self.last) {
+                entry.insert(paused);
+                return self.last;
+            }
+        }
     }
+}
+
+/// What JavaScript takes turns by.
+#[wasm_bindgen]
+pub struct Turns(());
+
+#[allow(
+    clippy::unused_self,
+    reason = "an object is of one instance of the WebAssembly: that of before cannot be meant"
+)]
+#[wasm_bindgen]
+impl Turns {
+    pub fn resolved(&self, number: u32, value: JsValue) -> Result<JsValue, JsValue> {
+        settle(number, Ok(value))
+    }
+
+    pub fn rejected(&self, number: u32, thrown: JsValue) -> Result<JsValue, JsValue> {
+        settle(number, Err(thrown))
+    }
+
+    pub fn dropped(&self, number: u32) {
+        drop(taken(number));
+    }
+}
+
+fn taken(number: u32) -> Option<Paused> {
+    WAITING.with(|waiting| waiting.borrow_mut().paused.remove(&number))
+}
+
+/// How many requests wait.
+#[cfg(feature = "test-panic")]
+pub fn waiting() -> usize {
+    WAITING.with_borrow(|waiting| waiting.paused.len())
+}
+
+fn settle(number: u32, outcome: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
+    let Paused { served, pause, relay } =
+        taken(number).ok_or_else(|| JsValue::from_str("no request waits under this number"))?;
+    pause.settled.set(Some(outcome));
+    go_on(served, relay)
 }
 
 /// Wakes the task that a request has become. Some futures, such as `worker::Delay`,
@@ -98,27 +141,66 @@ impl Wake for Relay {
     }
 }
 
+/// How long a promise is waited for.
+#[derive(Clone, Copy)]
+pub enum Patience {
+    /// It does not take long, or has a limit of its own.
+    Short,
+    /// For at most so many milliseconds: null where it takes longer.
+    Millis(u32),
+    /// As long as it takes.
+    Endless,
+}
+
+impl Patience {
+    fn to_ms(self) -> i32 {
+        match self {
+            Self::Short => 0,
+            // A longer timer would ring at once.
+            Self::Millis(ms) => i32::try_from(ms).unwrap_or(i32::MAX),
+            Self::Endless => -1,
+        }
+    }
+}
+
 /// Waits for a promise.
-pub async fn settled(promise: Promise) -> Result<JsValue, JsValue> {
+pub async fn settled(promise: Promise, patience: Patience) -> Result<JsValue, JsValue> {
     // Of two that are waited for at a time, the second goes the common way.
     let Some(pause) = CURRENT.with_borrow(|current| current.clone().filter(|pause| pause.is_free())) else {
-        return JsFuture::from(promise).await;
+        return JsFuture::from(match patience {
+            Patience::Millis(_) => glue::within(patience.to_ms(), &promise)?,
+            Patience::Short | Patience::Endless => promise,
+        })
+        .await;
     };
-    pause.promise.set(Some(promise));
+    pause.promise.set(Some((promise, patience)));
     pause.is_taken.set(true);
     poll_fn(move |_| pause.settled.take().map_or(Poll::Pending, Poll::Ready)).await
 }
 
-/// The same for what may have failed to begin.
+/// Waits for what does not take long, and may have failed to begin.
 pub async fn begun(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
-    settled(promise?).await
+    settled(promise?, Patience::Short).await
+}
+
+/// The time that this turn began, as `read` first found it; outside of turns it
+/// is read each time.
+pub fn once(read: impl FnOnce() -> u64) -> u64 {
+    CURRENT.with_borrow(|current| {
+        let Some(pause) = current else { return read() };
+        let now = pause.now.get().unwrap_or_else(read);
+        pause.now.set(Some(now));
+        now
+    })
 }
 
 /// Between two turns.
 #[derive(Default)]
 struct Pause {
     is_taken: Cell<bool>,
-    promise: Cell<Option<Promise>>,
+    promise: Cell<Option<(Promise, Patience)>>,
+    /// What the clock shows in this turn.
+    now: Cell<Option<u64>>,
     settled: Cell<Option<Result<JsValue, JsValue>>>,
 }
 
@@ -129,6 +211,11 @@ impl Pause {
 }
 
 thread_local! {
+    static WAITING: RefCell<Waiting> = {
+        // It only keeps it.
+        let _ = glue::lend_turns(Turns(()));
+        RefCell::default()
+    };
     /// Of the request that [`take`] polls; `None` while a task is polled.
     static CURRENT: RefCell<Option<Rc<Pause>>> = const { RefCell::new(None) };
 }

@@ -246,7 +246,7 @@ fn new_claims_are_seen_by_the_next_request() {
     world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
     let seen = world.origin.seen.borrow();
     let set = &seen.last().expect("forwarded").edits.set;
-    assert!(set.contains(&("warifu-claims".to_owned(), "eyJhIjoxfQ".to_owned())));
+    assert!(set.contains(&("warifu-claims".into(), "eyJhIjoxfQ".to_owned())));
     assert_eq!(world.event_names(), ["session_started", "session_updated"]);
 }
 

@@ -365,7 +365,8 @@ impl World {
                 if let Some(watched) = watched {
                     sockets::watch(visit, watched);
                 }
-                (None, [edits.set, edits.append].concat(), String::new())
+                let set = edits.set.into_iter().map(|(name, value)| (name.into_owned(), value));
+                (None, set.chain(edits.append).collect(), String::new())
             }
         };
         let find = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());

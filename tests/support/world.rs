@@ -8,7 +8,7 @@ use std::time::Duration;
 use warifu::audit::{Event, Whence, name_of};
 use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
-use warifu::headers::{HeaderBlock, HeaderEdits};
+use warifu::headers::{HeaderBlock, HeaderEdits, Name};
 use warifu::limit::Limit;
 use warifu::ports::Outgoing;
 use warifu::ports::{
@@ -184,7 +184,7 @@ impl World {
             Reply::Forwarded { edits, body, watched, .. } => {
                 let HeaderEdits { remove, set, append } = edits;
                 let body = String::from_utf8(body.unwrap_or_default()).expect("a text");
-                Seen { status: None, headers: [set, append].concat(), body, removed: remove, watched }
+                Seen { status: None, headers: owned(set).chain(append).collect(), body, removed: remove, watched }
             }
         }
     }
@@ -245,7 +245,11 @@ pub fn at_origin(request: &Request, outgoing: &Outgoing) -> Vec<(String, String)
     let HeaderEdits { remove, set, .. } = &outgoing.edits;
     let is_gone = |name: &str| remove.iter().any(|r| r == name) || set.iter().any(|(s, _)| s == name);
     let kept = request.headers.iter().filter(|(name, _)| !is_gone(name)).map(|(n, v)| (n.to_owned(), v.to_owned()));
-    kept.chain(set.iter().cloned()).collect()
+    kept.chain(owned(set.clone())).collect()
+}
+
+fn owned(set: Vec<(Name, String)>) -> impl Iterator<Item = (String, String)> {
+    set.into_iter().map(|(name, value)| (name.into_owned(), value))
 }
 
 /// One isolate of a site's Worker in this world.
