@@ -15,7 +15,8 @@ const { compatibility_date } = parse(readFileSync(path.join(root, "wrangler.toml
 const binary = workerd.default ?? workerd;
 const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
 
-// $V8_FLAGS are for a profiler: with --perf-basic-prof `perf report` knows what V8 has compiled.
+// $V8_FLAGS are for a profiler, since with --perf-basic-prof `perf report` knows what V8 has
+// compiled, and for tests.
 // `modules`: names and files of modules, the first is the entry; `bindings`: texts, and
 // objects for JSON; `kv`: the address of a store; `objects`: whether it has those of warifu.
 export async function startWorkerd(folder, { name, modules, bindings = {}, kv, objects = false, arguments: extra = [] }) {

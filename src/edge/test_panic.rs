@@ -13,8 +13,8 @@
 //!   still to come
 //! - `store-calls`: how many messages this isolate has sent to session objects, and
 //!   how often it has polled the feed of this site
-//! - `waiting`: how many requests of this isolate wait between two turns. Each such
-//!   call leaves garbage, so that it is collected
+//! - `waiting`: collects garbage; how many requests of this isolate wait between two
+//!   turns
 
 #[path = "test_model.rs"]
 mod test_model;
@@ -22,7 +22,9 @@ mod test_model;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use js_sys::{Function, Reflect};
 use serde_json::json;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::edge::objects::store_calls;
 use crate::edge::ports::RequestPorts;
@@ -44,7 +46,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
             OwnResponse::json(200, &json!({ "store_calls": store_calls(), "polls": polls }))
         }
         "waiting" => {
-            leave_garbage();
+            collect();
             OwnResponse::json(200, &json!({ "waiting": waiting() }))
         }
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
@@ -75,23 +77,12 @@ async fn told(request: &Request, ports: &RequestPorts, message: &str, member: &s
     }
 }
 
-/// Has V8 collect all that nobody holds. What has died young would not make it: so
-/// it gets old first.
-fn leave_garbage() {
-    GARBAGE.with_borrow_mut(|kept| {
-        if kept.len() == 8 {
-            kept.clear();
-        }
-        let garbage = js_sys::Array::new();
-        (0..200_000).for_each(|n| {
-            garbage.push(&js_sys::Array::of1(&n.into()));
-        });
-        kept.push(garbage);
-    });
-}
-
-thread_local! {
-    static GARBAGE: std::cell::RefCell<Vec<js_sys::Array>> = const { std::cell::RefCell::new(Vec::new()) };
+/// Has V8 collect all that nobody holds, where it was started with `--expose-gc`.
+fn collect() {
+    let gc = Reflect::get(&js_sys::global(), &"gc".into()).unwrap_or_default();
+    if let Some(gc) = gc.dyn_ref::<Function>() {
+        gc.call0(&JsValue::UNDEFINED).expect("garbage is collected");
+    }
 }
 
 thread_local! {
@@ -103,7 +94,7 @@ thread_local! {
 /// Stops an object where a test wants it stopped: from that statement on it
 /// runs none, and it loses its memory.
 pub struct Stop {
-    state: wasm_bindgen::JsValue,
+    state: JsValue,
     is_stopped: Cell<bool>,
 }
 
