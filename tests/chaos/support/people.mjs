@@ -9,7 +9,18 @@ export class People {
   #serial = 0;
   // Whether the feed is told of ends in time: then a log-out that is answered is published. It
   // has no receipt that says so.
-  isFeedSound = true;
+  #soundSince = 0;
+
+  set isFeedSound(isSound) {
+    if (!isSound) this.#soundSince = Infinity;
+    else if (this.#soundSince === Infinity) this.#soundSince = performance.now();
+  }
+
+  // Not for a call that began while it could not be told: what was lost of that is told later, and
+  // the call can be answered when all is well again.
+  isFeedSoundFor({ sent }) {
+    return this.#soundSince < sent;
+  }
 
   constructor(site, history, chance) {
     Object.assign(this, { site, history, chance });
@@ -181,7 +192,7 @@ export class People {
     }
     if (!isDone) return noted;
     const receipt = answer.json?.kill_id === undefined ? undefined : answer.json;
-    noted.published = receipt !== undefined ? receipt.state !== "committed" : this.isFeedSound && noted.answered - noted.sent < FEED_IN_TIME_MS;
+    noted.published = receipt !== undefined ? receipt.state !== "committed" : this.isFeedSoundFor(noted) && noted.answered - noted.sent < FEED_IN_TIME_MS;
     if (receipt !== undefined) Object.assign(noted, placeOf(receipt));
     // A kill of the site that is committed has not reached all shards.
     if (how === "site" && !noted.published) noted.result = "cut";
