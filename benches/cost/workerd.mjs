@@ -15,11 +15,10 @@ const { compatibility_date } = parse(readFileSync(path.join(root, "wrangler.toml
 const binary = workerd.default ?? workerd;
 const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
 
-// $V8_FLAGS are for a profiler, since with --perf-basic-prof `perf report` knows what V8 has
-// compiled, and for tests.
+// $V8_FLAGS are for a profiler: with --perf-basic-prof `perf report` knows what V8 has compiled.
 // `modules`: names and files of modules, the first is the entry; `bindings`: texts, and
 // objects for JSON; `kv`: the address of a store; `objects`: whether it has those of warifu.
-export async function startWorkerd(folder, { name, modules, bindings = {}, kv, objects = false, arguments: extra = [] }) {
+export async function startWorkerd(folder, { name, modules, bindings = {}, kv, objects = false, v8Flags = process.env.V8_FLAGS?.split(" ") ?? [], arguments: extra = [] }) {
   const port = await freePort();
   const here = path.join(folder, name);
   mkdirSync(path.join(here, "objects"), { recursive: true });
@@ -40,7 +39,7 @@ export async function startWorkerd(folder, { name, modules, bindings = {}, kv, o
     config,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  v8Flags = ${text(process.env.V8_FLAGS?.split(" ") ?? [])},
+  v8Flags = ${text(v8Flags)},
   services = [
     (name = "main", worker = (
       compatibilityDate = "${compatibility_date}",

@@ -23,6 +23,7 @@ use super::ports::{self, Bytes, Visit};
 use super::random::Dice;
 use super::relay::Relay;
 use super::sockets;
+use crate::support::world::owned;
 
 /// A place that sends messages or gets them.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -365,8 +366,7 @@ impl World {
                 if let Some(watched) = watched {
                     sockets::watch(visit, watched);
                 }
-                let set = edits.set.into_iter().map(|(name, value)| (name.into_owned(), value));
-                (None, set.chain(edits.append).collect(), String::new())
+                (None, owned(edits.set).chain(edits.append).collect(), String::new())
             }
         };
         let find = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());

@@ -248,7 +248,8 @@ pub fn at_origin(request: &Request, outgoing: &Outgoing) -> Vec<(String, String)
     kept.chain(owned(set.clone())).collect()
 }
 
-fn owned(set: Vec<(Name, String)>) -> impl Iterator<Item = (String, String)> {
+/// Edits with names as they are in answers.
+pub fn owned(set: Vec<(Name, String)>) -> impl Iterator<Item = (String, String)> {
     set.into_iter().map(|(name, value)| (name.into_owned(), value))
 }
 

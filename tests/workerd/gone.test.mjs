@@ -37,12 +37,12 @@ before(async () => {
   const [ops, keys] = [newAdminKey(), newKeys()];
   const warifu = { origin: `http://127.0.0.1:${origin.address().port}`, routes: [{ path: "/*", access: "required" }] };
   scan = new Scan({ warifu, keys, adminKeys: [ops] });
-  process.env.V8_FLAGS = "--expose-gc";
   gateway = await startWorkerd(folder, {
     name: "gone",
     modules: { "index.js": file("index.js"), "index_bg.wasm": file("index_bg.wasm") },
     bindings: { WARIFU: await scan.behind(warifu), WARIFU_KEYS: keys, WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]) },
     objects: true,
+    v8Flags: ["--expose-gc"],
   });
   const door = await scan.before(Number(new URL(gateway.url).port));
   url = door.url;
