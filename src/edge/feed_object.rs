@@ -1,16 +1,21 @@
 //! The Durable Object class of the feed: load, fence, answer.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
 use futures_util::FutureExt;
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
 
 use crate::audit::Event;
 use crate::config::BOUND_MAX;
+use crate::edge::glue;
 use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, configuration, site_of};
+use crate::edge::objects::{Objects, configuration, heard, site_of};
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
+use crate::edge::turn;
 use crate::ports::{Clock, Random};
 use crate::revocation::Epoch;
 use crate::store::feed::{FeedCall, FeedReply};
@@ -20,14 +25,17 @@ use crate::store::message::{Home, Message, ShardAnswer};
 use crate::store::{SOON, SqlError};
 use crate::time::{UnixMillis, millis};
 
-/// The feed of one site.
-#[durable_object(alarm)]
-pub struct FeedObject {
+/// The feed of one site; as [`SessionObject`](crate::edge::session_object::SessionObject)
+/// in what the runtime sees of it.
+#[wasm_bindgen]
+pub struct FeedObject(AssertUnwindSafe<Rc<Inner>>);
+
+struct Inner {
     // A panic leaves nothing half done in memory: the fence counts writes, and
     // one that was not confirmed stays unconfirmed. `None`: there was no
     // randomness for an epoch, and two incarnations could be taken for one.
-    object: AssertUnwindSafe<Option<Object<ObjectSql>>>,
-    surroundings: AssertUnwindSafe<Surroundings>,
+    object: Option<Object<ObjectSql>>,
+    surroundings: Surroundings,
 }
 
 struct Surroundings {
@@ -35,8 +43,12 @@ struct Surroundings {
     objects: Objects,
 }
 
-impl DurableObject for FeedObject {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl FeedObject {
+    #[allow(clippy::needless_pass_by_value, reason = "as the runtime hands it over")]
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
         bind(&env);
         let mut epoch = Epoch([0; 8]);
         let is_random = PlatformRandom.fill(&mut epoch.0);
@@ -45,44 +57,57 @@ impl DurableObject for FeedObject {
         // that is not served here, the longest is taken that can be configured.
         let config = site.as_ref().and_then(|site| configuration(&env, site));
         let bound_ms = millis(config.map_or(BOUND_MAX, |config| config.bound.max(config.continue_in_use())));
-        let object = is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms));
-        let surroundings = Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, site) };
-        Self { object: AssertUnwindSafe(object), surroundings: AssertUnwindSafe(surroundings) }
+        Self(AssertUnwindSafe(Rc::new(Inner {
+            object: is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms)),
+            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, site) },
+        })))
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let message = request.text().await?;
+    pub fn fetch(&self, request: web_sys::Request) -> Result<JsValue, JsValue> {
+        let inner = Rc::clone(&self.0);
+        turn::take(Box::pin(async move { inner.fetch(&request).await }))
+    }
+
+    pub fn alarm(&self) -> Result<JsValue, JsValue> {
+        let inner = Rc::clone(&self.0);
+        turn::take(Box::pin(async move {
+            inner.alarm().await;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+}
+
+impl Inner {
+    async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
+        let message = heard(request).await?;
         let reply = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
             log(&Event::Panicked { place: "feed object" });
             FeedReply::Panicked
         });
-        Response::ok(serde_json::to_string(&reply)?)
+        let text = serde_json::to_string(&reply).map_err(|error| JsValue::from_str(&error.to_string()))?;
+        glue::say(&text).map(JsValue::from)
     }
 
     /// Never fails, as that of the session objects.
-    async fn alarm(&self) -> worker::Result<Response> {
-        if let Some(object) = &*self.object {
-            match AssertUnwindSafe(object.wake(&*self.surroundings)).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(reason)) => log(&Event::FeedFailed { reason }),
-                Err(_) => {
-                    log(&Event::Panicked { place: "feed object" });
-                    // The alarm that rang is gone: without a new one nobody comes back.
-                    self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
-                }
+    async fn alarm(&self) {
+        let Some(object) = &self.object else { return };
+        match AssertUnwindSafe(object.wake(&self.surroundings)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => log(&Event::FeedFailed { reason }),
+            Err(_) => {
+                log(&Event::Panicked { place: "feed object" });
+                // The alarm that rang is gone: without a new one nobody comes back.
+                self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
             }
         }
-        Response::empty()
     }
-}
 
-impl FeedObject {
     async fn answer(&self, message: &str) -> FeedReply {
-        let Some(object) = &*self.object else {
+        let Some(object) = &self.object else {
             return FeedReply::Failed { reason: "there was no randomness to be had".to_owned() };
         };
         match serde_json::from_str::<FeedCall>(message) {
-            Ok(call) => object.answer(&call, &*self.surroundings).await,
+            Ok(call) => object.answer(&call, &self.surroundings).await,
             Err(error) => FeedReply::Failed { reason: format!("a call that cannot be read: {error}") },
         }
     }

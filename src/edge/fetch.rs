@@ -7,7 +7,8 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use wasm_bindgen::prelude::*;
 use web_sys::Response;
-use worker::{Context, Env};
+use worker::Env;
+use worker::worker_sys::Context;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
@@ -49,8 +50,8 @@ struct Prepared {
 /// What the Worker's entry, `entry.js`, calls for each request: answers the
 /// response, or a promise of it.
 #[wasm_bindgen]
-pub fn fetch(incoming: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
-    turn::take(Box::pin(respond(incoming, env, Context::new(context))))
+pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+    turn::take(Box::pin(respond(incoming, env, context)))
 }
 
 async fn respond(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {

@@ -120,92 +120,6 @@ export function forward(request, lines, replaced, sharedCache) {
   return fetch(lines.slice(0, end), init);
 }
 
-// What the promise comes to; null where that takes longer.
-export function within(msMax, promise) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, msMax, null);
-    promise.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (thrown) => {
-        clearTimeout(timer);
-        reject(thrown);
-      },
-    );
-  });
-}
-
-// What takes the turns of requests. Where the WebAssembly had to be begun anew, that of
-// before refuses what it is told.
-let turns;
-
-// A request whose promise cannot be settled any more, since its client has gone away, is to
-// be dropped. To have each collected by itself would cost it as much as its check does, so
-// they are collected together: as soon as the last of them is over.
-const TOGETHER_MAX = 64;
-const gone = new FinalizationRegistry(({ turns, numbers }) => numbers.forEach((number) => turns.dropped(number)));
-let newest;
-let joined = TOGETHER_MAX;
-
-export function lendTurns(lent) {
-  turns = lent;
-  joined = TOGETHER_MAX;
-}
-
-function alone() {
-  const waiting = { turns, numbers: new Set() };
-  const held = { waiting };
-  gone.register(held, waiting);
-  return held;
-}
-
-function together() {
-  if (joined === TOGETHER_MAX) {
-    newest = alone();
-    joined = 0;
-  }
-  joined += 1;
-  return newest;
-}
-
-// Takes the next turn of the request with this number when a promise is settled, or with
-// null where that takes longer than so many milliseconds. 0: it will not take long; -1: it
-// takes as long as it takes.
-export function follow(promise, number, msMax) {
-  const held = msMax < 0 ? alone() : together();
-  held.waiting.numbers.add(number);
-  const take = (how, what) => {
-    const { turns, numbers } = held.waiting;
-    numbers.delete(number);
-    return turns[how](number, what);
-  };
-  if (msMax <= 0) {
-    return promise.then(
-      (value) => take("resolved", value),
-      (thrown) => take("rejected", thrown),
-    );
-  }
-  return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => goOn("resolved", null), msMax);
-    const goOn = (how, what) => {
-      if (timer === undefined) return;
-      clearTimeout(timer);
-      timer = undefined;
-      try {
-        resolve(take(how, what));
-      } catch (thrown) {
-        reject(thrown);
-      }
-    };
-    promise.then(
-      (value) => goOn("resolved", value),
-      (thrown) => goOn("rejected", thrown),
-    );
-  });
-}
-
 // Of an answer's header fields those that the gate looks at.
 const LOOKED_AT = new Set(["cache-control", "content-type", "set-cookie", "signature", "signature-input", "upgrade"]);
 
@@ -306,17 +220,6 @@ export async function readBody(message, bytesMax, msMax) {
   return whole;
 }
 
-// One message to an object and its answer, both text.
-export function ask(namespace, name, locationHint, message) {
-  const options = locationHint === undefined ? undefined : { locationHint };
-  return namespace.getByName(name, options).fetch("http://object/", { method: "POST", body: message }).then(text);
-}
-
-// The whole of a message that comes from ourselves.
-export function text(message) {
-  return message.text();
-}
-
 // A file of the static assets, with its tag; null where there is none. The host means
 // nothing to the binding, which a deployment may do without.
 export async function asset(env, path) {
@@ -339,29 +242,4 @@ export async function kvPut(kv, name, record, seconds) {
 
 export async function kvDelete(kv, name) {
   await kv.delete(name);
-}
-
-// Issued at once, so that it is committed with what was written in this turn.
-export function setAlarm(storage, at) {
-  storage.setAlarm(at).catch((error) => console.error(JSON.stringify({ event: "alarm_failed", reason: `${error}` })));
-}
-
-// Resolves once everything that has been written is durable.
-export async function confirmed(storage) {
-  await storage.sync();
-}
-
-// Only in builds for tests: the object is stopped, and loses its memory, as soon
-// as it has left the statement that it is in.
-export function stop(state) {
-  setTimeout(() => state.abort("stopped on purpose"), 0);
-}
-
-// All rows, each an array of columns.
-export function query(storage, statement, parameters) {
-  return storage.sql.exec(statement, ...parameters).raw().toArray();
-}
-
-export function transaction(storage, work) {
-  storage.transactionSync(work);
 }

@@ -1,8 +1,9 @@
-//! The functions of `glue.js`, and what they return.
+//! The functions of the JavaScript beside this file, and what they return.
 
-use js_sys::{Array, Error, Promise, Uint8Array};
+use js_sys::{Error, JsString, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
+use worker::worker_sys::Context;
 
 use crate::edge::turn::Turns;
 
@@ -46,15 +47,6 @@ extern "C" {
     ) -> Result<Option<Promise>, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn follow(promise: &Promise, number: u32, ms_max: i32) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(catch, js_name = lendTurns)]
-    pub fn lend_turns(turns: Turns) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(catch)]
     pub fn probe(url: &str, headers: &str, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -62,9 +54,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = ownResponse)]
     pub fn own_response(status: u16, edits: &str, body: &str) -> Result<Response, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub fn text(request: &Request) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = readBody)]
     pub fn read_body(request: &Request, bytes_max: usize, ms_max: u32) -> Result<Promise, JsValue>;
@@ -74,9 +63,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = withBody)]
     pub fn with_body(response: &Response, edits: &str, body: &[u8]) -> Result<Response, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub async fn asset(env: &JsValue, path: &str) -> Result<JsValue, JsValue>;
@@ -89,6 +75,34 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = kvDelete)]
     pub fn kv_delete(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/turns.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    pub fn follow(promise: &Promise, number: u32, ms_max: i32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = lendTurns)]
+    pub fn lend_turns(turns: Turns) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = goOnAfter)]
+    pub fn go_on_after(context: &Context, promise: &JsValue) -> Result<(), JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/objects.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    pub fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<Promise, JsValue>;
+
+    /// A text, or a promise of one.
+    #[wasm_bindgen(catch)]
+    pub fn said(request: &Request) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn say(message: &str) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = setAlarm)]
     pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
@@ -101,7 +115,7 @@ extern "C" {
     pub fn stop(state: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn query(storage: &JsValue, statement: &str, parameters: Array) -> Result<Array, JsValue>;
+    pub fn query(storage: &JsValue, statement: &JsString, parameters: &[u8]) -> Result<Vec<u8>, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;

@@ -1,8 +1,9 @@
 //! Messages to Durable Objects and their answers, both JSON.
 
+use js_sys::Promise;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use worker::State;
 
 use crate::config::{self, Config, region_name};
@@ -104,6 +105,16 @@ impl Objects {
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
         ask(&self.namespace(SESSIONS)?, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
     }
+}
+
+/// What an object is told.
+pub async fn heard(request: &web_sys::Request) -> Result<String, JsValue> {
+    let said = glue::said(request)?;
+    let text = match said.dyn_into::<Promise>() {
+        Ok(promise) => settled(promise, Patience::Short).await?,
+        Err(text) => text,
+    };
+    Ok(text.as_string().unwrap_or_default())
 }
 
 async fn converse<T: DeserializeOwned>(

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Response;
-use worker::{Context, Env};
+use worker::Env;
+use worker::worker_sys::Context;
 
 use crate::audit::{Event, Whence};
 use crate::config::Config;

@@ -12,10 +12,10 @@ use worker::{Env, State};
 use crate::audit::Event;
 use crate::edge::glue;
 use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, site_of};
+use crate::edge::objects::{Objects, heard, site_of};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
-use crate::edge::turn::{self, begun};
+use crate::edge::turn;
 use crate::ports::Clock;
 use crate::store::feed::{Append, FeedCall, FeedReply};
 use crate::store::fence::Confirm;
@@ -77,7 +77,7 @@ impl SessionObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        let message = begun(glue::text(request)).await?.as_string().unwrap_or_default();
+        let message = heard(request).await?;
         // A panic must neither leave the caller without an answer nor cost the
         // object its memory.
         let answer = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
@@ -85,7 +85,7 @@ impl Inner {
             ShardAnswer::Panicked
         });
         let text = serde_json::to_string(&answer).map_err(|error| JsValue::from_str(&error.to_string()))?;
-        glue::own_response(200, "", &text).map(JsValue::from)
+        glue::say(&text).map(JsValue::from)
     }
 
     /// Never fails: a failure would make the platform try again six times and

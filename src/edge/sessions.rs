@@ -4,14 +4,15 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use worker::{Context, Env};
+use worker::Env;
+use worker::worker_sys::Context;
 
 use crate::audit::Event;
 use crate::edge::glue;
 use crate::edge::log::log;
 use crate::edge::objects::Objects;
 use crate::edge::ports::PlatformClock;
-use crate::edge::turn::{Patience, begun, settled};
+use crate::edge::turn::{Patience, alongside, begun, settled};
 use crate::error::StoreError;
 use crate::ports::{After, Clock, Feed, Put, Replica, Shards};
 use crate::store::feed::{FeedCall, FeedReply};
@@ -56,7 +57,7 @@ impl Shards for SiteObjects {
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
         let (objects, kv) = (Rc::clone(&self.objects), self.kv().cloned());
-        self.context.wait_until(async move {
+        alongside(&self.context, async move {
             let answer = objects.ask_shard(at, &message).await;
             let After { tell, put } = then(answer, PlatformClock.now());
             if let Some(event) = tell {
@@ -91,7 +92,7 @@ impl Feed for SiteObjects {
         then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
     ) {
         let objects = Rc::clone(&self.objects);
-        self.context.wait_until(async move {
+        alongside(&self.context, async move {
             let reply = objects.ask_feed(&call).await;
             if let Some(event) = then(reply, PlatformClock.now()) {
                 log(&event);
@@ -125,12 +126,12 @@ impl Replica for SiteObjects {
 
     fn write_later(&self, put: Put) {
         let Some(kv) = self.kv().cloned() else { return };
-        self.context.wait_until(async move { write(&kv, &put).await });
+        alongside(&self.context, async move { write(&kv, &put).await });
     }
 
     fn delete_later(&self, name: String) {
         let Some(kv) = self.kv().cloned() else { return };
-        self.context.wait_until(async move {
+        alongside(&self.context, async move {
             if let Err(thrown) = begun(glue::kv_delete(&kv, &name)).await {
                 log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
             }

@@ -1,9 +1,11 @@
 //! [`Sql`] over the SQLite of a Durable Object.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
-use js_sys::{Array, ArrayBuffer, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::JsString;
+use wasm_bindgen::JsValue;
 use worker::State;
 
 use crate::audit::Event;
@@ -59,12 +61,8 @@ impl Sql for ObjectSql {
     fn run(&self, statement: &str, parameters: &[SqlValue]) -> Result<Vec<Row>, SqlError> {
         #[cfg(feature = "test-panic")]
         self.stop.before_statement()?;
-        let parameters: Array = parameters.iter().map(to_js).collect();
-        let rows =
-            glue::query(&self.storage, statement, parameters).map_err(|thrown| SqlError(glue::reason(&thrown)))?;
-        rows.iter()
-            .map(|row| Array::from(&row).iter().map(|column| from_js(&column)).collect::<Result<_, _>>().map(Row))
-            .collect()
+        let rows = with_statement(statement, |statement| glue::query(&self.storage, statement, &encode(parameters)));
+        decode(&rows.map_err(|thrown| SqlError(glue::reason(&thrown)))?)
     }
 
     fn transaction(&self, work: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
@@ -80,33 +78,97 @@ impl Sql for ObjectSql {
     }
 }
 
-fn to_js(value: &SqlValue) -> JsValue {
-    match value {
-        SqlValue::Null => JsValue::NULL,
-        #[allow(clippy::cast_precision_loss, reason = "integers are at most 2^53 - 1 by contract of the type")]
-        SqlValue::Integer(number) => JsValue::from_f64(*number as f64),
-        SqlValue::Text(text) => JsValue::from_str(text),
-        SqlValue::Blob(bytes) => Uint8Array::from(bytes.as_slice()).into(),
-    }
+thread_local! {
+    /// The statements as JavaScript has them: the platform compiles one anew that
+    /// comes as another text, be it the same to the letter.
+    static STATEMENTS: RefCell<BTreeMap<Box<str>, JsString>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-fn from_js(value: &JsValue) -> Result<SqlValue, SqlError> {
-    if value.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    if let Some(text) = value.as_string() {
-        return Ok(SqlValue::Text(text));
-    }
-    if let Some(number) = value.as_f64() {
-        #[allow(clippy::cast_possible_truncation, reason = "checked to be a safe integer")]
-        return if js_sys::Number::is_safe_integer(value) {
-            Ok(SqlValue::Integer(number as i64))
-        } else {
-            Err(SqlError("a column holds a number that is no integer".to_owned()))
-        };
-    }
-    value
-        .dyn_ref::<ArrayBuffer>()
-        .map(|buffer| SqlValue::Blob(Uint8Array::new(buffer).to_vec()))
-        .ok_or_else(|| SqlError("a column holds a value of an unknown type".to_owned()))
+fn with_statement<T>(statement: &str, run: impl FnOnce(&JsString) -> T) -> T {
+    let known = STATEMENTS.with_borrow(|statements| statements.get(statement).cloned());
+    let known = known.unwrap_or_else(|| {
+        let made = JsString::from(statement);
+        STATEMENTS.with_borrow_mut(|statements| {
+            // Those of the sweep differ with the size of their batch.
+            if statements.len() < STATEMENTS_MAX {
+                statements.insert(statement.into(), made.clone());
+            }
+        });
+        made
+    });
+    run(&known)
 }
+
+const STATEMENTS_MAX: usize = 256;
+
+// What `objects.js` reads and writes.
+const ROW: u8 = 0;
+const NULL: u8 = 1;
+const NUMBER: u8 = 2;
+const TEXT: u8 = 3;
+const BLOB: u8 = 4;
+
+fn encode(parameters: &[SqlValue]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64 * parameters.len());
+    for value in parameters {
+        match value {
+            SqlValue::Null => bytes.push(NULL),
+            #[allow(clippy::cast_precision_loss, reason = "integers are at most 2^53 - 1 by contract of the type")]
+            SqlValue::Integer(number) => {
+                bytes.push(NUMBER);
+                bytes.extend_from_slice(&(*number as f64).to_le_bytes());
+            }
+            SqlValue::Text(text) => put(&mut bytes, TEXT, text.as_bytes()),
+            SqlValue::Blob(blob) => put(&mut bytes, BLOB, blob),
+        }
+    }
+    bytes
+}
+
+fn put(to: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+    to.push(kind);
+    // More than the memory holds cannot come.
+    to.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    to.extend_from_slice(bytes);
+}
+
+fn decode(mut bytes: &[u8]) -> Result<Vec<Row>, SqlError> {
+    let mut rows: Vec<Row> = Vec::new();
+    while let Some((kind, rest)) = bytes.split_first() {
+        bytes = rest;
+        let value = match *kind {
+            ROW => {
+                rows.push(Row(Vec::with_capacity(COLUMNS)));
+                continue;
+            }
+            NULL => Some(SqlValue::Null),
+            NUMBER => taken(&mut bytes).map(|number| {
+                #[allow(clippy::cast_possible_truncation, reason = "checked to be a safe integer")]
+                SqlValue::Integer(f64::from_le_bytes(number) as i64)
+            }),
+            TEXT => part(&mut bytes).and_then(|part| String::from_utf8(part.to_vec()).ok()).map(SqlValue::Text),
+            BLOB => part(&mut bytes).map(|part| SqlValue::Blob(part.to_vec())),
+            _ => None,
+        };
+        let read = rows.last_mut().zip(value);
+        let (row, value) = read.ok_or_else(|| SqlError("a row cannot be read".to_owned()))?;
+        row.0.push(value);
+    }
+    Ok(rows)
+}
+
+fn taken<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = u32::from_le_bytes(taken(bytes)?) as usize;
+    let (part, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(part)
+}
+
+/// As many as most rows have.
+const COLUMNS: usize = 24;

@@ -18,11 +18,15 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
+use futures_util::FutureExt;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::worker_sys;
 
+use crate::audit::Event;
 use crate::edge::glue;
+use crate::edge::log::log;
 
 /// A request that is being served, to its response.
 pub type Served = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
@@ -59,6 +63,24 @@ struct Paused {
     served: Served,
     pause: Rc<Pause>,
     relay: Arc<Relay>,
+}
+
+/// Goes on with what no answer waits for, and keeps it going after the answer.
+/// It begins at once.
+pub fn alongside(context: &worker_sys::Context, work: impl Future<Output = ()> + 'static) {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let begun = take(Box::pin(async move {
+        if work.await.is_err() {
+            log(&Event::Panicked { place: "after an answer" });
+        }
+        Ok(JsValue::UNDEFINED)
+    }));
+    if let Ok(promise) = begun
+        && !promise.is_undefined()
+    {
+        // Where it fails, the platform may end it early, as it may any such work.
+        glue::go_on_after(context, &promise).ok();
+    }
 }
 
 /// The requests between two turns. JavaScript knows them by number. It says so where

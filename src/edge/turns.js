@@ -1,0 +1,92 @@
+// What takes the turns of requests; src/edge/turn.rs says what they are.
+
+// What the promise comes to; null where that takes longer.
+export function within(msMax, promise) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, msMax, null);
+    promise.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (thrown) => {
+        clearTimeout(timer);
+        reject(thrown);
+      },
+    );
+  });
+}
+
+// What takes the turns of requests. Where the WebAssembly had to be begun anew, that of
+// before refuses what it is told.
+let turns;
+
+// A request whose promise cannot be settled any more, since its client has gone away, is to
+// be dropped. To have each collected by itself would cost it as much as its check does, so
+// they are collected together: as soon as the last of them is over.
+const TOGETHER_MAX = 64;
+const gone = new FinalizationRegistry(({ turns, numbers }) => numbers.forEach((number) => turns.dropped(number)));
+let newest;
+let joined = TOGETHER_MAX;
+
+export function lendTurns(lent) {
+  turns = lent;
+  joined = TOGETHER_MAX;
+}
+
+function alone() {
+  const waiting = { turns, numbers: new Set() };
+  const held = { waiting };
+  gone.register(held, waiting);
+  return held;
+}
+
+function together() {
+  if (joined === TOGETHER_MAX) {
+    newest = alone();
+    joined = 0;
+  }
+  joined += 1;
+  return newest;
+}
+
+// Takes the next turn of the request with this number when a promise is settled, or with
+// null where that takes longer than so many milliseconds. 0: it will not take long; -1: it
+// takes as long as it takes.
+export function follow(promise, number, msMax) {
+  const held = msMax < 0 ? alone() : together();
+  held.waiting.numbers.add(number);
+  const take = (how, what) => {
+    const { turns, numbers } = held.waiting;
+    numbers.delete(number);
+    return turns[how](number, what);
+  };
+  if (msMax <= 0) {
+    return promise.then(
+      (value) => take("resolved", value),
+      (thrown) => take("rejected", thrown),
+    );
+  }
+  return new Promise((resolve, reject) => {
+    let timer = setTimeout(() => goOn("resolved", null), msMax);
+    const goOn = (how, what) => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = undefined;
+      try {
+        resolve(take(how, what));
+      } catch (thrown) {
+        reject(thrown);
+      }
+    };
+    promise.then(
+      (value) => goOn("resolved", value),
+      (thrown) => goOn("rejected", thrown),
+    );
+  });
+}
+
+// Keeps what was begun going after the answer.
+export function goOnAfter(context, promise) {
+  context.waitUntil(promise);
+}
