@@ -74,7 +74,7 @@ fn derive(turn: &Turn<'_, impl Sql>, found: ServedSession, call: &RotateCall) ->
 fn remember_successor(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<(), SqlError> {
     let salt = call.salt.map(|salt| crate::store::SqlValue::from(salt.0.as_slice()));
     let parameters = [call.presented.0.as_bytes().as_slice().into(), salt.into()];
-    turn.sql.run("UPDATE secrets SET salt = ?2 WHERE key = ?1", &parameters).map(|_| ())
+    turn.sql.run("UPDATE secrets SET salt = ?2 WHERE key = +?1", &parameters).map(|_| ())
 }
 
 /// The edges are to forget the secret that was the newest.
@@ -149,7 +149,7 @@ pub(super) fn first_use(
          WHERE session = ?1 AND serves_until > ?2",
         &[rows::blob(session.id), until.into()],
     )?;
-    sql.run("UPDATE secrets SET grace_ms = NULL WHERE key = ?", &[key.0.as_bytes().as_slice().into()])?;
+    sql.run("UPDATE secrets SET grace_ms = NULL WHERE key = +?", &[key.0.as_bytes().as_slice().into()])?;
     turn.wake_by(until)
 }
 

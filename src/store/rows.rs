@@ -40,7 +40,7 @@ pub(super) fn find(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> Result<
             "SELECT ",
             session_columns!(),
             ", k.serves_until, k.replay_from, k.salt, k.cap_level, k.cap_auth_time, k.grace_ms, k.waits, k.wrapped
-             FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = ?2 AND ",
+             FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = +?2 AND ",
             live!()
         ),
         &[now.into(), key.as_bytes().as_slice().into()],
@@ -78,7 +78,7 @@ pub(super) fn stub_by_key(sql: &impl Sql, key: &SessionKey, now: UnixMillis) -> 
             "SELECT k.session, s.subject, ",
             live!(),
             " FROM secrets k LEFT JOIN sessions s ON s.id = k.session
-             WHERE k.key = ?2 AND (k.serves_until IS NULL OR k.serves_until > ?1 OR k.waits = 1)"
+             WHERE k.key = +?2 AND (k.serves_until IS NULL OR k.serves_until > ?1 OR k.waits = 1)"
         ),
         &[now.into(), key.as_bytes().as_slice().into()],
     )?;
