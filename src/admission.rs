@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use futures_util::FutureExt;
+
 use crate::audit::Event;
 use crate::config::Access;
 use crate::cookie::{self, Presented};
@@ -101,7 +103,8 @@ impl Caller {
         if self.served == Served::Current && !self.is_renewed {
             return None;
         }
-        let (minted, session) = Sessions::new(site, ports).newer_token(token, &self.served).await?;
+        let sessions = Sessions::new(site, ports);
+        let (minted, session) = sessions.newer_token(token, &self.served).boxed_local().await?;
         Some(cookie::set(&site.config.cookie, &minted, session.absolute_expires.since(ports.time())))
     }
 }
@@ -134,18 +137,18 @@ pub async fn admit<P: Ports>(
         ports.memory().tally().bad_macs.add();
         // Where one can log in, everybody can.
         if demand.access != Access::Optional {
-            limit::count(site, ports, request, Limit::BadMacs).await?;
+            limit::count(site, ports, request, Limit::BadMacs).boxed_local().await?;
         }
     }
     let mut found = identify(site, ports, request, &presented, demand).await;
     let mut adopted = false;
-    if matches!(found, Err(Failure::NoSession)) && presented.len() <= 1 {
-        match adopt(site, ports, request).await {
+    if site.config.adopt.is_some() && matches!(found, Err(Failure::NoSession)) && presented.len() <= 1 {
+        match adopt(site, ports, request).boxed_local().await {
             Ok(None) => {}
             Ok(Some(token)) => {
                 presented = vec![token];
                 adopted = true;
-                found = identify(site, ports, request, &presented, demand).await;
+                found = identify(site, ports, request, &presented, demand).boxed_local().await;
             }
             Err(failure) => found = Err(failure),
         }

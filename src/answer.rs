@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use futures_util::FutureExt;
+
 use crate::admission::Admitted;
 use crate::audit::{Cause, Event};
 use crate::command::{Command, Start};
@@ -34,7 +36,7 @@ pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<
         let may_start = !site.config.custody.is_off() && demand.access != Access::Public;
         return may_start.then(|| Since { at: ports.time(), position: ports.memory().position(), is_of_now: false });
     }
-    Some(Since::now(site, ports, site.config.bound).await)
+    Some(Since::now(site, ports, site.config.bound).boxed_local().await)
 }
 
 /// What a start in the origin's answer goes by. A form that is sent without a
@@ -51,7 +53,7 @@ pub async fn since<P: Ports>(
     if known.is_of_now || admitted.session().is_some() || request.is_safe() {
         return Some(known);
     }
-    Some(Since::now(site, ports, Duration::ZERO).await)
+    Some(Since::now(site, ports, Duration::ZERO).boxed_local().await)
 }
 
 /// A request that was let through, for its answer.
@@ -93,7 +95,7 @@ pub async fn obey<P: Ports>(
         Some(command) => {
             // An application that gives commands says itself what is to end.
             finds.ends_others = false;
-            carry_out(visit, command, &mut finds).await.inspect_err(|failure| {
+            carry_out(visit, command, &mut finds).boxed_local().await.inspect_err(|failure| {
                 if *failure == Failure::NoLiveSession {
                     let reason = "there is no live session to change".to_owned();
                     ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason });
@@ -102,7 +104,7 @@ pub async fn obey<P: Ports>(
         }
         None => Written::Nothing,
     };
-    let kept = custody::put_away(visit, opened, finds).await?;
+    let kept = if finds.is_nothing() { None } else { custody::put_away(visit, opened, finds).boxed_local().await? };
     let set_cookie = match (written, kept) {
         (_, Some(kept)) => Some(kept),
         (Written::Cookie(set_cookie), None) => Some(set_cookie),

@@ -3,6 +3,12 @@
 //! ```text
 //! request → host → size → path → (our own API | admission → origin → command) → answer
 //! ```
+//!
+//! What few requests need is boxed on its way: as a part of the common future it would
+//! make that larger for each request, and V8, which compiles a function whole when it is
+//! first called, would compile it for an isolate's first page.
+
+use futures_util::FutureExt;
 
 use crate::admission;
 use crate::answer::{self, Visit};
@@ -10,7 +16,7 @@ use crate::audit::Event;
 use crate::config::is_host;
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
-use crate::custody::{self, Opened};
+use crate::custody::{self, Opened, Taken};
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
@@ -59,7 +65,7 @@ async fn pass<P: Ports>(
 ) -> Result<Reply<AnswerOf<P>>, Failure> {
     let path = examine(site, request)?;
     if path.is_ours() {
-        return control::answer(site, ports, request, &path, body).await.map(Reply::Own);
+        return control::answer(site, ports, request, &path, body).boxed_local().await.map(Reply::Own);
     }
     if is_admin_host(site, request) {
         return Err(Failure::AdminHost);
@@ -69,7 +75,10 @@ async fn pass<P: Ports>(
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
     let opened = Opened::of(site, ports, &admitted)?;
-    let filled = custody::fill(&site.config, request, &path, opened.as_ref(), || body.clone()).await?;
+    let filled = match site.config.custody.bearer_at(&path) {
+        Some(bearer) => custody::fill(bearer, request, opened.as_ref(), || body.clone()).boxed_local().await?,
+        None => None,
+    };
     let challenge = Challenge::new(site, ports, demand)?;
     let outgoing = forward::compose(site, ports, request, &path, &admitted, opened.as_ref(), challenge.nonce())?;
     let outgoing = Outgoing { body: filled, ..outgoing };
@@ -79,7 +88,29 @@ async fn pass<P: Ports>(
     if let Some(sent) = sent {
         tally.origin_time.note(ports.time().since(sent));
     }
-    let answer = answered.map_err(|error| match error {
+    let answer = answered.map_err(|error| without_answer(ports, error))?;
+    let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
+    let finds = if site.config.custody.is_off() {
+        Taken::default()
+    } else {
+        custody::take(site, ports, request, &path, demand, opened.as_ref(), &answer).boxed_local().await?
+    };
+    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
+    let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
+    let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
+    let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
+    if let Some(watched) = &mut watched
+        && let Err(failure) = watch::may_open(site, ports, watched).boxed_local().await
+    {
+        answer.refuse();
+        return Err(failure);
+    }
+    Ok(Reply::Forwarded { answer, edits, body, watched })
+}
+
+#[cold]
+fn without_answer<P: Ports>(ports: &P, error: OriginError) -> Failure {
+    match error {
         OriginError::Unreachable(reason) => {
             ports.tell(Event::OriginUnreachable { reason });
             Failure::OriginUnreachable
@@ -89,20 +120,7 @@ async fn pass<P: Ports>(
             Failure::OriginTimeout
         }
         OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
-    })?;
-    let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
-    let finds = custody::take(site, ports, request, &path, demand, opened.as_ref(), &answer).await?;
-    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
-    let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
-    let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
-    let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
-    if let Some(watched) = &mut watched
-        && let Err(failure) = watch::may_open(site, ports, watched).await
-    {
-        answer.refuse();
-        return Err(failure);
     }
-    Ok(Reply::Forwarded { answer, edits, body, watched })
 }
 
 /// Host, sizes and path: what is refused on every route, public ones too.

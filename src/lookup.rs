@@ -7,6 +7,8 @@
 use core::time::Duration;
 use std::rc::Rc;
 
+use futures_util::FutureExt;
+
 use crate::audit::Event;
 use crate::config::{Access, Replica as ReplicaMode};
 use crate::error::{Failure, StoreError};
@@ -40,7 +42,7 @@ pub async fn look_up<P: Ports>(
         ports.report(&figures(memory, now));
     }
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
-        return counted(memory, ask(site, ports, token, None).await);
+        return counted(memory, ask(site, ports, token, None).boxed_local().await);
     }
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
@@ -56,11 +58,11 @@ pub async fn look_up<P: Ports>(
         }
         Known::Nothing => {}
     }
-    if let Some(session) = read_record(site, ports, token, now).await {
+    if let Some(session) = read_record(site, ports, token, now).boxed_local().await {
         memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
     }
-    match counted(memory, ask(site, ports, token, Some(config.bound)).await) {
+    match counted(memory, ask(site, ports, token, Some(config.bound)).boxed_local().await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
             let verdict = go_on(site, ports, token).ok_or(Failure::StoreUnavailable)?;
             memory.tally().check(Source::Outage, Outcome::Live);

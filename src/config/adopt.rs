@@ -41,10 +41,11 @@ impl Adopt {
 }
 
 pub(super) fn adopt(root: &Table<'_>, session_cookie: &str, held: &[String]) -> Option<Adopt> {
-    if !root.has("adopt") {
-        return None;
-    }
-    let table = root.table("adopt");
+    root.has("adopt").then(|| read(root.table("adopt"), session_cookie, held))
+}
+
+#[inline(never)]
+fn read(table: Table<'_>, session_cookie: &str, held: &[String]) -> Adopt {
     let cookie = table.text("cookie").unwrap_or_default();
     if !is_token(cookie) || cookie.eq_ignore_ascii_case(session_cookie) {
         table.wrong_value("cookie", "the name of the cookie that the application knows its sessions by");
@@ -65,14 +66,14 @@ pub(super) fn adopt(root: &Table<'_>, session_cookie: &str, held: &[String]) -> 
     }
     let place = place(&table);
     table.finish();
-    Some(Adopt {
+    Adopt {
         cookie: cookie.to_owned(),
         probe: probe.to_owned(),
         subject,
         until: until.unwrap_or(UnixMillis(0)),
         is_held: held.iter().any(|name| name == cookie),
         place,
-    })
+    }
 }
 
 /// Where the application has set its cookie.

@@ -64,7 +64,11 @@ pub fn name_of(pointer: &str) -> String {
 }
 
 pub(super) fn custody(root: &Table<'_>, session_cookie: &str) -> Custody {
-    let table = root.table("custody");
+    if root.has("custody") { read(root.table("custody"), session_cookie) } else { Custody::default() }
+}
+
+#[inline(never)]
+fn read(table: Table<'_>, session_cookie: &str) -> Custody {
     let cookies = cookies(&table, "cookies", session_cookie);
     let subject = pointer(&table, "subject").unwrap_or_else(|| "/sub".to_owned());
     let bearer: Vec<Bearer> = table.tables("bearer").unwrap_or_default().into_iter().map(bearer).collect();

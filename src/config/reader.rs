@@ -60,11 +60,13 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that the value of `key` will not do.
+    #[cold]
     pub fn wrong(&self, key: &str, says: impl Into<String>) {
         self.mistakes.add(self.name(key), says);
     }
 
     /// Notes that the value of `key` must be something else than what was found.
+    #[cold]
     pub fn wrong_value(&self, key: &str, wanted: &str) {
         match self.entries.get(key) {
             Some(found) => self.wrong_type(key, found, wanted),
@@ -82,6 +84,7 @@ impl<'a> Table<'a> {
         self.value(key).is_some()
     }
 
+    #[cold]
     fn wrong_type(&self, key: &str, found: &Value, wanted: &str) {
         self.wrong(key, format!("found {}; it must be {wanted}", show(found)));
     }

@@ -76,6 +76,7 @@ pub(super) fn routes(root: &Table<'_>) -> Vec<Route> {
     tables.into_iter().map(route).collect()
 }
 
+#[inline(never)]
 fn route(table: Table<'_>) -> Route {
     let found = table.text("path");
     if found.is_none() {

@@ -50,6 +50,7 @@ impl Opened {
         Self::unseal(site, ports, &caller.session, token, held).map(Some)
     }
 
+    #[inline(never)]
     fn unseal<P: Ports>(
         site: &Site,
         ports: &P,

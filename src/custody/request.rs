@@ -66,19 +66,17 @@ fn may_hold_a_token(header: &str) -> bool {
     !is_other || words.any(|word| word.eq_ignore_ascii_case("bearer") || Jwt::read(word).is_some())
 }
 
-/// The request's body with the tokens in the place of their placeholders;
-/// `None`: it is none of those that have any.
+/// The request's body with the tokens in the place of their placeholders, on a
+/// path of `bearer`; `None`: it is none of those that have any.
 ///
 /// # Errors
 /// It is too large, or not what can be looked into.
 pub async fn fill<B: Body>(
-    config: &Config,
+    bearer: &Bearer,
     request: &Request,
-    path: &CanonicalPath,
     opened: Option<&Opened>,
     body: impl FnOnce() -> B,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(bearer) = config.custody.bearer_at(path) else { return Ok(None) };
     if bearer.body.is_empty() || matches!(request.method.as_str(), "GET" | "HEAD") {
         return Ok(None);
     }
