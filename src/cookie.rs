@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use crate::config::{Cookie, SameSite};
-use crate::headers::folded;
+use crate::headers::{folded, holds};
 use crate::token::{KeyRing, Minted, TOKEN_CHARS, Token};
 
 /// What a Cookie header holds for us.
@@ -54,7 +54,7 @@ pub fn presented(header: &str, name: &str, ring: &KeyRing) -> Presented {
 /// Whether a session cookie is there whose MAC is wrong under a key that we
 /// have: nobody has got it from us. One under another key is just old.
 pub fn is_forged(header: Option<&str>, name: &str, ring: &KeyRing) -> bool {
-    let Some(header) = header.filter(|header| header.contains(name)) else { return false };
+    let Some(header) = header.filter(|header| holds(header, name)) else { return false };
     let values = pairs(header).filter_map(|pair| pair.split_once('=')).filter(|(found, _)| *found == name);
     values.take(SESSION_COOKIES_MAX).any(|(_, value)| ring.has_key_of(value) && ring.verify(value).is_none())
 }
@@ -74,11 +74,11 @@ pub fn only<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 pub fn without_session(header: &str, name: &str) -> Option<String> {
     // Two Cookie headers arrive joined by a comma, so the session cookie can
     // also stand inside of another pair: that pair goes as a whole.
-    if !header.contains(name) {
+    if !holds(header, name) {
         return Some(header.to_owned());
     }
     // What is no UTF-8 is lost already, and must not be written anew.
-    let kept: Vec<&str> = pairs(header).filter(|pair| !pair.contains(name) && !pair.contains('\u{FFFD}')).collect();
+    let kept: Vec<&str> = pairs(header).filter(|pair| !holds(pair, name) && !pair.contains('\u{FFFD}')).collect();
     (!kept.is_empty()).then(|| kept.join("; "))
 }
 

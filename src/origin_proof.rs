@@ -15,7 +15,7 @@ use crate::audit::Event;
 use crate::command::{self, Command, CommandRefusal, Nonce};
 use crate::config::Commands;
 use crate::error::Failure;
-use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::headers::{HeaderBlock, HeaderEdits, holds};
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
 use crate::ports::{Answer, Outgoing, Ports, Random};
@@ -142,7 +142,7 @@ impl Challenge {
 /// Dictionary and speaks of us goes whole; others' signatures stay as they are.
 pub fn scrub(headers: &HeaderBlock, edits: &mut HeaderEdits) {
     for name in ["signature-input", "signature"] {
-        let Some(header) = headers.get(name).filter(|header| header.contains(LABEL)) else { continue };
+        let Some(header) = headers.get(name).filter(|header| holds(header, LABEL)) else { continue };
         match signature::without_ours(header) {
             Some(kept) if kept == header => {}
             Some(kept) => edits.set(name, kept),

@@ -22,7 +22,8 @@ impl Request {
     /// Splits a serialized URL (WHATWG) and takes the rest as it is. `None`
     /// for a text that is no http URL.
     pub fn new(method: &str, url: &str, headers: HeaderBlock) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = url.split_once(':')?;
+        let rest = rest.strip_prefix("//")?;
         let rest = rest.split('#').next().unwrap_or_default();
         let (before_query, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query.to_owned())),

@@ -64,13 +64,18 @@ pub fn name_of(pointer: &str) -> String {
 }
 
 pub(super) fn custody(root: &Table<'_>, session_cookie: &str) -> Custody {
-    if root.has("custody") { read(root.table("custody"), session_cookie) } else { Custody::default() }
+    if root.has("custody") {
+        return read(root.table("custody"), session_cookie);
+    }
+    Custody { subject: SUBJECT_DEFAULT.to_owned(), ..Custody::default() }
 }
+
+const SUBJECT_DEFAULT: &str = "/sub";
 
 #[inline(never)]
 fn read(table: Table<'_>, session_cookie: &str) -> Custody {
     let cookies = cookies(&table, "cookies", session_cookie);
-    let subject = pointer(&table, "subject").unwrap_or_else(|| "/sub".to_owned());
+    let subject = pointer(&table, "subject").unwrap_or_else(|| SUBJECT_DEFAULT.to_owned());
     let bearer: Vec<Bearer> = table.tables("bearer").unwrap_or_default().into_iter().map(bearer).collect();
     for (index, one) in bearer.iter().enumerate() {
         if bearer[..index].iter().any(|earlier| earlier.path == one.path) {

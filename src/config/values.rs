@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::config::Cookie;
 use crate::config::reader::Table;
+use crate::headers::holds;
 use crate::read::read_record;
 use crate::time::show_span;
 
@@ -302,7 +303,7 @@ pub fn is_host(text: &str) -> bool {
     (1..=253).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
         && !name.starts_with('.')
-        && !name.contains("..")
+        && !holds(name, "..")
         && port.is_none_or(is_port)
 }
 

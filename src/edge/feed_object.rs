@@ -59,7 +59,7 @@ impl FeedObject {
         let bound_ms = millis(config.map_or(BOUND_MAX, |config| config.bound.max(config.continue_in_use())));
         Self(AssertUnwindSafe(Rc::new(Inner {
             object: is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms)),
-            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(&env, site) },
+            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(env.into(), site) },
         })))
     }
 

@@ -50,8 +50,12 @@ pub struct Objects {
 
 impl Objects {
     /// `env` is that of a Worker or of an object: both have the bindings.
-    pub fn new(env: &JsValue, site: Option<String>) -> Self {
-        Self { env: env.clone(), site }
+    pub fn new(env: JsValue, site: Option<String>) -> Self {
+        Self { env, site }
+    }
+
+    pub fn env(&self) -> &JsValue {
+        &self.env
     }
 
     fn namespace(&self, binding: &str) -> Result<JsValue, StoreError> {

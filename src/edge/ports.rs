@@ -28,13 +28,12 @@ pub struct RequestPorts {
     objects: SiteObjects,
     memory: Rc<Memory>,
     incoming: web_sys::Request,
-    env: Env,
 }
 
 impl RequestPorts {
     pub fn new(env: Env, context: Context, config: &Config, memory: &Rc<Memory>, incoming: web_sys::Request) -> Self {
-        let objects = SiteObjects::new(&env, context, config.site.clone());
-        Self { objects, memory: Rc::clone(memory), incoming, env }
+        let objects = SiteObjects::new(env.into(), context, config.site.clone());
+        Self { objects, memory: Rc::clone(memory), incoming }
     }
 }
 
@@ -73,7 +72,7 @@ impl Ports for RequestPorts {
     }
 
     async fn asset(&self, path: &str) -> Result<Option<Asset>, String> {
-        let answered = glue::asset(&self.env, path).await.map_err(|thrown| glue::reason(&thrown))?;
+        let answered = glue::asset(self.objects.env(), path).await.map_err(|thrown| glue::reason(&thrown))?;
         if answered.is_null() {
             return Ok(None);
         }

@@ -50,12 +50,10 @@ impl SessionObject {
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
         bind(&env);
+        let site = site_of(&state, &env);
         Self(AssertUnwindSafe(Rc::new(Inner {
             object: Object::new(ObjectSql::new(&state)),
-            surroundings: Surroundings {
-                storage: ObjectStorage::new(&state),
-                objects: Objects::new(&env, site_of(&state, &env)),
-            },
+            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(env.into(), site) },
             #[cfg(feature = "test-panic")]
             memory: crate::edge::test_panic::ObjectMemory::default(),
         })))

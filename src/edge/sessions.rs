@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use worker::Env;
 use worker::worker_sys::Context;
 
 use crate::audit::Event;
@@ -23,19 +22,23 @@ use crate::token::Locator;
 /// The session objects and the feed of one site, for one request.
 pub struct SiteObjects {
     objects: Rc<Objects>,
-    env: JsValue,
     /// The KV namespace, where one is bound; looked up where it is needed.
     kv: OnceCell<Option<JsValue>>,
     context: Context,
 }
 
 impl SiteObjects {
-    pub fn new(env: &Env, context: Context, site: String) -> Self {
-        Self { objects: Rc::new(Objects::new(env, Some(site))), env: env.into(), kv: OnceCell::new(), context }
+    pub fn new(env: JsValue, context: Context, site: String) -> Self {
+        Self { objects: Rc::new(Objects::new(env, Some(site))), kv: OnceCell::new(), context }
+    }
+
+    /// The bindings, which most requests do without.
+    pub fn env(&self) -> &JsValue {
+        self.objects.env()
     }
 
     fn kv(&self) -> Option<&JsValue> {
-        let found = || js_sys::Reflect::get(&self.env, &REPLICA.into()).ok().filter(|found| !found.is_undefined());
+        let found = || js_sys::Reflect::get(self.env(), &REPLICA.into()).ok().filter(|found| !found.is_undefined());
         self.kv.get_or_init(found).as_ref()
     }
 
