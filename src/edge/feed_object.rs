@@ -10,9 +10,8 @@ use worker::{Env, State};
 
 use crate::audit::Event;
 use crate::config::BOUND_MAX;
-use crate::edge::glue;
 use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, configuration, heard, site_of};
+use crate::edge::objects::{Objects, configuration, converse_with, site_of};
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
@@ -79,13 +78,14 @@ impl FeedObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        let message = heard(request).await?;
-        let reply = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
-            log(&Event::Panicked { place: "feed object" });
-            FeedReply::Panicked
-        });
-        let text = serde_json::to_string(&reply).map_err(|error| JsValue::from_str(&error.to_string()))?;
-        glue::say(&text).map(JsValue::from)
+        converse_with(request, async |message| {
+            let answer = AssertUnwindSafe(self.answer(message)).catch_unwind().await.unwrap_or_else(|_| {
+                log(&Event::Panicked { place: "feed object" });
+                FeedReply::Panicked
+            });
+            serde_json::to_string(&answer)
+        })
+        .await
     }
 
     /// Never fails, as that of the session objects.

@@ -102,7 +102,7 @@ extern "C" {
     pub fn said(request: &Request) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn say(message: &str) -> Result<Response, JsValue>;
+    pub fn say(message: &str, was_field: bool) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = setAlarm)]
     pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;

@@ -6,6 +6,7 @@
 // the platform records header fields.
 const FIELD = "warifu-secret-message";
 const FIELD_CHARACTERS_MAX = 4_096;
+const IN_BODY = "-";
 const FITS = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/; // as a field value is carried unchanged (RFC 9110, 5.5)
 
 const fits = (message) => message.length <= FIELD_CHARACTERS_MAX && FITS.test(message);
@@ -13,17 +14,31 @@ const fits = (message) => message.length <= FIELD_CHARACTERS_MAX && FITS.test(me
 // One message to an object and its answer, both text.
 export function ask(namespace, name, locationHint, message) {
   const stub = namespace.getByName(name, locationHint === undefined ? undefined : { locationHint });
-  const init = fits(message) ? { headers: { [FIELD]: message } } : { method: "POST", body: message };
-  return stub.fetch("http://object/", init).then(said);
+  if (!fits(message)) return post(stub, message);
+  return stub.fetch("http://object/", { headers: { [FIELD]: message } }).then(async (response) => {
+    const answer = response.headers.get(FIELD);
+    if (answer === IN_BODY) return response.text();
+    if (answer !== null) return answer;
+    // An object that a version before this one still runs has found no message, and has
+    // done nothing.
+    await response.body?.cancel();
+    return post(stub, message);
+  });
 }
 
-// The message, or a promise of it.
-export function said(message) {
-  return message.headers.get(FIELD) ?? message.text();
+function post(stub, message) {
+  return stub.fetch("http://object/", { method: "POST", body: message }).then((response) => response.text());
 }
 
-export function say(message) {
-  return fits(message) ? new Response(null, { headers: { [FIELD]: message } }) : new Response(message);
+// What an object is told: a text, or, where it came in the body, a promise of it.
+export function said(request) {
+  return request.headers.get(FIELD) ?? request.text();
+}
+
+// Whoever sent a body can read nothing else, if it is of a version before this one.
+export function say(message, wasField) {
+  if (wasField && fits(message)) return new Response(null, { headers: { [FIELD]: message } });
+  return new Response(message, { headers: { [FIELD]: IN_BODY } });
 }
 
 // Rows and parameters cross as bytes, one after the other: what kind it is, and then

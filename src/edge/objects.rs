@@ -111,14 +111,19 @@ impl Objects {
     }
 }
 
-/// What an object is told.
-pub async fn heard(request: &web_sys::Request) -> Result<String, JsValue> {
-    let said = glue::said(request)?;
-    let text = match said.dyn_into::<Promise>() {
-        Ok(promise) => settled(promise, Patience::Short).await?,
-        Err(text) => text,
+/// What an object is told; answers what `answer` makes of it in the same way as it
+/// came.
+pub async fn converse_with(
+    request: &web_sys::Request,
+    answer: impl AsyncFnOnce(&str) -> Result<String, serde_json::Error>,
+) -> Result<JsValue, JsValue> {
+    let (said, was_field) = match glue::said(request)?.dyn_into::<Promise>() {
+        Ok(promise) => (settled(promise, Patience::Short).await?, false),
+        Err(text) => (text, true),
     };
-    Ok(text.as_string().unwrap_or_default())
+    let answer = answer(&said.as_string().unwrap_or_default()).await;
+    let text = answer.map_err(|error| JsValue::from_str(&error.to_string()))?;
+    glue::say(&text, was_field).map(JsValue::from)
 }
 
 async fn converse<T: DeserializeOwned>(

@@ -10,9 +10,8 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::audit::Event;
-use crate::edge::glue;
 use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, heard, site_of};
+use crate::edge::objects::{Objects, converse_with, site_of};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
@@ -75,15 +74,16 @@ impl SessionObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        let message = heard(request).await?;
-        // A panic must neither leave the caller without an answer nor cost the
-        // object its memory.
-        let answer = AssertUnwindSafe(self.answer(&message)).catch_unwind().await.unwrap_or_else(|_| {
-            log(&Event::Panicked { place: "session object" });
-            ShardAnswer::Panicked
-        });
-        let text = serde_json::to_string(&answer).map_err(|error| JsValue::from_str(&error.to_string()))?;
-        glue::say(&text).map(JsValue::from)
+        converse_with(request, async |message| {
+            // A panic must neither leave the caller without an answer nor cost the
+            // object its memory.
+            let answer = AssertUnwindSafe(self.answer(message)).catch_unwind().await.unwrap_or_else(|_| {
+                log(&Event::Panicked { place: "session object" });
+                ShardAnswer::Panicked
+            });
+            serde_json::to_string(&answer)
+        })
+        .await
     }
 
     /// Never fails: a failure would make the platform try again six times and

@@ -1,6 +1,11 @@
 //! The rows of sessions and of their secrets: find, insert, delete.
 //!
 //! In every statement `?1` is the present, which [`live`] compares with.
+//!
+//! A secret is looked up by `+?`: as it is planned by the platform's SQLite, a
+//! statement on a table with partial indexes may lean on the very value that is
+//! bound, and is then compiled anew for each. Of what `+?` is, nothing can be known
+//! before; the primary key serves it all the same.
 
 use crate::session::{Cap, Claims, Device, Link, Salt, Session, SessionId, Subject, Wrapped};
 use crate::store::message::Adopts;

@@ -142,7 +142,7 @@ fn each_thing_is_found_by_an_index() {
         "SELECT min(forget) FROM adopted",
         "SELECT 1 FROM closed WHERE subject IN ('a', '') LIMIT 1",
         "DELETE FROM closed WHERE until <= 1",
-        "SELECT 1 FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = x'00'",
+        "SELECT 1 FROM secrets k JOIN sessions s ON s.id = k.session WHERE k.key = +x'00'",
     ];
     for statement in statements {
         let plan = plan(statement);

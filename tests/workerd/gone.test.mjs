@@ -12,7 +12,7 @@ import { startWorkerd } from "../../benches/cost/workerd.mjs";
 import { Scan } from "../scan/scan.mjs";
 import { client, newAdminKey, newKeys, root, until } from "./support/gateway.mjs";
 
-// So many are collected together (src/edge/glue.js), so of those who come last some may stay.
+// So many are collected together (src/edge/turns.js), so of those who come last some may stay.
 const TOGETHER = 64;
 const GONE = 3 * TOGETHER;
 

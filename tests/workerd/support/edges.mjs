@@ -17,7 +17,8 @@ const here = fileURLToPath(new URL("edges/", import.meta.url));
 
 // `edges`: for each a name, and keys of [vars.WARIFU] that it has of its own. `origin` is the
 // address of an application that is a process of its own; without one there is one in workerd.
-export async function startEdges({ edges, warifu = {}, build = "build", origin }) {
+// `tailed`: a tail Worker logs what the platform records of the requests to the objects.
+export async function startEdges({ edges, warifu = {}, build = "build", origin, tailed = false }) {
   const ops = newAdminKey();
   const keys = newKeys();
   const scan = new Scan({ warifu, keys, adminKeys: [ops] });
@@ -47,6 +48,7 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
       WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
     },
     ...(origin === undefined ? { outboundService: "origin" } : {}),
+    ...(tailed && name === OBJECTS ? { tails: ["tail"] } : {}),
     unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
   });
   const logs = [];
@@ -62,7 +64,7 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin }
       workers: [
         worker(OBJECTS, "objects.mjs", {}),
         ...edges.map(({ name, ...own }) => worker(name, "edge.mjs", own)),
-        { name: "origin", modules: [source("origin.mjs")], modulesRoot: "/", compatibilityDate: project.compatibility_date },
+        ...["origin", "tail"].map((name) => ({ name, modules: [source(`${name}.mjs`)], modulesRoot: "/", compatibilityDate: project.compatibility_date })),
       ],
     }),
   );

@@ -2,6 +2,8 @@
 // or loses them as a test wants. It keeps what they and their answers say, and the points
 // of a data set, for the scan (tests/scan/).
 
+const FIELD = "warifu-secret-message";
+
 export class Messages {
   counts = {};
   seen = { messages: [], points: [] };
@@ -9,7 +11,8 @@ export class Messages {
 
   // `faults`: a list of { to: "FEED" or "SESSIONS", kinds: ["poll", …] (default: all),
   // share: of the messages (1), beforeMs and afterMs: [least, most] of waiting
-  // (none), lose: "message" or "answer" }. The first that fits counts.
+  // (none), lose: "message" or "answer", before: true for an object that a version before
+  // this one runs, which knows of bodies only }. The first that fits counts.
   set faults(faults) {
     this.#faults = faults;
   }
@@ -26,20 +29,23 @@ export class Messages {
     return { getByName: (name, options) => ({ fetch: fetch(name, options) }) };
   }
 
-  async #pass(binding, { body, signal }, send) {
-    const kind = kindOf(JSON.parse(body));
+  async #pass(binding, { body, headers, signal }, send) {
+    const said = headers?.[FIELD] ?? body;
+    const kind = kindOf(JSON.parse(said));
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
     const fits = ({ to, kinds, share = 1 }) => to === binding && (kinds?.includes(kind) ?? true) && Math.random() < share;
-    const { beforeMs, afterMs, lose } = this.#faults.find(fits) ?? {};
+    const { beforeMs, afterMs, lose, before } = this.#faults.find(fits) ?? {};
     if (lose === "message") throw new Error("lost on purpose");
-    this.seen.messages.push(body);
+    this.seen.messages.push(said);
+    if (before && body === undefined) return Response.json({ failed: { reason: "a call that cannot be read" } });
     if (beforeMs) await pause(beforeMs, signal);
     const response = await send();
     const text = await response.text();
-    this.seen.messages.push(text);
+    this.seen.messages.push(response.headers.get(FIELD) ?? "", text);
     if (lose === "answer") throw new Error("lost on purpose");
     if (afterMs) await pause(afterMs, signal);
-    return new Response(text, response);
+    if (before) return new Response(text);
+    return new Response(text === "" ? null : text, response);
   }
 }
 
