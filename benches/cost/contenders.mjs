@@ -1,7 +1,6 @@
 // Who is measured: how each is started, and with what it is asked.
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { sealData } from "../peers/node_modules/iron-session/dist/index.js";
@@ -15,13 +14,14 @@ const CLAIMS = { name: "Alice Example", roles: ["admin", "billing"], tenant: "3f
 const PASSWORD = randomBytes(32).toString("base64url");
 const keys = () => JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base64url") }]);
 
-// `group` is how the figure colours it; `every` that it takes part only in each third round,
-// since its sessions are used up. `start` is given a `startWorkerd`, and returns a workerd and what is
-// sent to it.
+// `group` is how the figure colours it; `share` how many turns it has where others have one: those
+// that all are compared with have two; `every` that it takes part only in each third round, since
+// its sessions are used up: `fresh` makes others. `start` is given a `startWorkerd`, and
+// returns a workerd and what is sent to it.
 export const CONTENDERS = [
-  { name: "bare", group: "without a check", says: "JavaScript pass-through, bare", checks: false, identifies: false, start: js("bare") },
-  { name: "floor-public", group: "without a check", says: "JavaScript, header hygiene", checks: false, identifies: false, start: js("floor", { bindings: { IDENTITY: "no" } }) },
-  { name: "floor", group: "without a check", says: "JavaScript, header hygiene and identity headers: the floor", checks: false, start: js("floor", { bindings: { IDENTITY: "yes" } }) },
+  { name: "bare", group: "without a check", share: 2, says: "JavaScript pass-through, bare", checks: false, identifies: false, start: js("bare") },
+  { name: "floor-public", group: "without a check", share: 2, says: "JavaScript, header hygiene", checks: false, identifies: false, start: js("floor", { bindings: { IDENTITY: "no" } }) },
+  { name: "floor", group: "without a check", share: 2, says: "JavaScript, header hygiene and identity headers: the floor", checks: false, start: js("floor", { bindings: { IDENTITY: "yes" } }) },
   { name: "hs256", group: "peers", says: "jose, JWT with HS256", start: jwt("HS256") },
   { name: "es256", group: "peers", says: "jose, JWT with ES256", start: jwt("ES256") },
   { name: "iron-session", group: "peers", says: "iron-session", start: ironSession },
@@ -33,7 +33,7 @@ export const CONTENDERS = [
   { name: "signed", group: "warifu", says: "warifu, warm, with claims and signature", start: warifu({ claims: CLAIMS, originKeys: true }) },
   { name: "strict-read", group: "warifu", says: 'warifu, strict, fence = "read"', start: warifu({ access: "strict", fence: "read" }) },
   { name: "strict-write", group: "warifu", says: 'warifu, strict, fence = "write"', start: warifu({ access: "strict", fence: "write" }) },
-  { name: "cold", group: "warifu", says: "warifu, first request of a session", every: 3, start: warifu({ sessions: 8_000 }) },
+  { name: "cold", group: "warifu", says: "warifu, first request of a session", every: 3, share: 2, start: warifu({ fresh: true }) },
   { name: "refused", group: "warifu", says: "warifu, wrong MAC: refused", start: warifu({ forged: true }) },
 ];
 
@@ -99,7 +99,7 @@ function betterAuth(cookieCache) {
   };
 }
 
-function warifu({ access = "required", fence = "write", claims, originKeys = false, sessions = 1, forged = false }) {
+function warifu({ access = "required", fence = "write", claims, originKeys = false, fresh = false, forged = false }) {
   return async ({ name, folder, nginx, build, startWorkerd }) => {
     const admin = randomBytes(32).toString("base64url");
     const sha256 = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(admin))).toString("hex");
@@ -129,39 +129,23 @@ function warifu({ access = "required", fence = "write", claims, originKeys = fal
     const cookie = await mint(SUBJECT);
     const started = { workerd, cookie, warifu: { ...config, origin: undefined } };
     if (forged) return { ...started, forged: cookie.slice(0, -2) + (cookie.endsWith("AA") ? "BA" : "AA") };
-    if (sessions === 1) return started;
-    return { ...started, script: await each(path.join(folder, "sessions.lua"), sessions, (n) => mint(`person-${n}`)) };
+    return fresh ? { ...started, fresh: sessionsOf(mint) } : started;
   };
 }
 
-// A script for wrk that shows another session with each request. It goes on from
-// where the last run has stopped: each run is told how far that is by a file.
-async function each(file, sessions, mint) {
-  const cookies = [];
-  await Promise.all(
-    Array.from({ length: 32 }, async () => {
-      while (cookies.length < sessions) {
+// Cookies of so many sessions that have not been seen yet.
+function sessionsOf(mint) {
+  let people = 0;
+  return async (count) => {
+    const cookies = [];
+    const worker = async () => {
+      while (cookies.length < count) {
         const at = cookies.push("") - 1;
-        cookies[at] = headersWith(await mint(at)).cookie;
+        people += 1;
+        cookies[at] = headersWith(await mint(`person-${people}`)).cookie;
       }
-    }),
-  );
-  writeFileSync(`${file}.cookies`, cookies.join("\n"));
-  writeFileSync(`${file}.next`, "0");
-  writeFileSync(
-    file,
-    `local cookies, next = {}, 0
-function init()
-  for line in io.lines("${file}.cookies") do cookies[#cookies + 1] = line end
-  next = tonumber(io.open("${file}.next"):read("*a"))
-end
-function request()
-  next = next + 1
-  if next % 16 == 0 then local f = io.open("${file}.next", "w"); f:write(next + 32); f:close() end
-  wrk.headers["cookie"] = cookies[next] or error("no session is left")
-  return wrk.format()
-end
-`,
-  );
-  return file;
+    };
+    await Promise.all(Array.from({ length: 32 }, worker));
+    return cookies;
+  };
 }

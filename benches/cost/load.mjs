@@ -1,8 +1,13 @@
 // wrk, the load generator: so many connections, one request after the other on each.
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { promisify } from "node:util";
+
+import { lua } from "./slots.mjs";
 
 export const CONNECTIONS = 16;
 
@@ -25,23 +30,36 @@ const OTHERS = "theme=dark; _ga=GA1.1.1234567890.1790000000";
 
 export const headersWith = (cookie) => ({ ...BROWSER, cookie: cookie === undefined ? OTHERS : `${OTHERS}; ${cookie}` });
 
-// `script` is a file for wrk, where requests differ.
-export async function load(url, { cookie, seconds, script, refused = false }) {
+// Until it has been `seconds`; or, with `slots`, only in these, as slots.mjs has them, of which
+// the last ends at `until`. `cookies` are headers, one for each request, where requests differ.
+export async function load(url, { cookie, seconds, slots, cookies, refused = false }) {
   const headers = Object.entries(headersWith(cookie)).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-  const own = script === undefined ? [] : ["-s", script];
-  const { stdout } = await promisify(execFile)("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--latency", "--timeout", "20s", ...own, ...headers, url]);
+  const here = mkdtempSync(path.join(tmpdir(), "warifu-load-"));
+  const script = path.join(here, "wrk.lua");
+  const list = cookies && path.join(here, "cookies");
+  if (list) writeFileSync(list, cookies.join("\n"));
+  writeFileSync(script, lua({ ...slots, cookies: list, count: cookies?.length }));
+  const length = slots === undefined ? seconds : Math.ceil((slots.until - Date.now()) / 1_000) + 1;
+  const running = promisify(execFile)("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${length}s`, "--latency", "--timeout", "20s", "-s", script, ...headers, url]);
+  // wrk counts in whole seconds. When it is interrupted it says what has been so far.
+  const ends = slots && setTimeout(() => running.child.kill("SIGINT"), slots.until - Date.now());
+  const { stdout } = await running.finally(() => {
+    clearTimeout(ends);
+    rmSync(here, { recursive: true });
+  });
   const read = (pattern) => stdout.match(pattern)?.slice(1);
-  const [requests, within] = read(/(\d+) requests in ([\d.]+)s/).map(Number);
+  const [requests, within] = read(/(\d+) requests in (\d+\.\d+(?:us|ms|s|m))/).map((text, at) => (at === 0 ? Number(text) : duration(text)));
   const [failed] = read(/Non-2xx or 3xx responses: (\d+)/) ?? ["0"];
   if (Number(failed) !== (refused ? requests : 0)) throw new Error(`${url}: ${failed} of ${requests} requests were refused`);
   if (/Socket errors/.test(stdout)) throw new Error(`${url}: ${stdout}`);
   const micros = (part) => duration(read(new RegExp(`\\s${part}%\\s+([\\d.]+(?:us|ms|s))`))[0]);
-  return { requests, perSecond: requests / within, p50: micros(50), p99: micros(99) };
+  const busy = slots === undefined ? within : duration(read(/Busy: ([\d.]+ms)/)[0]);
+  return { requests, perSecond: (requests * 1e6) / busy, p50: micros(50), p99: micros(99) };
 }
 
 function duration(text) {
-  const [, number, unit] = text.match(/^([\d.]+)(us|ms|s)$/);
-  return Number(number) * { us: 1, ms: 1e3, s: 1e6 }[unit];
+  const [, number, unit] = text.match(/^([\d.]+)(us|ms|s|m)$/);
+  return Number(number) * { us: 1, ms: 1e3, s: 1e6, m: 6e7 }[unit];
 }
 
 const agent = new http.Agent({ keepAlive: true, timeout: 3_000 });

@@ -7,29 +7,32 @@ import path from "node:path";
 
 import { draw } from "./figure.mjs";
 import { CONNECTIONS } from "./load.mjs";
+import { SLOT_MS } from "./slots.mjs";
 import { root } from "./workerd.mjs";
 
 const FIGURES = path.join(root, "docs/figures");
 const README = path.join(root, "README.md");
 
-export function summarise(contenders, { rounds, seconds }) {
+export function summarise(contenders, { rounds, slots }) {
   const turnsOf = (name) => contenders.find((contender) => contender.name === name)?.turns;
   // Of one round each, so that what slows all of them cancels out.
-  const ratio = (turns, to) => to && spread(turns.map(({ cpu, round }) => cpu / to[round].cpu), 3);
+  const ratio = (turns, to) => to && spread(turns.map(({ cpu, round }) => cpu / to.find((other) => other.round === round).cpu), 3);
+  const firstOf = (kind) => contenders.find((contender) => contender.kind === kind).turns;
   return {
     date: new Date().toISOString().slice(0, 10),
     versions: versions(),
     processor: cpus()[0].model,
     connections: CONNECTIONS,
     rounds,
-    seconds,
-    contenders: contenders.map(({ name, says, group, turns, storeCalls, floor }) => ({
+    seconds: (slots * SLOT_MS) / 1_000,
+    contenders: contenders.map(({ name, kind, says, group, turns, storeCalls, floor }) => ({
       name,
       says,
       group,
       cpu_us: spread(turns.map(({ cpu }) => cpu), 1),
       to_bare: ratio(turns, turnsOf("bare")),
       to_floor: ratio(turns, turnsOf(floor ?? "floor")),
+      ...(name === kind ? {} : { to_first: ratio(turns, firstOf(kind)) }),
       per_second: spread(turns.map(({ perSecond }) => perSecond), 0),
       p50_us: spread(turns.map(({ p50 }) => p50), 0),
       p99_us: spread(turns.map(({ p99 }) => p99), 0),
@@ -42,13 +45,15 @@ const round = (value, digits) => Number(value.toFixed(digits));
 
 // The median and the quartiles.
 function spread(values, digits) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (share) => {
-    const place = (sorted.length - 1) * share;
-    const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-    return round(low + (high - low) * (place % 1), digits);
-  };
+  const at = (share) => round(quantile(values, share), digits);
   return { median: at(0.5), low: at(0.25), high: at(0.75) };
+}
+
+function quantile(values, share) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = (sorted.length - 1) * share;
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  return low + (high - low) * (place % 1);
 }
 
 function versions() {
@@ -72,17 +77,19 @@ const COLUMNS = [
   ["CPU, µs", ({ cpu_us: { median, low, high } }) => `${median.toFixed(0)} (${low.toFixed(0)}–${high.toFixed(0)})`],
   ["to bare", ({ to_bare }) => to_bare && `${to_bare.median.toFixed(2)} (${to_bare.low.toFixed(2)}–${to_bare.high.toFixed(2)})`],
   ["to floor", ({ to_floor }) => to_floor && to_floor.median.toFixed(2)],
+  ["to the first build", ({ to_first }) => to_first && `${to_first.median.toFixed(2)} (${to_first.low.toFixed(2)}–${to_first.high.toFixed(2)})`],
   ["requests/s", ({ per_second }) => `${per_second.median}`],
   ["p50, ms", ({ p50_us }) => (p50_us.median / 1e3).toFixed(1)],
   ["p99, ms", ({ p99_us }) => (p99_us.median / 1e3).toFixed(1)],
   ["store calls in 1,000", ({ store_calls_per_1000 }) => `${store_calls_per_1000 ?? "not counted"}`],
 ];
 
-const cells = ({ contenders }) => contenders.map((contender) => COLUMNS.map(([, cell]) => cell(contender) ?? ""));
+const cells = ({ contenders }, columns) => contenders.map((contender) => columns.map(([, cell]) => cell(contender) ?? ""));
 
 export function print(result) {
-  const rows = [COLUMNS.map(([title]) => title), ...cells(result)];
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => [...row[column]].length)));
+  const columns = COLUMNS.filter(([, cell]) => result.contenders.some((contender) => cell(contender)));
+  const rows = [columns.map(([title]) => title), ...cells(result, columns)];
+  const widths = columns.map((_, column) => Math.max(...rows.map((row) => [...row[column]].length)));
   for (const row of rows) console.log(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join("  "));
 }
 
@@ -101,8 +108,8 @@ export async function write(result) {
 
 // The README's table: fewer columns than the terminal's.
 function markdown(result) {
-  const shown = COLUMNS.filter(([title]) => !title.startsWith("p50"));
-  const rows = result.contenders.map((contender) => shown.map(([, cell]) => cell(contender) ?? ""));
+  const shown = COLUMNS.filter(([title]) => !title.startsWith("p50") && !title.includes("build"));
+  const rows = cells(result, shown);
   const line = (row) => `| ${row.join(" | ")} |\n`;
   const table = line(shown.map(([title]) => title)) + line(shown.map((_, column) => (column === 0 ? "---" : "---:"))) + rows.map(line).join("");
   const { workerd, nginx, wrk, ...peers } = result.versions;
@@ -111,7 +118,7 @@ function markdown(result) {
 ![Processor time of workerd for one request, for each contender](docs/figures/cost.svg)
 
 ${table}
-${result.date}, workerd ${workerd}, ${beside.join(", ")}, nginx ${nginx} as the application, wrk ${wrk} with ${result.connections} connections; medians of ${result.rounds} rounds of ${result.seconds} s each, in turn, with the quartiles in brackets; ratios are of the same round.
+${result.date}, workerd ${workerd}, ${beside.join(", ")}, nginx ${nginx} as the application, wrk ${wrk} with ${result.connections} connections; medians of ${result.rounds} rounds, in each of which every contender has ${result.seconds} s or more in turns of ${SLOT_MS} ms, with the quartiles in brackets; ratios are of the same round.
 
 `;
 }

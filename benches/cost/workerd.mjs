@@ -59,7 +59,16 @@ const config :Workerd.Config = (
   const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`workerd for ${name} ended with ${code}`)));
   ended.catch(() => {});
   await Promise.race([once(child.stdio[3], "data"), ended]); // it says when it listens
-  return { name, url: `http://127.0.0.1:${port}`, pid: child.pid, cpu: () => cpuOf(child.pid) };
+  return {
+    name,
+    url: `http://127.0.0.1:${port}`,
+    pid: child.pid,
+    cpu: () => cpuOf(child.pid),
+    stop: () => {
+      child.kill("SIGKILL");
+      return ended.catch(() => {});
+    },
+  };
 }
 
 // Nanoseconds of processor time, user and system, of all threads.
