@@ -63,24 +63,7 @@ impl Challenge {
         outgoing: &Outgoing,
         answer: &impl Answer,
     ) -> Result<Option<Command>, Failure> {
-        match answer.headers().get("warifu-command") {
-            Some(header) => self.read(site, ports, request, path, outgoing, answer, header),
-            None => Ok(None),
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "apart from `heard`, since few answers have a command")]
-    #[inline(never)]
-    fn read<P: Ports>(
-        &self,
-        site: &Site,
-        ports: &P,
-        request: &Request,
-        path: &CanonicalPath,
-        outgoing: &Outgoing,
-        answer: &impl Answer,
-        header: &str,
-    ) -> Result<Option<Command>, Failure> {
+        let Some(header) = answer.headers().get("warifu-command") else { return Ok(None) };
         let ignored = |reason| {
             ports.tell(Event::CommandIgnored { path: path.as_str().to_owned(), reason });
             Ok(None)

@@ -25,6 +25,11 @@ export const BROWSER = {
   "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
 };
 
+// The scripts and lists that wrk reads.
+const folder = mkdtempSync(path.join(tmpdir(), "warifu-load-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+let loads = 0;
+
 // Other cookies of the site.
 const OTHERS = "theme=dark; _ga=GA1.1.1234567890.1790000000";
 
@@ -34,19 +39,16 @@ export const headersWith = (cookie) => ({ ...BROWSER, cookie: cookie === undefin
 // the last ends at `until`. `cookies` are headers, one for each request, where requests differ.
 export async function load(url, { cookie, seconds, slots, cookies, refused = false }) {
   const headers = Object.entries(headersWith(cookie)).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-  const here = mkdtempSync(path.join(tmpdir(), "warifu-load-"));
-  const script = path.join(here, "wrk.lua");
-  const list = cookies && path.join(here, "cookies");
+  loads += 1;
+  const script = path.join(folder, `${loads}.lua`);
+  const list = cookies && path.join(folder, `${loads}.cookies`);
   if (list) writeFileSync(list, cookies.join("\n"));
   writeFileSync(script, lua({ ...slots, cookies: list, count: cookies?.length }));
   const length = slots === undefined ? seconds : Math.ceil((slots.until - Date.now()) / 1_000) + 1;
   const running = promisify(execFile)("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${length}s`, "--latency", "--timeout", "20s", "-s", script, ...headers, url]);
   // wrk counts in whole seconds. When it is interrupted it says what has been so far.
   const ends = slots && setTimeout(() => running.child.kill("SIGINT"), slots.until - Date.now());
-  const { stdout } = await running.finally(() => {
-    clearTimeout(ends);
-    rmSync(here, { recursive: true });
-  });
+  const { stdout } = await running.finally(() => clearTimeout(ends));
   const read = (pattern) => stdout.match(pattern)?.slice(1);
   const [requests, within] = read(/(\d+) requests in (\d+\.\d+(?:us|ms|s|m))/).map((text, at) => (at === 0 ? Number(text) : duration(text)));
   const [failed] = read(/Non-2xx or 3xx responses: (\d+)/) ?? ["0"];

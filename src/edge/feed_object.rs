@@ -3,25 +3,24 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::audit::Event;
 use crate::config::BOUND_MAX;
-use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, configuration, converse_with, site_of};
+use crate::edge::log::bind;
+use crate::edge::objects::{Objects, configuration, converse_with, site_of, wake_up};
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
 use crate::ports::{Clock, Random};
 use crate::revocation::Epoch;
+use crate::store::SqlError;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::feed_object::{FeedObject as Object, FeedPorts};
 use crate::store::fence::Confirm;
 use crate::store::message::{Home, Message, ShardAnswer};
-use crate::store::{SOON, SqlError};
 use crate::time::{UnixMillis, millis};
 
 /// The feed of one site; as [`SessionObject`](crate::edge::session_object::SessionObject)
@@ -78,28 +77,13 @@ impl FeedObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, async |message| {
-            let answer = AssertUnwindSafe(self.answer(message)).catch_unwind().await.unwrap_or_else(|_| {
-                log(&Event::Panicked { place: "feed object" });
-                FeedReply::Panicked
-            });
-            serde_json::to_string(&answer)
-        })
-        .await
+        converse_with(request, PLACE, FeedReply::Panicked, async |message| self.answer(message).await).await
     }
 
-    /// Never fails, as that of the session objects.
     async fn alarm(&self) {
         let Some(object) = &self.object else { return };
-        match AssertUnwindSafe(object.wake(&self.surroundings)).catch_unwind().await {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => log(&Event::FeedFailed { reason }),
-            Err(_) => {
-                log(&Event::Panicked { place: "feed object" });
-                // The alarm that rang is gone: without a new one nobody comes back.
-                self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
-            }
-        }
+        let event = |reason| Event::FeedFailed { reason };
+        wake_up(PLACE, &self.surroundings.storage, object.wake(&self.surroundings), event).await;
     }
 
     async fn answer(&self, message: &str) -> FeedReply {
@@ -132,3 +116,6 @@ impl FeedPorts for Surroundings {
         self.objects.ask_shard(home.locator(), message).await.map_err(|error| error.to_string())
     }
 }
+
+/// What the log calls it.
+const PLACE: &str = "feed object";

@@ -59,8 +59,7 @@ function ensure(end) {
   view = new DataView(room.buffer);
 }
 
-// All rows of a statement. The platform knows a statement that it has compiled by its very
-// text: the same one has to be given each time, and not another that says the same.
+// All rows of a statement.
 export function query(storage, statement, parameters) {
   let at = 0;
   for (const row of storage.sql.exec(statement, ...valuesOf(parameters)).raw().toArray()) {

@@ -1,15 +1,24 @@
-//! Messages to Durable Objects and their answers, both JSON.
+//! Messages to Durable Objects and their answers, both JSON, and their alarms.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use js_sys::Promise;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::State;
 
+use crate::audit::Event;
 use crate::config::{self, Config, region_name};
 use crate::edge::glue;
+use crate::edge::log::log;
+use crate::edge::ports::PlatformClock;
+use crate::edge::sql::ObjectStorage;
 use crate::edge::turn::{Patience, settled};
 use crate::error::StoreError;
+use crate::ports::Clock;
+use crate::store::SOON;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
 use crate::token::Locator;
@@ -112,18 +121,44 @@ impl Objects {
 }
 
 /// What an object is told; answers what `answer` makes of it in the same way as it
-/// came.
-pub async fn converse_with(
+/// came. A panic must neither leave the caller without an answer, which is then
+/// `panicked`, nor cost the object its memory.
+pub async fn converse_with<T: Serialize>(
     request: &web_sys::Request,
-    answer: impl AsyncFnOnce(&str) -> Result<String, serde_json::Error>,
+    place: &'static str,
+    panicked: T,
+    answer: impl AsyncFnOnce(&str) -> T,
 ) -> Result<JsValue, JsValue> {
     let (said, was_field) = match glue::said(request)?.dyn_into::<Promise>() {
         Ok(promise) => (settled(promise, Patience::Short).await?, false),
         Err(text) => (text, true),
     };
-    let answer = answer(&said.as_string().unwrap_or_default()).await;
-    let text = answer.map_err(|error| JsValue::from_str(&error.to_string()))?;
+    let said = said.as_string().unwrap_or_default();
+    let answer = AssertUnwindSafe(answer(&said)).catch_unwind().await.unwrap_or_else(|_| {
+        log(&Event::Panicked { place });
+        panicked
+    });
+    let text = serde_json::to_string(&answer).map_err(|error| JsValue::from_str(&error.to_string()))?;
     glue::say(&text, was_field).map(JsValue::from)
+}
+
+/// What an object does when its alarm rings. Never fails: a failure would make the
+/// platform try again six times and then give up, where a new alarm goes on.
+pub async fn wake_up<E>(
+    place: &'static str,
+    storage: &ObjectStorage,
+    wake: impl Future<Output = Result<(), E>>,
+    event: impl FnOnce(E) -> Event,
+) {
+    match AssertUnwindSafe(wake).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log(&event(error)),
+        Err(_) => {
+            log(&Event::Panicked { place });
+            // The alarm that rang is gone: without a new one nobody comes back.
+            storage.set_alarm(PlatformClock.now().plus(SOON));
+        }
+    }
 }
 
 async fn converse<T: DeserializeOwned>(

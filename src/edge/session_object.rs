@@ -4,23 +4,22 @@ use core::time::Duration;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::audit::Event;
-use crate::edge::log::{bind, log};
-use crate::edge::objects::{Objects, converse_with, site_of};
+use crate::edge::log::bind;
+use crate::edge::objects::{Objects, converse_with, site_of, wake_up};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
 use crate::ports::Clock;
+use crate::store::SqlError;
 use crate::store::feed::{Append, FeedCall, FeedReply};
 use crate::store::fence::Confirm;
 use crate::store::message::{Message, ShardAnswer};
 use crate::store::session_object::{NotDone, ObjectPorts, SessionObject as Object};
-use crate::store::{SOON, SqlError};
 use crate::time::UnixMillis;
 
 /// One shard of the sessions. Not by `#[durable_object]`: what its promises cost is
@@ -74,31 +73,15 @@ impl SessionObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, async |message| {
-            // A panic must neither leave the caller without an answer nor cost the
-            // object its memory.
-            let answer = AssertUnwindSafe(self.answer(message)).catch_unwind().await.unwrap_or_else(|_| {
-                log(&Event::Panicked { place: "session object" });
-                ShardAnswer::Panicked
-            });
-            serde_json::to_string(&answer)
-        })
-        .await
+        converse_with(request, PLACE, ShardAnswer::Panicked, async |message| self.answer(message).await).await
     }
 
-    /// Never fails: a failure would make the platform try again six times and
-    /// then give up, where a new alarm goes on.
     async fn alarm(&self) {
-        match AssertUnwindSafe(self.object.wake(&self.surroundings)).catch_unwind().await {
-            Ok(Ok(())) => {}
-            Ok(Err(NotDone::Sweeping(reason))) => log(&Event::SweepFailed { reason }),
-            Ok(Err(NotDone::Publishing(reason))) => log(&Event::FeedFailed { reason }),
-            Err(_) => {
-                log(&Event::Panicked { place: "session object" });
-                // The alarm that rang is gone: without a new one nobody comes back.
-                self.surroundings.storage.set_alarm(PlatformClock.now().plus(SOON));
-            }
-        }
+        wake_up(PLACE, &self.surroundings.storage, self.object.wake(&self.surroundings), |not_done| match not_done {
+            NotDone::Sweeping(reason) => Event::SweepFailed { reason },
+            NotDone::Publishing(reason) => Event::FeedFailed { reason },
+        })
+        .await;
     }
 
     async fn answer(&self, message: &str) -> ShardAnswer {
@@ -136,3 +119,6 @@ impl ObjectPorts for Surroundings {
         self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| error.to_string())
     }
 }
+
+/// What the log calls it.
+const PLACE: &str = "session object";

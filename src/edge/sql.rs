@@ -79,8 +79,7 @@ impl Sql for ObjectSql {
 }
 
 thread_local! {
-    /// The statements as JavaScript has them: the platform compiles one anew that
-    /// comes as another text, be it the same to the letter.
+    /// The statements as JavaScript has them, each made into its text once.
     static STATEMENTS: RefCell<BTreeMap<Box<str>, JsString>> = const { RefCell::new(BTreeMap::new()) };
 }
 
