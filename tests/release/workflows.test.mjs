@@ -33,7 +33,7 @@ async function mistakes(name, content) {
 }
 
 const targets = new Set([...read("Makefile").matchAll(/^([a-z-]+):/gm)].map(([, target]) => target));
-const stages = new Set([...read("scripts/test").matchAll(/^stage(?:_by_name)? ([a-z-]+) /gm)].map(([, stage]) => stage));
+const stages = new Set([...read("scripts/test").matchAll(/^ *stage(?:_by_name)? ([a-z-]+) /gm)].map(([, stage]) => stage));
 const calls = (text, pattern) => [...text.matchAll(pattern)].flatMap(([, list]) => list.split(" ").filter((word) => !word.includes("=")));
 const stagesIn = (text) => calls(text, /^(?:.*&& )?scripts\/test ([a-z -]+)$/gm);
 
