@@ -92,7 +92,7 @@ pub async fn ask<P: Ports>(
 ) -> Result<Option<Verdict>, Failure> {
     let memory = ports.memory();
     let key = token.session_key();
-    let Some(_asking) = memory.begin_asking() else {
+    let Some(_asking) = memory.under_way().begin(ports.time()) else {
         return Err(
             Sessions::new(site, ports).failure(StoreError::Unreachable("too many questions at a time".to_owned()))
         );

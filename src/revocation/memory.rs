@@ -8,7 +8,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::{Applied, EntryKey, FeedAnswer, Position, Verdicts, Window};
+use super::{Applied, EntryKey, FeedAnswer, Position, UnderWay, Verdicts, Window};
 use crate::limit::Buckets;
 use crate::mutants::{self, Mutant};
 use crate::replica::Record;
@@ -32,8 +32,7 @@ pub struct Memory {
     looked: Cell<Option<UnixMillis>>,
     /// When somebody was last let in without a question.
     relied: Cell<Option<UnixMillis>>,
-    /// Questions to session objects under way.
-    asking: Cell<u32>,
+    under_way: UnderWay,
     counts: RefCell<Counts>,
     tally: Tally,
     buckets: Buckets,
@@ -110,6 +109,7 @@ impl Memory {
             self.polled.set(None);
             self.looked.set(None);
             self.relied.set(None);
+            self.under_way.clear();
         }
     }
 
@@ -317,16 +317,9 @@ impl Memory {
         applied != Applied::Refused
     }
 
-    /// Counts a question to a session object for as long as the result lives;
-    /// `None` where too many are under way: the objects of a site must survive
-    /// that all of its requests are asked for.
-    pub fn begin_asking(&self) -> Option<Asking<'_>> {
-        let under_way = self.asking.get();
-        if under_way >= ASKING_MAX {
-            return None;
-        }
-        self.asking.set(under_way + 1);
-        Some(Asking(self))
+    /// The questions to session objects under way.
+    pub fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     pub fn counts(&self) -> Counts {
@@ -364,16 +357,3 @@ impl Memory {
         change(&mut self.counts.borrow_mut());
     }
 }
-
-/// A question under way.
-pub struct Asking<'a>(&'a Memory);
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.asking.set(self.0.asking.get() - 1);
-    }
-}
-
-/// Questions of one isolate to session objects at a time: far more than the
-/// platform carries at once.
-const ASKING_MAX: u32 = 500;

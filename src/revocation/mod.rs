@@ -7,11 +7,13 @@
 mod cache;
 mod feed;
 mod memory;
+mod under_way;
 mod window;
 
 pub use self::cache::Verdicts;
 pub use self::feed::{Entry, EntryKey, Epoch, FeedAnswer, Position};
-pub use self::memory::{Asking, Counts, Holdings, Known, Memory, Question, SentPoll};
+pub use self::memory::{Counts, Holdings, Known, Memory, Question, SentPoll};
+pub use self::under_way::UnderWay;
 pub use self::window::{Applied, Window};
 
 use core::time::Duration;

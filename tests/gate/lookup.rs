@@ -301,12 +301,18 @@ fn more_questions_than_an_object_can_stand_are_not_asked() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);
     let memory = world.memory(&site);
-    let under_way: Vec<_> = (0..500).map(|_| memory.begin_asking().expect("one more")).collect();
+    let fill = || (0..500).map(|_| memory.under_way().begin(world.shards.now.get()).expect("one more")).collect::<Vec<_>>();
+    let under_way = fill();
     let before = world.shards.calls.get();
     let transfer = request("GET", "/transfer/x", &[("cookie", &cookie)]);
     let seen = world.serve(&site, &transfer);
     assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None));
     assert_eq!(world.shards.calls.get(), before);
     drop(under_way);
+    assert_eq!(world.serve(&site, &transfer).status, None);
+    // Of clients that went away: the platform ends nothing, and drops it late.
+    core::mem::forget(fill());
+    assert_eq!(world.serve(&site, &transfer).status, Some(503));
+    world.pass(Duration::from_secs(31));
     assert_eq!(world.serve(&site, &transfer).status, None);
 }
