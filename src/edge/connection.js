@@ -90,11 +90,16 @@ function attempt(work) {
   } catch {}
 }
 
+const UNDONE = /^(?:gzip|br)$/i;
+
 class Stream {
   #cutting = new AbortController();
 
   constructor(response, headers) {
     const { body, status, statusText } = response;
+    // The platform has undone these. It would do them again, and hold events back until it has
+    // enough to compress.
+    if (UNDONE.test(headers.get("content-encoding"))) headers.delete("content-encoding");
     const { readable, writable } = new IdentityTransformStream();
     // Broken off by the client, by the origin or by us: each ends the other two.
     this.over = body === null ? Promise.resolve() : body.pipeTo(writable, { signal: this.#cutting.signal }).catch(() => {});

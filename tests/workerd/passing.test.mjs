@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { after, before, test } from "node:test";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, createBrotliCompress, createGzip, gzipSync } from "node:zlib";
 
 import { newAdminKey, start, until } from "./support/gateway.mjs";
 
@@ -77,6 +77,36 @@ test("events arrive one by one, each before the next is written", async () => {
   await reader.cancel();
   await told(stream);
 });
+
+// Many applications compress events too, and send what they have after each.
+for (const [coding, make, flush] of [
+  ["gzip", createGzip, constants.Z_SYNC_FLUSH],
+  ["br", createBrotliCompress, constants.BROTLI_OPERATION_FLUSH],
+]) {
+  test(`events that come compressed (${coding}) arrive one by one too`, async () => {
+    let stream;
+    paths[`/events/${coding}`] = (_, answer) => {
+      answer.writeHead(200, { "content-type": "text/event-stream", "content-encoding": coding });
+      stream = make();
+      stream.pipe(answer);
+      write(0);
+    };
+    const write = (number) => {
+      stream.write(`data: ${number}\n\n`);
+      stream.flush(flush);
+    };
+    const answer = await get(`/events/${coding}`, { accept: "text/event-stream", "accept-encoding": "gzip, br" });
+    assert.equal(answer.headers.get("content-encoding"), null);
+    const reader = answer.body.getReader();
+    for (let i = 0; i < 5; i += 1) {
+      const { value } = await reader.read();
+      assert.equal(Buffer.from(value).toString(), `data: ${i}\n\n`);
+      write(i + 1);
+    }
+    await reader.cancel();
+    stream.destroy();
+  });
+}
 
 // The runtime sees that a client has closed its connection when it next writes to it. So an
 // application that streams is told at its next word, and one that is silent is not.
