@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use crate::admission;
 use crate::answer::{self, Visit};
 use crate::audit::Event;
-use crate::config::is_host;
+use crate::config::{Commands, is_host};
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
 use crate::custody::{self, Opened, Taken};
@@ -65,12 +65,20 @@ async fn pass<P: Ports>(
 ) -> Result<Reply<AnswerOf<P>>, Failure> {
     let path = examine(site, request)?;
     if path.is_ours() {
+        if !request.is_safe() {
+            ports.outlive_client();
+        }
         return control::answer(site, ports, request, &path, body).boxed_local().await.map(Reply::Own);
     }
     if is_admin_host(site, request) {
         return Err(Failure::AdminHost);
     }
     let demand = policy::demand(&site.config, &path, &request.method);
+    // What the application has done, such as a change of password, does not come undone when
+    // its client goes away: nor may what it then says of the session be lost.
+    if demand.commands != Commands::No || !site.config.custody.is_off() {
+        ports.outlive_client();
+    }
     let known = answer::before(site, ports, demand).await;
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;

@@ -219,6 +219,10 @@ pub trait Ports {
         Ok(None)
     }
 
+    /// This request is to be served to its end, whether its client waits for that or
+    /// not; else the platform gives up what nobody waits for, wherever it is.
+    fn outlive_client(&self) {}
+
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.

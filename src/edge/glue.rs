@@ -1,6 +1,6 @@
 //! The functions of the JavaScript beside this file, and what they return.
 
-use js_sys::{Error, JsString, Promise, Uint8Array};
+use js_sys::{Error, Function, JsString, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 use worker::worker_sys::Context;
@@ -87,6 +87,9 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn hold(context: &Context) -> Result<Function, JsValue>;
 
     #[wasm_bindgen(catch, js_name = goOnAfter)]
     pub fn go_on_after(context: &Context, promise: &JsValue) -> Result<(), JsValue>;

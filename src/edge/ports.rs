@@ -81,8 +81,14 @@ impl Ports for RequestPorts {
         Ok(Some(Asset { etag: parts.get(0).as_string(), body }))
     }
 
+    fn outlive_client(&self) {
+        self.objects.outlive_client();
+    }
+
+    /// Whoever sleeps becomes a task, which nothing drops when its request ends.
     async fn sleep(&self, span: Duration) {
-        worker::Delay::from(span).await;
+        self.outlive_client();
+        turn::sleep(span).await;
     }
 
     fn place(&self) -> Place {

@@ -112,7 +112,7 @@ impl ObjectPorts for Surroundings {
     }
 
     async fn sleep(&self, span: Duration) {
-        worker::Delay::from(span).await;
+        turn::sleep(span).await;
     }
 
     async fn append(&self, append: &Append) -> Result<FeedReply, String> {

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use js_sys::Function;
 use wasm_bindgen::JsValue;
 use worker::worker_sys::Context;
 
@@ -25,11 +26,27 @@ pub struct SiteObjects {
     /// The KV namespace, where one is bound; looked up where it is needed.
     kv: OnceCell<Option<JsValue>>,
     context: Context,
+    stay: Stay,
+    #[cfg(feature = "test-panic")]
+    _alive: crate::edge::test_panic::Alive,
 }
 
 impl SiteObjects {
     pub fn new(env: JsValue, context: Context, site: String) -> Self {
-        Self { objects: Rc::new(Objects::new(env, Some(site))), kv: OnceCell::new(), context }
+        let objects = Rc::new(Objects::new(env, Some(site)));
+        Self {
+            objects,
+            kv: OnceCell::new(),
+            context,
+            stay: Stay::default(),
+            #[cfg(feature = "test-panic")]
+            _alive: crate::edge::test_panic::Alive::new(),
+        }
+    }
+
+    /// The request goes on without its client from now on.
+    pub fn outlive_client(&self) {
+        self.stay.0.get_or_init(|| glue::hold(&self.context).ok());
     }
 
     /// The bindings, which most requests do without.
@@ -45,6 +62,19 @@ impl SiteObjects {
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
         self.objects.raw_probe(message).await
+    }
+}
+
+/// What ends the stay of a request that outlives its client.
+#[derive(Default)]
+struct Stay(OnceCell<Option<Function>>);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        if let Some(Some(release)) = self.0.get() {
+            // Where the platform has not waited for so long, nobody waits.
+            let _ = release.call0(&JsValue::UNDEFINED);
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 //! - `store-calls`: how many messages this isolate has sent to session objects, and
 //!   how often it has polled the feed of this site
 //! - `waiting`: collects garbage; how many requests of this isolate wait between two
-//!   turns
+//!   turns, and for how many others than this one anything is kept
 
 #[path = "test_model.rs"]
 mod test_model;
@@ -36,6 +36,26 @@ use crate::response::{OwnResponse, refusal};
 use crate::store::message::ShardAnswer;
 use crate::store::{Sql, SqlError};
 
+thread_local! {
+    static ALIVE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A request of which something is kept.
+pub struct Alive(());
+
+impl Alive {
+    pub fn new() -> Self {
+        ALIVE.set(ALIVE.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        ALIVE.set(ALIVE.get() - 1);
+    }
+}
+
 /// Answers a call for tests; `None` for any other request.
 pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnResponse> {
     let what = request.raw_path.strip_prefix("/_warifu/test/")?;
@@ -47,7 +67,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         }
         "waiting" => {
             collect();
-            OwnResponse::json(200, &json!({ "waiting": waiting() }))
+            OwnResponse::json(200, &json!({ "waiting": waiting(), "kept": ALIVE.get() - 1 }))
         }
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             told(request, ports, what, "memory").await

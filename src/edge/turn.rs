@@ -11,6 +11,7 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +23,7 @@ use futures_util::FutureExt;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use worker::worker_sys;
+use worker::{Delay, worker_sys};
 
 use crate::audit::Event;
 use crate::edge::glue;
@@ -46,16 +47,31 @@ fn go_on(mut served: Served, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
         return response;
     }
     match pause.promise.take() {
-        Some((promise, patience)) => {
+        Some((promise, patience)) if !pause.waits_for_more.get() => {
             let number = WAITING.with(|waiting| waiting.borrow_mut().put(Paused { served, pause, relay }));
             glue::follow(&promise, number, patience.to_ms())
         }
-        None => Ok(future_to_promise(AssertUnwindSafe(poll_fn(move |context| {
-            relay.lead_to(context.waker());
-            served.as_mut().poll(context)
-        })))
-        .into()),
+        promise => as_task(served, pause, relay, promise),
     }
+}
+
+/// Goes on with it whenever anything wakes it.
+fn as_task(
+    mut served: Served,
+    pause: Rc<Pause>,
+    relay: Arc<Relay>,
+    promise: Option<(Promise, Patience)>,
+) -> Result<JsValue, JsValue> {
+    let mut waited = promise.map(|(promise, patience)| followed(promise, patience)).transpose()?;
+    let polled = poll_fn(move |context| {
+        relay.lead_to(context.waker());
+        if let Some(Poll::Ready(outcome)) = waited.as_mut().map(|waited| waited.poll_unpin(context)) {
+            waited = None;
+            pause.settled.set(Some(outcome));
+        }
+        served.as_mut().poll(context)
+    });
+    Ok(future_to_promise(AssertUnwindSafe(polled)).into())
 }
 
 /// A request between two turns.
@@ -189,15 +205,29 @@ impl Patience {
 pub async fn settled(promise: Promise, patience: Patience) -> Result<JsValue, JsValue> {
     // Of two that are waited for at a time, the second goes the common way.
     let Some(pause) = CURRENT.with_borrow(|current| current.clone().filter(|pause| pause.is_free())) else {
-        return JsFuture::from(match patience {
-            Patience::Millis(_) => glue::within(patience.to_ms(), &promise)?,
-            Patience::Short | Patience::Endless => promise,
-        })
-        .await;
+        return followed(promise, patience)?.await;
     };
     pause.promise.set(Some((promise, patience)));
     pause.is_taken.set(true);
     poll_fn(move |_| pause.settled.take().map_or(Poll::Pending, Poll::Ready)).await
+}
+
+/// The common way.
+fn followed(promise: Promise, patience: Patience) -> Result<JsFuture, JsValue> {
+    Ok(JsFuture::from(match patience {
+        Patience::Millis(_) => glue::within(patience.to_ms(), &promise)?,
+        Patience::Short | Patience::Endless => promise,
+    }))
+}
+
+/// Resolves after so long, beside whatever else is waited for.
+pub async fn sleep(span: Duration) {
+    CURRENT.with_borrow(|current| {
+        if let Some(pause) = current {
+            pause.waits_for_more.set(true);
+        }
+    });
+    Delay::from(span).await;
 }
 
 /// Waits for what does not take long, and may have failed to begin.
@@ -221,6 +251,8 @@ pub fn once(read: impl FnOnce() -> u64) -> u64 {
 struct Pause {
     is_taken: Cell<bool>,
     promise: Cell<Option<(Promise, Patience)>>,
+    /// Something else than the promise can wake it too.
+    waits_for_more: Cell<bool>,
     /// What the clock shows in this turn.
     now: Cell<Option<u64>>,
     settled: Cell<Option<Result<JsValue, JsValue>>>,

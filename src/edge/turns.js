@@ -86,6 +86,14 @@ export function follow(promise, number, msMax) {
   });
 }
 
+// Keeps a request going, also without its client, until the function is called that it
+// returns, or the platform has had enough, which is half a minute after the client has gone.
+export function hold(context) {
+  let release;
+  context.waitUntil(new Promise((resolve) => (release = resolve)));
+  return release;
+}
+
 // Keeps what was begun going after the answer.
 export function goOnAfter(context, promise) {
   context.waitUntil(promise);

@@ -110,6 +110,20 @@ test("cut off from the feed, an edge asks; cut off from the sessions too, it ref
   assert.ok(Date.now() - healed <= BOUND, `healed after ${Date.now() - healed} ms`);
 });
 
+test("what the origin grants late is refused in time where nobody can say whether the session has ended meanwhile", async () => {
+  const [edge] = edges;
+  const { cookie } = await site.objects.mint({ subject: "patient" });
+  const late = `/page?events-after=${BOUND + 500}`;
+  await until(async () => (await edge.get("/page", cookie)).status === 200 && (await edge.counts()).poll > 0, "it is warm");
+  assert.equal((await edge.get(late, cookie)).headers["content-type"], "text/event-stream", "granted late, and proven anew");
+  await edge.get("/page", cookie);
+  await edge.suffer([{ to: "FEED", lose: "message" }, { to: "SESSIONS", kinds: ["check"], beforeMs: [9_000, 9_000] }]);
+  const began = Date.now();
+  assert.equal((await edge.get(late, cookie)).status, 503);
+  const took = Date.now() - began;
+  assert.ok(took > BOUND + 500 && took < BOUND + 4_000, `${took} ms`);
+});
+
 test("changed claims are seen by all edges within the bound", async () => {
   const { id, cookie } = await site.objects.mint({ subject: "changing", claims: { version: 0 } });
   const seen = [];

@@ -1,5 +1,6 @@
-// A request whose client has gone away never goes on; what is kept for it is dropped
-// (src/edge/turn.rs): at the latest when V8 collects what is old, which the test has it do.
+// A request whose client has gone away never goes on, but where something would be lost; what is
+// kept for it is dropped (src/edge/turn.rs): at the latest when V8 collects what is old, which the
+// test has it do.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -23,19 +24,27 @@ let scan;
 let url;
 let ask;
 let cookie;
+let mint;
 // What it has been asked for, and answers only where that is /answered.
 let asked = 0;
+// What it does for some of them.
+const paths = {};
 
 before(async () => {
   origin = http.createServer((request, response) => {
     asked += 1;
     if (request.url === "/answered") response.end("answered");
+    paths[request.url]?.(response, request);
   });
   await once(origin.listen(0, "127.0.0.1"), "listening");
   folder = mkdtempSync(path.join(tmpdir(), "warifu-gone-"));
   const file = (name) => path.join(root, "build-test", name);
   const [ops, keys] = [newAdminKey(), newKeys()];
-  const warifu = { origin: `http://127.0.0.1:${origin.address().port}`, routes: [{ path: "/*", access: "required" }] };
+  const warifu = {
+    origin: `http://127.0.0.1:${origin.address().port}`,
+    routes: [{ path: "/do/*", access: "required", commands: true }, { path: "/*", access: "required" }],
+    adopt: { cookie: "old", probe: "/who", subject: "/id", until: new Date(Date.now() + 86_400_000).toISOString().slice(0, 10) },
+  };
   scan = new Scan({ warifu, keys, adminKeys: [ops] });
   gateway = await startWorkerd(folder, {
     name: "gone",
@@ -47,13 +56,16 @@ before(async () => {
   const door = await scan.before(Number(new URL(gateway.url).port));
   url = door.url;
   ask = client(url, door.dial);
-  const answer = await ask("/_warifu/sessions", {
-    method: "POST",
-    headers: { authorization: `Bearer ${ops.key}`, "content-type": "application/json" },
-    body: JSON.stringify({ subject: "leaves" }),
-  });
-  assert.equal(answer.status, 201);
-  [cookie] = (await answer.json()).set_cookie.split(";");
+  mint = async (subject) => {
+    const answer = await ask("/_warifu/sessions", {
+      method: "POST",
+      headers: { authorization: `Bearer ${ops.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ subject }),
+    });
+    assert.equal(answer.status, 201);
+    return (await answer.json()).set_cookie.split(";")[0];
+  };
+  cookie = await mint("leaves");
 });
 after(async () => {
   if (gateway) {
@@ -95,3 +107,79 @@ for (const [kind, headers] of [["that has little time", {}], ["that has all the 
     assert.equal(await (await ask("/answered", { headers: { cookie } })).text(), "answered");
   });
 }
+
+const kept = async () => (await (await ask("/_warifu/test/waiting")).json()).kept;
+
+// Sends a request, and goes away once the origin has it, or once an answer has begun.
+async function leave(path, { headers = {}, method = "GET", when = () => true } = {}) {
+  const before = asked;
+  const request = http.request(new URL(path, url), { method, headers: { "sec-fetch-site": "same-origin", ...headers }, agent: false });
+  const begun = once(request, "response");
+  begun.catch(() => {});
+  request.end();
+  await until(() => asked > before && when(), `${path} reaches the origin`);
+  return {
+    begun,
+    go: () => {
+      request.on("error", () => {});
+      request.socket.resetAndDestroy();
+    },
+  };
+}
+
+test("what the application says of a session counts though the client has gone away", async () => {
+  const [mine, theirs] = [await mint("hurried"), await mint("hurried")];
+  const status = async (cookie) => (await ask("/answered", { headers: { cookie } })).status;
+  assert.deepEqual([await status(mine), await status(theirs)], [200, 200]);
+  const answers = {};
+  paths["/do/sign-out-everywhere"] = (response) => (answers.ends = response);
+  paths["/asks"] = (response) => (answers.asks = response);
+  const client = await leave("/do/sign-out-everywhere", { method: "POST", headers: { cookie: mine } });
+  const other = await leave("/asks", { headers: { cookie: mine } });
+  client.go();
+  other.go();
+  await until(() => answers.asks.socket.destroyed, "the gateway sees that they have gone: the call that asks is given up");
+  assert.ok(!answers.ends.socket.destroyed, "the one that may end something goes on");
+  const answer = answers.ends;
+  answer.writeHead(200, { "warifu-command": "do=end-all" }).end();
+  await until(async () => (await status(mine)) === 401 && (await status(theirs)) === 401, "all of the person's sessions have ended");
+});
+
+test("nothing is kept of who listens, and goes away", async () => {
+  const before = await kept();
+  const streams = [];
+  paths["/events"] = (response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" }).write("data: 0\n\n");
+    streams.push(response);
+  };
+  const listeners = [];
+  for (let n = 0; n < 8; n += 1) listeners.push(await leave("/events", { headers: { cookie } }));
+  for (const { begun } of listeners) (await begun)[0].resume();
+  assert.ok((await kept()) >= before + 8, "each is watched");
+  for (const { go } of listeners) go();
+  // The platform sees it at the application's next word.
+  await until(async () => {
+    for (const stream of streams) if (!stream.closed) stream.write("data: 1\n\n");
+    return (await kept()) <= before;
+  }, "nothing is kept");
+});
+
+test("nothing is kept of who comes with an old cookie while another asks about it, and goes away", { timeout: 90_000 }, async () => {
+  const before = await kept();
+  let probe;
+  paths["/who"] = (response) => (probe ??= response);
+  const headers = { cookie: "old=0123456789abcdef0123456789abcdef" };
+  const first = await leave("/answered", { headers });
+  const others = [];
+  for (let n = 0; n < 4; n += 1) {
+    const request = http.request(new URL("/answered", url), { headers: { "sec-fetch-site": "same-origin", ...headers }, agent: false });
+    request.on("error", () => {});
+    request.end();
+    others.push(request);
+  }
+  await until(async () => (await kept()) >= before + 5, "all wait");
+  first.go();
+  for (const request of others) request.socket.resetAndDestroy();
+  await until(async () => (await kept()) <= before, "nothing is kept", { seconds: 60 });
+  probe?.end();
+});
