@@ -19,6 +19,9 @@ pub enum Mutant {
     NumberOfOneShard,
     /// The feed takes a kill for whole that lacks a row of the map.
     RowMissing,
+    /// The feed takes a row of the map for one that was taken out while a
+    /// version that has it still runs.
+    RowGoneAtOnce,
     /// A kill is said to be quiet before the bound is over.
     QuietTooSoon,
     /// A poll is answered without a confirmed write.

@@ -142,7 +142,8 @@ impl<P: Ports> Sessions<'_, P> {
     /// Another version of the Worker has sessions where this one cannot reach.
     fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
         if kill.is_partial {
-            return Err(self.failure(StoreError::NewerRow(self.site.config.current_row().generation.saturating_add(1))));
+            let reason = "another version of the Worker has, or had a minute ago, a row of the map that this one lacks";
+            return Err(self.failure(StoreError::Unreachable(reason.to_owned())));
         }
         Ok(())
     }

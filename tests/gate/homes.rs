@@ -1,5 +1,7 @@
 //! Several rows of the shard map, and the limit on sessions across them.
 
+use std::time::Duration;
+
 use crate::support::{World, request, site, site_plus};
 
 const ONE: &str = r#""map": [{"generation": 1, "shards": 64}]"#;
@@ -57,7 +59,7 @@ fn a_list_goes_through_all_rows_newest_first() {
     let (one, two) = (site_plus(ONE), site_plus(TWO));
     let world = World::commanding("do=start, sub=\"alice\"");
     for index in 0..250 {
-        world.pass(std::time::Duration::from_millis(1));
+        world.pass(Duration::from_millis(1));
         world.log_in(if index < 130 { &one } else { &two });
     }
     let mut ids: Vec<String> = Vec::new();
@@ -122,6 +124,46 @@ fn a_row_that_is_gone_ends_its_sessions_and_a_later_one_is_not_known() {
     world.command.set("");
     assert_eq!((status(&world, &later, &old), status(&world, &later, &new)), (Some(401), None));
     assert_eq!(status(&world, &one, &new), Some(503), "an edge that does not know the row cannot know");
+}
+
+#[test]
+fn what_ends_all_of_a_subject_is_acknowledged_a_minute_after_a_row_was_taken_out() {
+    let two = site_plus(TWO);
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let kill = |site| {
+        let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+        world.serve(site, &kill).status
+    };
+    let log_in = |site| {
+        world.command.set("do=start, sub=\"alice\"");
+        let cookie = world.log_in(site);
+        world.command.set("");
+        cookie
+    };
+    let ends_all = |path, command| {
+        let cookie = log_in(&later);
+        world.command.set(command);
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        let seen = world.serve(&later, &request("POST", path, &headers)).status;
+        world.command.set("");
+        (seen, status(&world, &later, &cookie))
+    };
+    log_in(&two);
+    assert_eq!(kill(&later), Some(503), "a version that has the row may run still");
+    world.pass(Duration::from_secs(40));
+    log_in(&two);
+    world.pass(Duration::from_secs(40));
+    assert_eq!(kill(&later), Some(503), "one does");
+    log_in(&two);
+    assert_eq!(kill(&two), Some(200));
+    world.pass(Duration::from_secs(70));
+    log_in(&later);
+    assert_eq!(kill(&later), Some(200));
+    assert_eq!(ends_all("/login", "do=end-all"), (None, Some(401)));
+    assert_eq!(ends_all("/_warifu/me/not-me", ""), (Some(200), Some(401)));
+    log_in(&two);
+    assert_eq!(ends_all("/login", "do=end-all"), (Some(503), Some(401)), "it was ended where this one knows");
 }
 
 #[test]

@@ -137,8 +137,8 @@ pub struct Kill {
     pub scope: Scope,
     /// When the first shard was asked for it.
     pub asked: Micros,
-    /// The rows of the map that whoever asked for it knew.
-    pub rows: usize,
+    /// The rows of the map that whoever asked for it knew, by generation.
+    pub rows: Vec<u8>,
     /// What lives on of what it ends, and which of its cookies do not.
     pub kept: Option<SessionId>,
     pub cut: Vec<usize>,
@@ -303,10 +303,10 @@ impl History {
         self.dooms[doom].until = now + 15 * SECOND;
     }
 
-    /// A kill that was asked for before a row came into use ends nothing there;
-    /// nobody was told that it did.
+    /// A kill that was asked for before a row came into use, or after it was
+    /// taken out, ends nothing there; nobody was told that it did.
     pub fn reaches(kill: &Kill, id: SessionId) -> bool {
-        usize::from(id.locator().generation) <= kill.rows
+        kill.rows.contains(&id.locator().generation)
     }
 
     /// Whether a kill ends a lineage that began before it was asked for.

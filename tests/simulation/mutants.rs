@@ -18,13 +18,14 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 44] = [
+const MUTANTS: [(Mutant, By); 45] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
     (Mutant::TwoRows, By::Chance),
     (Mutant::NumberOfOneShard, By::Chance),
     (Mutant::RowMissing, By::Schedule(schedules::a_kill_under_an_old_row)),
+    (Mutant::RowGoneAtOnce, By::Schedule(schedules::kills_while_a_row_is_taken_out)),
     (Mutant::QuietTooSoon, By::Chance),
     (Mutant::PollUnfenced, By::Chance),
     (Mutant::ShardUnfenced, By::Chance),

@@ -1,6 +1,7 @@
 //! What is drawn for a seed before it begins: the configuration, the size of
 //! the world, and what will go wrong in it.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use warifu::site::Site;
@@ -137,11 +138,10 @@ impl Plan {
         !self.has_faults() && self.faults.slow == 0
     }
 
-    /// The site as a version of the Worker reads it, with so many rows.
-    pub fn site(&self, version: usize, rows: usize) -> Rc<Site> {
-        let rows: Vec<String> = self.rows[..rows]
-            .iter()
-            .enumerate()
+    /// The site as a version of the Worker reads it, with these rows.
+    pub fn site(&self, version: usize, rows: Range<usize>) -> Rc<Site> {
+        let rows: Vec<String> = rows
+            .map(|index| (index, self.rows[index]))
             .map(|(index, shards)| format!(r#"{{"generation": {}, "shards": {shards}}}"#, index + 1))
             .collect();
         let text = format!(

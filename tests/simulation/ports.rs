@@ -107,7 +107,7 @@ impl Visit {
         let cut: Vec<usize> = history.cookies.iter().enumerate().filter(cut).map(|(index, _)| index).collect();
         let request = self.request;
         history.note(now, |_| format!("   r{request} kills {scope:?}"));
-        let rows = self.edge.site.config.map.len();
+        let rows = self.edge.site.config.map.iter().map(|row| row.generation).collect();
         let kill = Kill {
             scope,
             asked: now,

@@ -66,9 +66,16 @@ impl Script {
         }
     }
 
-    async fn kill(&self, seat: usize, subject: &str) {
+    async fn kill(&self, seat: usize, subject: &str) -> Seen {
         self.0.history.borrow_mut().doom(Some(subject), None);
-        self.0.request(seat, Ask::kill_subject(subject)).await;
+        self.0.request(seat, Ask::kill_subject(subject)).await
+    }
+
+    /// A new isolate, of the version that is deployed now.
+    fn deploy(&self, seat: usize) {
+        let edge = self.0.new_edge(seat, 0);
+        let old = core::mem::replace(&mut self.0.edges.borrow_mut()[seat], edge);
+        self.0.exec.end(old.group);
     }
 
     fn link(&self, from: Node, to: Node, link: Link) {
@@ -264,6 +271,35 @@ pub fn a_start_under_an_old_row() -> Outcome {
         for _ in 0..2 {
             script.0.request(1, Ask::log_in("script", "u0", None)).await;
         }
+    })
+}
+
+/// A row is taken out while an edge of the version before still serves who has
+/// a session under it. The feed is restarted meanwhile, and has heard of nobody.
+/// Once that edge is gone, kills are acknowledged again.
+pub fn kills_while_a_row_is_taken_out() -> Outcome {
+    let plan = Plan { rows: vec![2, 2], length: 110 * SECOND, ..Plan::quiet(12) };
+    play(plan, |script| async move {
+        let world = &script.0;
+        let cookie = script.log_in(1, "u0").await;
+        world.rows.set(2);
+        script.deploy(1);
+        world.rows_out.set(1);
+        script.deploy(0);
+        script.log_in(0, "u1").await;
+        for _ in 0..3 {
+            script.browse(1, cookie, 2_500).await;
+            script.log_in(0, "u0").await;
+            objects::crash(world, world.slot(Node::Feed));
+            script.kill(0, "u0").await;
+            script.get(1, Route::Strict, cookie).await;
+        }
+        script.deploy(1);
+        script.deploy(2);
+        script.wait(71_000).await;
+        script.log_in(0, "u0").await;
+        let seen = script.kill(0, "u0").await;
+        assert_eq!(seen.status, Some(200), "acknowledged: {}", seen.body);
     })
 }
 

@@ -55,8 +55,9 @@ pub struct World {
     pub edges: RefCell<Vec<Rc<Edge>>>,
     /// Whether something may go wrong now.
     pub has_faults: Cell<bool>,
-    /// Rows of the map that are in use.
+    /// Rows of the map that are in use, and how many of them are taken out again.
     pub rows: Cell<usize>,
+    pub rows_out: Cell<usize>,
     asks: RefCell<BTreeMap<usize, Ask>>,
     restarts: Cell<usize>,
     pub relay: Relay,
@@ -127,6 +128,7 @@ impl World {
             edges: RefCell::default(),
             has_faults: Cell::new(true),
             rows: Cell::new(1),
+            rows_out: Cell::new(0),
             asks: RefCell::default(),
             restarts: Cell::new(0),
             relay: Relay::default(),
@@ -142,7 +144,7 @@ impl World {
     pub fn new_edge(&self, seat: usize, version: usize) -> Rc<Edge> {
         let number = self.restarts.get();
         self.restarts.set(number + 1);
-        let site = self.plan.site(version, self.rows.get());
+        let site = self.plan.site(version, self.rows_out.get()..self.rows.get());
         Rc::new(Edge::new(format!("edge{seat}.{number}"), seat, site, self.dice.fork(), self.exec.group()))
     }
 

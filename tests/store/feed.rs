@@ -184,6 +184,66 @@ fn a_kill_that_lacks_a_row_of_the_map_is_not_whole() {
     assert_eq!(is_whole(&[all_of("dave", handle(7), &[row(3), row(2), row(1)])]), [true]);
 }
 
+/// A version of the Worker that has a row still may run beside one that lacks
+/// it: it names the row with each poll.
+#[test]
+fn a_row_that_nobody_names_for_a_minute_is_gone_and_a_newer_one_never_is() {
+    let mut place = Place::new();
+    let is_whole = |place: &Place, rows: &[MapRow]| {
+        let number = u16::try_from(place.number("SELECT value FROM meta WHERE name = 'high'")).expect("few") + 1;
+        match place.ask(FeedCall::Append(Append { entries: vec![all_of("alice", handle(number), rows)] })) {
+            FeedReply::Appended { entries, .. } => entries[0].is_whole,
+            other => panic!("{other:?}"),
+        }
+    };
+    let names = |place: &Place, rows: &[MapRow]| {
+        place.poll_as(Poll { rows: rows.to_vec(), ..poll(None) });
+    };
+    names(&place, &[row(1)]);
+    names(&place, &[row(1), row(2)]);
+    for _ in 0..100 {
+        place.around.pass(Duration::from_secs(1));
+        names(&place, &[row(1), row(2)]);
+        assert!(!is_whole(&place, &[row(2)]), "somebody has the first row");
+    }
+    let now = place.around.now.get();
+    place = place.restarted(Epoch([8; 8]));
+    place.around.now.set(now);
+    assert!(!is_whole(&place, &[row(2)]), "a feed that has just been woken has not heard of everybody");
+    for _ in 0..59 {
+        place.around.pass(Duration::from_secs(1));
+        names(&place, &[row(2)]);
+        assert!(!is_whole(&place, &[row(2)]), "nor has a minute passed");
+    }
+    place.around.pass(Duration::from_secs(11));
+    assert!(is_whole(&place, &[row(2)]));
+    assert!(!is_whole(&place, &[row(1)]), "who lacks a newer row is an older version, however long it runs");
+    assert!(is_whole(&place, &[row(1), row(2)]), "who has more than it takes is welcome");
+    assert!(!is_whole(&place, &[row(2)]), "that one has the row");
+    place.around.pass(Duration::from_mins(2));
+    assert!(is_whole(&place, &[row(2)]));
+    let changed = MapRow { shards: 65, ..row(2) };
+    assert!(!is_whole(&place, &[changed]), "a changed row is not the row");
+}
+
+/// Of an earlier version nobody knows when it was last named.
+#[test]
+fn where_there_is_no_note_of_a_row_the_minute_begins_with_the_first_kill() {
+    let place = Place::new();
+    place.append(&[all_of("alice", handle(1), &[row(1), row(2)])]);
+    place.disk.run("DELETE FROM meta WHERE name LIKE 'row%'", &[]).expect("as it was");
+    let is_whole = |number| place.append(&[all_of("alice", handle(number), &[row(2)])]).1[0].is_whole;
+    assert!(!is_whole(2));
+    place.around.pass(Duration::from_secs(69));
+    assert!(!is_whole(3));
+    place.around.pass(Duration::from_secs(1));
+    assert!(is_whole(4));
+    place.around.now.set(NOW);
+    assert!(!is_whole(5), "a clock that has stepped back says nothing of when that was");
+    place.around.pass(Duration::from_secs(70));
+    assert!(is_whole(6));
+}
+
 #[test]
 fn a_feed_that_has_been_replaced_says_nothing() {
     let place = Place::new();

@@ -1,6 +1,7 @@
 //! The feed: one ordered log of kills and refreshes for a site, which edges
 //! poll. The object that holds it is the only one that numbers them.
 
+mod map;
 mod message;
 mod schema;
 mod site_kill;
@@ -10,7 +11,6 @@ use core::time::Duration;
 
 pub use self::message::{Append, Appended, EndSite, FeedCall, FeedReply, NewEntry, Poll};
 pub use self::site_kill::Round;
-use crate::config::MapRow;
 use crate::mutants::{self, Mutant};
 use crate::revocation::{Entry, EntryKey, Epoch, FeedAnswer, Position};
 use crate::session::{SessionId, Subject};
@@ -67,7 +67,7 @@ impl<S: Sql> Feed<S> {
     fn poll(&self, poll: &Poll, now: UnixMillis) -> Result<FeedAnswer, SqlError> {
         self.sql.atomically(|| {
             self.announce(poll, now)?;
-            self.learn(&poll.rows)?;
+            map::hear(&self.sql, &poll.rows, now)?;
             let (mut low, high) = (self.number("low")?, self.number("high")?);
             let is_ours = |since: &Position| since.epoch == self.epoch || mutants::is(Mutant::EpochIgnored);
             let since = poll.since.filter(is_ours).map(|since| since.seq);
@@ -102,7 +102,7 @@ impl<S: Sql> Feed<S> {
     fn append(&self, append: &Append, now: UnixMillis) -> Result<FeedReply, SqlError> {
         let appended = self.sql.atomically(|| {
             for entry in &append.entries {
-                self.learn(&entry.rows)?;
+                map::hear(&self.sql, &entry.rows, now)?;
             }
             self.forget_old(now)?;
             append.entries.iter().map(|entry| self.add(entry, now)).collect::<Result<Vec<_>, _>>()
@@ -111,17 +111,8 @@ impl<S: Sql> Feed<S> {
         Ok(FeedReply::Appended { epoch: self.epoch, bound_ms, entries: appended })
     }
 
-    /// Remembers rows of the map.
-    fn learn(&self, rows: &[MapRow]) -> Result<(), SqlError> {
-        let known = schema::rows(&self.sql)?;
-        rows.iter().filter(|row| !known.contains(row)).try_for_each(|row| schema::add_row(&self.sql, *row))
-    }
-
     fn add(&self, entry: &NewEntry, now: UnixMillis) -> Result<Appended, SqlError> {
-        let known = schema::rows(&self.sql)?;
-        let is_whole = !matches!(entry.key, EntryKey::Subject(_))
-            || known.iter().all(|row| entry.rows.contains(row))
-            || mutants::is(Mutant::RowMissing);
+        let is_whole = !matches!(entry.key, EntryKey::Subject(_)) || map::is_whole(&self.sql, &entry.rows, now)?;
         let there =
             self.sql.run("SELECT seq, at FROM entries WHERE id = ?", &[entry.id.as_bytes().as_slice().into()])?;
         if let Some(row) = there.first() {

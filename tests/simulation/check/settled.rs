@@ -1,19 +1,25 @@
 //! What must be in the databases: when a kill is answered, when a session
 //! starts, and when all has come to rest.
 
+use std::collections::BTreeSet;
+
 use warifu::session::{KillId, SessionId};
 
 use crate::history::{History, Scope};
 use crate::world::World;
 
-/// The sessions of these that live in what is durable of any shard.
+/// The sessions of these that live in what is durable of any shard, and under a
+/// row of the map that some edge still has.
 fn living(world: &World, ids: impl Iterator<Item = SessionId>) -> Vec<SessionId> {
+    let edges = world.edges.borrow();
+    let rows: BTreeSet<u8> = edges.iter().flat_map(|edge| &edge.site.config.map).map(|row| row.generation).collect();
     let is_live = |id: &SessionId| {
-        world.shards().iter().any(|slot| {
-            let database = slot.durable.read();
-            // Before the first commit there is no such table.
-            database.connection.query_row(LIVE, [id.as_bytes().as_slice()], |_| Ok(())).is_ok()
-        })
+        rows.contains(&id.locator().generation)
+            && world.shards().iter().any(|slot| {
+                let database = slot.durable.read();
+                // Before the first commit there is no such table.
+                database.connection.query_row(LIVE, [id.as_bytes().as_slice()], |_| Ok(())).is_ok()
+            })
     };
     ids.filter(is_live).collect()
 }
