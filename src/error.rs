@@ -51,6 +51,10 @@ pub enum Failure {
     BodyTimeout,
     /// A session object cannot be reached: one cannot know.
     StoreUnavailable,
+    /// Not all that was to end is known to have ended, and the session that
+    /// stays has a new secret by now. Its old one is refused, so without the
+    /// new one the browser would be logged out by what it is told to repeat.
+    EndedInPart(SetCookie),
     OriginUnreachable,
     /// The origin did not begin to answer in time.
     OriginTimeout,
@@ -63,6 +67,17 @@ pub enum Failure {
     Misconfigured,
     /// A defect of our own.
     Internal,
+}
+
+/// A Set-Cookie that goes with a refusal.
+#[derive(Clone, Eq, PartialEq)]
+pub struct SetCookie(pub String);
+
+/// Without the token in it.
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetCookie").finish_non_exhaustive()
+    }
 }
 
 /// Who has to act.
@@ -118,7 +133,9 @@ impl Failure {
             Self::OriginTimeout => (504, "origin_unreachable", "The application did not answer in time", Origin),
             Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
             Self::BadCustody(_) => (502, "bad_custody", "The application gave a token that cannot be kept", Origin),
-            Self::StoreUnavailable => (503, "store_unavailable", "Sessions cannot be checked at the moment", Store),
+            Self::StoreUnavailable | Self::EndedInPart(_) => {
+                (503, "store_unavailable", "Sessions cannot be checked at the moment", Store)
+            }
         };
         Problem { status, code, title, blame }
     }

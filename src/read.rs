@@ -160,12 +160,15 @@ macro_rules! read_record {
     };
 }
 
-/// An enum by the names of its choices.
+/// An enum by the names of its choices, and their members as in a struct.
 macro_rules! read_choice {
-    (@inner $form:ident $inner:ident $choice:ident { $($member:ident),+ }) => {
+    (@inner $form:ident $inner:ident $choice:ident { $($member:ident),+ $(; $($spare:ident),+)? }) => {
         $inner.ok_or($crate::read::Unread::No("object")).and_then(|value| {
-            let mut members = $crate::read::read_record!(@members value $form $($member)+);
-            Ok(Self::$choice { $($member: members.take(stringify!($member))?),+ })
+            let mut members = $crate::read::read_record!(@members value $form $($member)+ $(; $($spare)+)?);
+            Ok(Self::$choice {
+                $($member: members.take(stringify!($member))?,)+
+                $($($spare: members.take_if_there(stringify!($spare))?),+)?
+            })
         })
     };
     (@inner $form:ident $inner:ident $choice:ident ($_:tt)) => {
@@ -177,12 +180,16 @@ macro_rules! read_choice {
             Some(_) => Err($crate::read::Unread::No("text")),
         }
     };
-    ($form:ident $type:ident { $($name:literal => $choice:ident $({ $($member:ident),+ })? $(($inner:tt))?),+ $(,)? }) => {
+    ($form:ident $type:ident {
+        $($name:literal => $choice:ident $({ $($member:ident),+ $(; $($spare:ident),+)? })? $(($inner:tt))?),+ $(,)?
+    }) => {
         impl $crate::read::Read for $type {
             fn read(value: serde_json::Value) -> Result<Self, $crate::read::Unread> {
                 let (name, inner) = $crate::read::choice(value)?;
                 match name.as_str() {
-                    $($name => $crate::read::read_choice!(@inner $form inner $choice $({ $($member),+ })? $(($inner))?),)+
+                    $($name => $crate::read::read_choice!(
+                        @inner $form inner $choice $({ $($member),+ $(; $($spare),+)? })? $(($inner))?
+                    ),)+
                     _ => Err($crate::read::Unread::No(concat!("known ", stringify!($type)))),
                 }
             }
@@ -304,11 +311,13 @@ mod tests {
         None,
         One(Row),
         Some { level: u8 },
+        More { level: u8, name: Option<String> },
     }
     read_choice!(open Pick {
         "none" => None,
         "one" => One(_),
         "some" => Some { level },
+        "more" => More { level; name },
     });
 
     #[test]
@@ -340,6 +349,10 @@ mod tests {
             (r#""none""#, Some(Pick::None)),
             (r#"{"one":{"level":1,"name":null}}"#, Some(Pick::One(Row { level: 1, name: None }))),
             (r#"{"some":{"level":1,"new":2}}"#, Some(Pick::Some { level: 1 })),
+            (r#"{"more":{"level":1}}"#, Some(Pick::More { level: 1, name: None })),
+            (r#"{"more":{"level":1,"name":"a"}}"#, Some(Pick::More { level: 1, name: Some("a".to_owned()) })),
+            (r#"{"more":{"level":1,"name":2}}"#, None),
+            (r#"{"more":{"name":"a"}}"#, None),
             (r#"{"none":null}"#, None),
             (r#""one""#, None),
             (r#""some""#, None),

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::error::{Failure, Problem, RETRY_AFTER_SECONDS};
+use crate::error::{Failure, Problem, RETRY_AFTER_SECONDS, SetCookie};
 use crate::path::CanonicalPath;
 use crate::request::Request;
 use crate::site::Site;
@@ -118,6 +118,9 @@ fn head(failure: &Failure) -> OwnResponse {
     let response = OwnResponse::empty(failure.problem().status);
     match failure {
         Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
+        Failure::EndedInPart(SetCookie(set_cookie)) => {
+            response.with("retry-after", RETRY_AFTER_SECONDS.to_string()).with("set-cookie", set_cookie)
+        }
         Failure::RateLimited { seconds } => response.with("retry-after", seconds.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", allow),
         // RFC 9110, section 15.5.2: "The server generating a 401 response MUST

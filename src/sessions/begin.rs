@@ -212,7 +212,7 @@ impl<P: Ports> Sessions<'_, P> {
                 elsewhere,
             });
             match self.order(home, ShardCall::Start(Box::new(start.clone())), cause).await? {
-                ShardAnswer::Started { session, replaced, evicted, ended_others } => {
+                ShardAnswer::Started { session, replaced, evicted, ended_others, kill } => {
                     if let Some(replaced) = replaced {
                         self.tell_replaced(replaced, &session.subject, cause);
                     }
@@ -223,6 +223,13 @@ impl<P: Ports> Sessions<'_, P> {
                             actor: "limit".to_owned(),
                             reason: "max_sessions".to_owned(),
                         });
+                    }
+                    // Others may live under a row that this version lacks: nobody is
+                    // told that they do not. Whoever logs in does so once more, and the
+                    // token of this session is in no browser then.
+                    if let Some(kill) = &kill {
+                        self.ports.memory().changed_subject(&session.subject);
+                        self.is_whole(kill)?;
                     }
                     return Ok(Ok((session, ended_others)));
                 }

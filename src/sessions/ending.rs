@@ -3,8 +3,9 @@
 
 use super::{FEED, One, Sessions};
 use crate::audit::{Cause, Event};
+use crate::cookie;
 use crate::custody;
-use crate::error::{Failure, StoreError};
+use crate::error::{Failure, SetCookie, StoreError};
 use crate::mutants::{self, Mutant};
 use crate::ports::{After, Ports, Replica, Shards};
 use crate::revocation::{EntryKey, Position};
@@ -97,7 +98,8 @@ impl<P: Ports> Sessions<'_, P> {
     }
 
     /// Ends all other sessions of the subject whose token this is, and gives
-    /// this one a fresh secret. The old one is refused from then on.
+    /// this one a fresh secret. The old one is refused from then on. An error
+    /// means that others may live; the fresh secret goes with it, if there is one.
     pub async fn end_others(
         &self,
         token: &Token,
@@ -132,6 +134,10 @@ impl<P: Ports> Sessions<'_, P> {
                 self.ports.memory().changed_subject(subject);
                 self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
+                self.is_whole(&kill).map_err(|_| {
+                    let left = session.absolute_expires.since(self.ports.time());
+                    Failure::EndedInPart(SetCookie(cookie::set(&self.site.config.cookie, &minted, left)))
+                })?;
                 Ok((Ended { kill, count: count + others }, minted, session))
             }
             ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
@@ -140,7 +146,7 @@ impl<P: Ports> Sessions<'_, P> {
     }
 
     /// Another version of the Worker has sessions where this one cannot reach.
-    fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
+    pub(super) fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
         if kill.is_partial {
             let reason = "another version of the Worker has, or had a minute ago, a row of the map that this one lacks";
             return Err(self.failure(StoreError::Unreachable(reason.to_owned())));

@@ -243,7 +243,12 @@ impl<'a, P: Ports> Sessions<'a, P> {
         }
         let Some(home) = self.home_by_handle(kill) else { return Ok(None) };
         match self.ask(home, ShardCall::Receipt { kill }).await? {
-            ShardAnswer::Receipt { kill } => Ok(kill),
+            // The feed got it later, and found that it was not whole: nobody goes on
+            // with it, so whoever waits for it has to know.
+            ShardAnswer::Receipt { kill } => {
+                kill.as_ref().map_or(Ok(()), |kill| self.is_whole(kill))?;
+                Ok(kill)
+            }
             other => Err(self.unexpected(&other)),
         }
     }

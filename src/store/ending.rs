@@ -42,12 +42,15 @@ pub(super) fn one(turn: &Turn<'_, impl Sql>, id: SessionId, endings: &mut Ending
 }
 
 /// Ends all that a subject has here; returns how many lived.
-pub(super) fn all_of(turn: &Turn<'_, impl Sql>, subject: &Subject, endings: &mut Endings<'_>) -> Result<u32, SqlError> {
+pub(super) fn all_of(
+    turn: &Turn<'_, impl Sql>,
+    subject: &Subject,
+    endings: &mut Endings<'_>,
+) -> Result<(u32, Kill), SqlError> {
     let kill = endings.next();
     let (live, generation) = outnumber(turn, subject, kill)?;
     let generation = generation.max(endings.at_least);
-    note(turn, kill, KillScope::Subject, subject.as_str(), Some(generation), endings.rows)?;
-    Ok(live)
+    Ok((live, note(turn, kill, KillScope::Subject, subject.as_str(), Some(generation), endings.rows)?))
 }
 
 /// Ends by the shard's number all that a subject has here; returns how many

@@ -45,7 +45,12 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         },
     };
     let mut endings = Endings::leading(&start.lead);
-    let ended_others = if start.end_others { ending::all_of(turn, &start.subject, &mut endings)? } else { 0 };
+    let (ended_others, kill) = if start.end_others {
+        let (live, kill) = ending::all_of(turn, &start.subject, &mut endings)?;
+        (live, Some(kill))
+    } else {
+        (0, None)
+    };
     let subject = Some(&start.subject);
     if start.end_others {
         audit::note(turn, "sessions_ended", Some(start.id), subject)?;
@@ -90,7 +95,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         held::insert(sql, session.id, &hold.sealed)?;
     }
     audit::note(turn, "session_started", Some(session.id), subject)?;
-    Ok(ShardAnswer::Started { session, replaced, evicted, ended_others })
+    Ok(ShardAnswer::Started { session, replaced, evicted, ended_others, kill })
 }
 
 /// The presented session, if it lives and is the same subject's.

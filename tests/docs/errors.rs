@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use warifu::error::{Blame, Failure, Problem, StoreError};
+use warifu::error::{Blame, Failure, Problem, SetCookie, StoreError};
 
 use crate::{read, written_or_compared};
 
@@ -89,6 +89,10 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge were on their way already; or a rotation, or an end of everything, could not reach the feed. The cookie is never touched.",
             "`Retry-After` says when to try again; sessions live on. If it lasts: see [incidents](operations/incidents.md#everybody-gets-503). If it comes now and then, `bound` may be shorter than the way to a shard.",
         ],
+        Failure::EndedInPart(_) => [
+            "All others, or all, of a person were to end, and another version of the Worker may let some of them in: it has a row of the map that this one lacks, or had it a minute ago. What this version knows of is ended. The person's own session goes on, with the new cookie that comes with the answer.",
+            "Do it again. See [upgrading](upgrading.md#more-shards-or-another-region).",
+        ],
         Failure::OriginUnreachable => [
             "The application refused or broke the connection, or answered with a status that HTTP does not know.",
             "Is it running, and is `origin` right as seen from Cloudflare? The event `origin_unreachable` has the reason.",
@@ -146,6 +150,7 @@ fn all() -> Vec<Failure> {
         Failure::BadCommand(text()),
         Failure::BadCustody(text()),
         StoreError::Unreachable(text()).into(),
+        Failure::EndedInPart(SetCookie(text())),
         Failure::OriginTimeout,
     ]
 }

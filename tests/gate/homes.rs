@@ -166,6 +166,70 @@ fn what_ends_all_of_a_subject_is_acknowledged_a_minute_after_a_row_was_taken_out
     assert_eq!(ends_all("/login", "do=end-all"), (Some(503), Some(401)), "it was ended where this one knows");
 }
 
+/// A version that has a row still may let in what the others had there.
+#[test]
+fn what_ends_all_others_is_not_acknowledged_while_a_version_with_another_row_may_run() {
+    let two = site_plus(TWO);
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    for (method, path, command) in [("POST", "/login", "do=end-others"), ("DELETE", "/_warifu/me/sessions", "")] {
+        let world = World::commanding("do=start, sub=\"alice\"");
+        world.log_in(&two);
+        let cookie = world.log_in(&later);
+        world.command.set(command);
+        let ask = |cookie: &str| {
+            let headers = [("cookie", cookie), ("sec-fetch-site", "same-origin")];
+            world.serve(&later, &request(method, path, &headers))
+        };
+        let seen = ask(&cookie);
+        assert_eq!(seen.status, Some(503), "{}", seen.body);
+        assert!(seen.body.contains("store_unavailable") && seen.header("retry-after").is_some());
+        let renewed = seen.cookie().expect("the new secret, without which the person is logged out").to_owned();
+        world.pass(Duration::from_secs(70));
+        let again = ask(&renewed);
+        assert!(matches!(again.status, None | Some(200)), "{}", again.body);
+        let last = again.cookie().expect("another new secret").to_owned();
+        world.command.set("");
+        let seen = [&cookie, &renewed, &last].map(|cookie| status(&world, &later, cookie));
+        assert_eq!(seen, [Some(401), Some(401), None], "{path}");
+    }
+}
+
+#[test]
+fn a_log_in_that_ends_others_is_not_done_by_half() {
+    let two = site_plus(TWO);
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let other = world.log_in(&two);
+    world.command.set("do=start, sub=\"alice\", end-others");
+    let seen = world.serve(&later, &request("POST", "/login", &[("sec-fetch-site", "same-origin")]));
+    assert_eq!((seen.status, seen.cookie()), (Some(503), None), "{}", seen.body);
+    world.pass(Duration::from_secs(70));
+    let cookie = world.log_in(&later);
+    world.command.set("");
+    assert_eq!((status(&world, &later, &cookie), status(&world, &later, &other)), (None, Some(401)));
+}
+
+/// The feed was out of reach at first, and then has found out.
+#[test]
+fn a_receipt_of_what_cannot_be_published_as_a_whole_says_so() {
+    let two = site_plus(TWO);
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    world.log_in(&two);
+    world.command.set("");
+    let call = |method, path: &str| world.serve(&later, &request(method, path, &[("authorization", "Bearer hunter2")]));
+    world.shards.is_feed_down.set(true);
+    let seen = call("DELETE", "/_warifu/sessions?subject=alice");
+    assert_eq!(seen.status, Some(202), "{}", seen.body);
+    let receipt: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+    let receipt = format!("/_warifu/revocations/{}", receipt["kill_id"].as_str().expect("a handle"));
+    assert!(call("GET", &receipt).body.contains(r#""state":"committed""#), "the shard tries again");
+    world.shards.is_feed_down.set(false);
+    world.pass(Duration::from_secs(2));
+    world.ring();
+    assert_eq!(call("GET", &receipt).status, Some(503), "and nobody does any more");
+}
+
 #[test]
 fn a_changed_row_is_refused() {
     let (one, changed) = (site(), site_plus(r#""map": [{"generation": 1, "shards": 65}]"#));

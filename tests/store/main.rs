@@ -236,7 +236,7 @@ impl Bench {
     /// The session and those that made room; or the refusal.
     fn start_as(&self, call: StartCall) -> Result<(Session, Option<SessionId>, Vec<SessionId>, u32), ShardAnswer> {
         match self.ask(ShardCall::Start(Box::new(call))) {
-            ShardAnswer::Started { session, replaced, evicted, ended_others } => {
+            ShardAnswer::Started { session, replaced, evicted, ended_others, .. } => {
                 Ok((session, replaced, evicted, ended_others))
             }
             other => Err(other),

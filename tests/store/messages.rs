@@ -2,7 +2,9 @@
 //! the other end must not be misunderstood.
 
 use serde_json::{Value, from_value, json, to_value};
-use warifu::store::message::{EndCall, EndOthersCall, ListCall, Message, RenewCall, ShardAnswer, ShardCall, Which};
+use warifu::store::message::{
+    EndCall, EndOthersCall, ListCall, Message, RenewCall, ShardAnswer, ShardCall, StartCall, Which,
+};
 
 use crate::{
     AFTER_ALL, Bench, HOME, NOW, end_all, end_all_here, handle, id, key, lead, limit, rotate_call, start, subject,
@@ -48,6 +50,24 @@ fn is_read(call: &Value) -> bool {
 fn members(call: &Value) -> Option<(String, Vec<String>)> {
     let (name, inner) = call.as_object()?.iter().next()?;
     Some((name.clone(), inner.as_object()?.keys().cloned().collect()))
+}
+
+/// A shard of 0.1.0 does not tell of the kill that came with a start.
+#[test]
+fn a_start_is_read_with_the_kill_and_without() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    let call = StartCall { end_others: true, ..start(2, "alice") };
+    let mut told = to_value(bench.ask(ShardCall::Start(Box::new(call)))).expect("JSON");
+    let kill = |told: &Value| match from_value::<ShardAnswer>(told.clone()) {
+        Ok(ShardAnswer::Started { kill, .. }) => kill.map(|kill| kill.is_partial),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kill(&told), Some(false));
+    told["started"].as_object_mut().expect("members").remove("kill");
+    assert_eq!(kill(&told), None);
+    let without = to_value(bench.ask(ShardCall::Start(Box::new(start(3, "bob"))))).expect("JSON");
+    assert!(without["started"].get("kill").is_none(), "where nothing else ended there is none");
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub enum ShardAnswer {
         evicted: Vec<SessionId>,
         /// How many others were ended, as asked for.
         ended_others: u32,
+        /// The kill that ended them. Shards of 0.1.0 do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kill: Option<Kill>,
     },
     /// As many sessions as there may be live already.
     LimitReached,
@@ -135,7 +138,7 @@ read_choice!(open ShardAnswer {
     "alive" => Alive,
     "checked" => Checked { found, replayed, ended, is_final },
     "shown" => Shown { session },
-    "started" => Started { session, replaced, evicted, ended_others },
+    "started" => Started { session, replaced, evicted, ended_others; kill },
     "limit_reached" => LimitReached,
     "make_room" => MakeRoom { excess },
     "moved" => Moved,
@@ -169,7 +172,7 @@ impl ShardAnswer {
     pub(in crate::store) fn kill_mut(&mut self) -> Option<&mut Kill> {
         match self {
             Self::Ended { session } => session.as_mut().map(|placed| &mut placed.kill),
-            Self::EndedOthers { kill, .. } | Self::EndedAll { kill, .. } => kill.as_mut(),
+            Self::Started { kill, .. } | Self::EndedOthers { kill, .. } | Self::EndedAll { kill, .. } => kill.as_mut(),
             _ => None,
         }
     }

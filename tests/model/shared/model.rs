@@ -202,7 +202,8 @@ impl Model {
             held: None,
         };
         self.sessions.push(Lineage::new(session.clone(), start.key));
-        ShardAnswer::Started { session, replaced, evicted, ended_others }
+        let kill = start.end_others.then(|| self.receipt(start.lead.kill));
+        ShardAnswer::Started { session, replaced, evicted, ended_others, kill }
     }
 
     fn rotate(&mut self, call: &RotateCall, now: UnixMillis) -> Option<Rotated> {
