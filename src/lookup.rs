@@ -137,11 +137,12 @@ async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixM
         return None;
     }
     let key = token.session_key();
-    let found = replica.read(&replica::name(&config.site, &key)).await;
+    let name = replica::name(&config.site, &key);
+    let found = replica.read(&name).await;
     let now = ports.time();
     // Where KV fails, there is still the object.
     let text = found.ok().flatten()?;
-    let Some(record) = Record::parse(&text) else {
+    let Some(record) = Record::open(&site.ring, &name, &text) else {
         memory.note_bad_record();
         return None;
     };

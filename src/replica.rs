@@ -3,8 +3,10 @@
 //!
 //! It decides nothing. KV may show a record that is minutes old, so a record
 //! carries how far the feed was before its session object was asked, and counts
-//! only where the edge holds every entry of the feed since then. A record that
-//! is malformed, foreign or too old is passed over, and the object is asked.
+//! only where the edge holds every entry of the feed since then. Nor is KV
+//! believed to say who wrote a record: one of the keys that sign tokens vouches
+//! for it and for its name. A record that is malformed, foreign or too old is
+//! passed over, and the object is asked.
 
 use core::time::Duration;
 
@@ -15,8 +17,9 @@ use crate::config::{Config, Replica};
 use crate::read::read_record;
 use crate::revocation::Position;
 use crate::session::Session;
+use crate::store::message::bytes;
 use crate::time::UnixMillis;
-use crate::token::{Locator, SessionKey};
+use crate::token::{KeyRing, Locator, SessionKey, Voucher};
 
 /// What is kept in KV for one secret, as JSON.
 #[derive(Debug, Serialize)]
@@ -41,7 +44,26 @@ impl Record {
         serde_json::to_string(self).ok()
     }
 
-    /// `None`: malformed, or of another version.
+    /// As KV keeps it under this name: `<kid>.<MAC in base64url>.<JSON>`.
+    pub fn seal(&self, voucher: &Voucher, name: &str) -> Option<String> {
+        let text = self.to_text()?;
+        let mac = Base64UrlUnpadded::encode_string(&voucher.mac(name, &text));
+        Some(format!("{}.{mac}.{text}", voucher.kid))
+    }
+
+    /// What KV has under this name, if we have written it there. `None`: it is
+    /// somebody else's, or of a key that is there no more, or of another version.
+    pub fn open(ring: &KeyRing, name: &str, sealed: &str) -> Option<Self> {
+        if sealed.len() > RECORD_BYTES_MAX {
+            return None;
+        }
+        let (kid, rest) = sealed.split_once('.')?;
+        let (mac, text) = rest.split_once('.')?;
+        let mac = bytes(mac)?;
+        ring.vouches(kid.parse().ok()?, name, text, &mac).then(|| Self::parse(text))?
+    }
+
+    /// The JSON of it. `None`: malformed, or of another version.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > RECORD_BYTES_MAX {
             return None;
@@ -56,7 +78,7 @@ impl Record {
     }
 }
 
-/// The key in KV: `1/<site>/<session key in base64url>`. A session key is the
+/// The key in KV: `2/<site>/<session key in base64url>`. A session key is the
 /// hash of a secret, so nothing of use to a thief stands in KV.
 pub fn name(site: &str, key: &SessionKey) -> String {
     format!("{VERSION}/{site}/{}", Base64UrlUnpadded::encode_string(key.as_bytes()))
@@ -92,7 +114,8 @@ const AUTO: u8 = 0;
 const CONTINENTS: [(u8, &str); 9] =
     [(1, "NA"), (2, "NA"), (3, "SA"), (4, "EU"), (5, "EU"), (6, "AS"), (7, "OC"), (8, "AF"), (9, "AS")];
 
-const VERSION: u8 = 1;
+/// 1 had nobody to vouch for it.
+const VERSION: u8 = 2;
 
 /// Longer than any record is.
 const RECORD_BYTES_MAX: usize = 64 << 10;

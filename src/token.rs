@@ -166,6 +166,22 @@ struct MacKey {
     kid: u8,
     /// Keyed, and fed with the label and the site.
     mac: Hmac<Sha256>,
+    /// The same for records of KV, whose names have the site.
+    records: Hmac<Sha256>,
+}
+
+/// Vouches for records of KV, under the newest key.
+#[derive(Clone)]
+pub struct Voucher {
+    pub kid: u8,
+    records: Hmac<Sha256>,
+}
+
+impl Voucher {
+    /// HMAC-SHA-256 over `warifu/2 record` ‖ 0 ‖ name ‖ 0 ‖ text.
+    pub fn mac(&self, name: &str, text: &str) -> [u8; RECORD_MAC_BYTES] {
+        over(&self.records, name, text).finalize().into_bytes().into()
+    }
 }
 
 impl core::fmt::Debug for KeyRing {
@@ -182,7 +198,12 @@ impl KeyRing {
     /// Every mistake, with its key; never a key's bytes.
     pub fn read(text: &str, site: &str) -> Result<Self, Vec<Mistake>> {
         let keys = keys::read(text, "WARIFU_KEYS")?;
-        Ok(Self(keys.iter().map(|key| MacKey { kid: key.kid, mac: keyed(&key.bytes, site) }).collect()))
+        let of = |key: &keys::Key| MacKey {
+            kid: key.kid,
+            mac: keyed(&key.bytes, MAC_LABEL).chain_update(site).chain_update([0]),
+            records: keyed(&key.bytes, RECORD_LABEL),
+        };
+        Ok(Self(keys.iter().map(of).collect()))
     }
 
     /// The token that this text is, if one of the keys signed it. MACs are
@@ -209,6 +230,18 @@ impl KeyRing {
             secret,
             current: at == 0,
         })
+    }
+
+    /// What vouches for records of KV from now on.
+    pub fn voucher(&self) -> Voucher {
+        Voucher { kid: self.0[0].kid, records: self.0[0].records.clone() }
+    }
+
+    /// Whether the key of this number has vouched for the record. MACs are
+    /// compared in constant time.
+    pub fn vouches(&self, kid: u8, name: &str, text: &str, mac: &[u8; RECORD_MAC_BYTES]) -> bool {
+        let key = self.0.iter().find(|key| key.kid == kid);
+        key.is_some_and(|key| over(&key.records, name, text).verify_slice(mac).is_ok())
     }
 
     /// Whether this text has the form of a token, and names a key that is here.
@@ -241,20 +274,28 @@ impl KeyRing {
     }
 }
 
-fn keyed(key: &[u8; KEY_BYTES], site: &str) -> Hmac<Sha256> {
+/// No label is the beginning of another: what is said under one key for one
+/// purpose is worth nothing for another.
+fn keyed(key: &[u8; KEY_BYTES], label: &[u8]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new_from_slice(key)
         .expect("RFC 2104, section 3: a key can be of any length")
-        .chain_update(MAC_LABEL)
-        .chain_update([0])
-        .chain_update(site)
+        .chain_update(label)
         .chain_update([0])
 }
 
+fn over(records: &Hmac<Sha256>, name: &str, text: &str) -> Hmac<Sha256> {
+    records.clone().chain_update(name).chain_update([0]).chain_update(text)
+}
+
 const MAC_LABEL: &[u8] = b"warifu/1 token";
+const RECORD_LABEL: &[u8] = b"warifu/2 record";
 const ADOPTED_LABEL: &[u8] = b"warifu/1 adopted";
 const SUCCESSOR_LABEL: &[u8] = b"warifu/1 successor";
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;
+
+/// Length of what vouches for a record of KV.
+pub const RECORD_MAC_BYTES: usize = 32;
 
 /// Length of a token's secret.
 pub const SECRET_BYTES: usize = 32;

@@ -105,7 +105,7 @@ fn record(text: &str) -> bool {
     let again = Record::parse(&written).expect("what is written reads back");
     assert_eq!((again.position, again.confirmed, again.session), (record.position, record.confirmed, record.session));
     let value: Value = serde_json::from_str(&written).expect("JSON");
-    assert_eq!(value["v"], 1);
+    assert_eq!(value["v"], 2);
     for (holder, key) in members(&value) {
         let less = changed(&value, &holder, |table| drop(table.remove(&key)));
         assert!(Record::parse(&less.to_string()).is_none(), "a record without {key:?}");

@@ -155,9 +155,9 @@ impl<P: Ports> Sessions<'_, P> {
         if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
             self.ports.memory().changed_subject(&session.subject);
         }
-        let name = self.record_name(at, &secret.session_key());
-        if let (Some(name), Some(replica)) = (name, self.ports.replica())
-            && let Some(put) = put(self.ports.memory(), &question, name, &session, config.replica_horizon)
+        let place = self.record_place(at, &secret.session_key());
+        if let (Some(place), Some(replica)) = (place, self.ports.replica())
+            && let Some(put) = put(self.ports.memory(), &question, place, &session, config.replica_horizon)
         {
             replica.write_later(put);
         }

@@ -26,7 +26,7 @@ use crate::store::message::{
     By, Found, HoldCall, Home, Key, Kill, ListCall, Mark, Message, RenewCall, ShardAnswer, ShardCall, UpdateCall, Which,
 };
 use crate::time::millis;
-use crate::token::{Locator, SessionKey, Token};
+use crate::token::{Locator, SessionKey, Token, Voucher};
 
 pub use self::begin::{Begun, NewSession, Since};
 pub use self::ending::Ended;
@@ -98,7 +98,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         };
         let message = self.message(home, ShardCall::Renew(call));
         let memory = Rc::clone(self.ports.memory());
-        let name = self.record_name(token.locator(), &token.session_key());
+        let place = self.record_place(token.locator(), &token.session_key());
         let keep = self.site.config.replica_horizon;
         let (key, question) = (token.session_key(), memory.question(self.ports.time()));
         memory.tally().store_calls.add();
@@ -112,7 +112,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
                     let session = Rc::new(session);
                     memory.keep(&question, key, &session, served);
                     let copies = is_written && served == Served::Current;
-                    let put = name.filter(|_| copies).and_then(|name| put(&memory, &question, name, &session, keep));
+                    let put = place.filter(|_| copies).and_then(|at| put(&memory, &question, at, &session, keep));
                     return After { put, tell: None };
                 }
                 Ok(ShardAnswer::Renewed { found: None, .. }) => {
@@ -348,6 +348,11 @@ impl<'a, P: Ports> Sessions<'a, P> {
         replica::is_written(config, at).then(|| replica::name(&config.site, key))
     }
 
+    /// The same, with what vouches for the record.
+    fn record_place(&self, at: Locator, key: &SessionKey) -> Option<(String, Voucher)> {
+        self.record_name(at, key).map(|name| (name, self.site.ring.voucher()))
+    }
+
     fn message(&self, home: Home, call: ShardCall) -> Message {
         Message { home: Some(home), is_fenced: self.site.config.fence == Fence::Write, by: None, call }
     }
@@ -374,8 +379,14 @@ impl<'a, P: Ports> Sessions<'a, P> {
 }
 
 /// The record of what a session object has said, for KV.
-fn put(memory: &Memory, question: &Question, name: String, session: &Session, keep: Duration) -> Option<Put> {
-    let record = memory.record(question, session)?.to_text()?;
+fn put(
+    memory: &Memory,
+    question: &Question,
+    (name, voucher): (String, Voucher),
+    session: &Session,
+    keep: Duration,
+) -> Option<Put> {
+    let record = memory.record(question, session)?.seal(&voucher, &name)?;
     Some(Put { name, record, keep })
 }
 

@@ -311,7 +311,7 @@ impl Replica for Visit {
         }
         let found = kv.read(self.edge.seat, name, exec.now(), dice);
         let text = found.map(|text| if is_broken { text[..text.len() / 2].to_owned() } else { text });
-        let record = text.as_deref().and_then(Record::parse);
+        let record = text.as_deref().and_then(|text| Record::open(&self.edge.site.ring, name, text));
         self.world.note(|| format!("   r{} finds in KV: {record:?}", self.request));
         if let Some(record) = record {
             let mut history = history.borrow_mut();

@@ -34,12 +34,13 @@ pub struct Subject {
 }
 
 /// The last two are mistakes, which have to be found.
-pub const SUBJECTS: [Subject; 7] = [
+pub const SUBJECTS: [Subject; 8] = [
     Subject { name: "a token's MAC", places: 16, prepare: token },
     Subject { name: "an administrator's key", places: 32, prepare: admin_key },
     Subject { name: "the nonce of a command", places: 22, prepare: nonce },
     Subject { name: "the signature of a command", places: 32, prepare: signature },
     Subject { name: "the tag of what custody holds", places: 16, prepare: sealed },
+    Subject { name: "the MAC of a record in KV", places: 32, prepare: record },
     Subject { name: "planted: a loop that stops", places: 16, prepare: planted_loop },
     Subject { name: "planted: ==", places: 16, prepare: planted_equality },
 ];
@@ -129,6 +130,13 @@ fn sealed(wrong: Option<usize>) -> Compare {
     damage(&mut bytes[tag..], wrong);
     let wrapped = Wrapped(bytes);
     Box::new(move || ContentKey::unwrap(black_box(&wrapped), &secret, owner).is_some())
+}
+
+fn record(wrong: Option<usize>) -> Compare {
+    let ring = KeyRing::read(&keys(), "default").expect("a ring");
+    let mut mac = ring.voucher().mac("2/default/a", "{}");
+    damage(&mut mac, wrong);
+    Box::new(move || ring.vouches(7, "2/default/a", "{}", black_box(&mac)))
 }
 
 struct Sevens;
