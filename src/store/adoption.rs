@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use crate::session::{SessionId, Subject};
 use crate::store::message::{Adopts, ClaimCall, Claimed, Key, SettleCall, Settled, ShardAnswer};
+use crate::store::schema::{read_meta, write_meta};
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
@@ -36,14 +37,25 @@ pub(super) fn claim(turn: &Turn<'_, impl Sql>, call: &ClaimCall) -> Result<Shard
         None => Claimed::Granted,
     };
     if claimed == Claimed::Granted {
+        note_until(sql, call.until)?;
+        // Any text can be sent as such a cookie. What nobody comes back for goes as
+        // what is refused does; what is exchanged stays to the end.
+        let forget = lease.plus(REFUSED_KEPT).min(call.until);
         sql.run(
             "INSERT INTO adopted (key, asked_until, place, forget) VALUES (?1, ?2, NULL, ?3)
              ON CONFLICT (key) DO UPDATE SET asked_until = excluded.asked_until, place = NULL, forget = excluded.forget",
-            &[key.into(), lease.into(), call.until.into()],
+            &[key.into(), lease.into(), forget.into()],
         )?;
-        turn.wake_by(call.until)?;
+        turn.wake_by(forget)?;
     }
     Ok(ShardAnswer::Claimed { claimed })
+}
+
+/// Remembers when the old kind is over for everybody: what settles a claim does
+/// not say it, and it is the same for all.
+fn note_until(sql: &impl Sql, until: UnixMillis) -> Result<(), SqlError> {
+    let until = i64::try_from(until.0).unwrap_or(i64::MAX);
+    if read_meta(sql, UNTIL)? == Some(until) { Ok(()) } else { write_meta(sql, UNTIL, until) }
 }
 
 /// Whether a session was begun here for this cookie: also where who began it
@@ -75,8 +87,9 @@ pub(super) fn settle(turn: &Turn<'_, impl Sql>, call: &SettleCall) -> Result<Sha
     let key = call.key.0.as_bytes().as_slice();
     match call.settled {
         Settled::Exchanged { at } => turn.sql.run(
-            "UPDATE adopted SET place = ?2, asked_until = NULL WHERE key = ?1",
-            &[key.into(), at.to_bytes().as_slice().into()],
+            "UPDATE adopted SET place = ?2, asked_until = NULL,
+                 forget = max(forget, coalesce((SELECT value FROM meta WHERE name = ?3), 0)) WHERE key = ?1",
+            &[key.into(), at.to_bytes().as_slice().into(), UNTIL.into()],
         ),
         Settled::Refused => turn.sql.run(
             "UPDATE adopted SET asked_until = NULL, forget = min(forget, ?2) WHERE key = ?1 AND place IS NULL",
@@ -135,6 +148,9 @@ pub(super) fn next(sql: &impl Sql) -> Result<Option<UnixMillis>, SqlError> {
     let times = [row.optional_integer(0)?, row.optional_integer(1)?];
     Ok(times.into_iter().flatten().min().map(UnixMillis))
 }
+
+/// In `meta`: `adopt.until`, as the last claim had it.
+const UNTIL: &str = "adopt_until";
 
 /// No subject's name: they have at least one byte.
 const SITE: &str = "";

@@ -112,7 +112,32 @@ fn what_the_application_does_not_know_is_asked_about_again_after_a_while() {
     bench.settle(7, Settled::Refused);
     bench.pass(REFUSED * 2);
     bench.wake();
-    assert_eq!(bench.count("adopted"), 2);
+    assert_eq!(bench.count("adopted"), 1, "what was exchanged stays");
+}
+
+/// Whoever sends made-up cookies and does not wait for the answers leaves no
+/// more behind than who does.
+#[test]
+fn a_claim_that_nobody_comes_back_for_is_forgotten_ten_minutes_after_its_lease() {
+    let bench = Bench::new();
+    for number in 0..50 {
+        assert_eq!(bench.claim(number), Claimed::Granted);
+    }
+    bench.settle(7, Settled::Exchanged { at: id(1).locator() });
+    bench.at(LEASE + REFUSED.saturating_sub(INSTANT));
+    bench.wake();
+    assert_eq!(bench.count("adopted"), 50);
+    bench.at(LEASE + REFUSED);
+    bench.wake();
+    assert_eq!(bench.count("adopted"), 1, "but for the one that was exchanged");
+    bench.at(WHOLE.saturating_sub(INSTANT));
+    bench.wake();
+    assert_eq!(bench.claim(7), Claimed::Exchanged { at: id(1).locator() });
+    // At the very end there is less left than that.
+    assert_eq!(bench.claim(8), Claimed::Granted);
+    bench.at(WHOLE);
+    bench.wake();
+    assert_eq!(bench.count("adopted"), 0);
 }
 
 #[test]
