@@ -534,10 +534,28 @@ fn the_key_is_in_a_file_or_in_a_variable() {
         let run = warifu_in(&[("WARIFU_URL", &server.url)], &["sessions", "show", ID, "--key-file", &path], "");
         assert_eq!(run.code, 2);
         assert!(
-            run.stderr.contains("bad.key: it must hold one admin key") && !run.stderr.contains("hunter2"),
+            run.stderr.contains("bad.key: found ")
+                && run.stderr.contains("it must hold one admin key")
+                && !run.stderr.contains("hunter2"),
             "{}",
             run.stderr
         );
+    }
+    // All that setup printed is not the key: nothing of it is sent, and nothing shown.
+    let line = r#"{"WARIFU_KEYS":"[{\"kid\":1,\"key\":\"hunter2\"}]","WARIFU_ADMIN_KEY":"hunter2"}"#;
+    for (bad, found) in [
+        (line, "found a JSON object, of which the key is one member (jq -r .WARIFU_ADMIN_KEY)"),
+        (r#"{"key":"hunter2","entry":{}}"#, "found a JSON object, of which the key is one member (jq -r .key)"),
+        (r#"["hunter2"]"#, "found what no key has at character 1"),
+        ("hunter2,hunter2", "found what no key has at character 8"),
+        ("hunter2=hunter2", "found what no key has at character 8"),
+        ("==", "found no more than ="),
+    ] {
+        let path = file("whole.key", bad);
+        let run = warifu_in(&[("WARIFU_URL", &server.url)], &["sessions", "show", ID, "--key-file", &path], "");
+        assert_eq!(run.code, 2, "{bad}");
+        assert!(run.stderr.contains(found) && run.stderr.contains("and = at its end only"), "{}", run.stderr);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
     let run = warifu_in(&[("WARIFU_URL", &server.url)], &["health", "--key-file", &path], "");
     assert_eq!(run.code, 2);

@@ -1,12 +1,13 @@
 //! The running gateway's API, asked over HTTP.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderValue, Response, Uri};
 use ureq::{Agent, Body, RequestBuilder, Timeout};
@@ -105,12 +106,13 @@ impl Place {
     fn with_key(self, key: Key) -> Result<Gateway, Failure> {
         let gateway = self.without_key()?;
         let (text, key_source) = key.read()?;
-        let wrong = || Failure::Unusable(format!("{key_source}: it must hold one admin key and nothing else"));
+        let wrong = |found: &str| Failure::Unusable(format!("{key_source}: found {found}; {KEY_FORM}"));
         let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(wrong());
+        if let Some(found) = what_no_key_has(text) {
+            return Err(wrong(&found));
         }
-        let mut value = HeaderValue::try_from(&*Zeroizing::new(format!("Bearer {text}"))).map_err(|_| wrong())?;
+        let value = HeaderValue::try_from(&*Zeroizing::new(format!("Bearer {text}")));
+        let mut value = value.map_err(|_| wrong("what no header can hold"))?;
         value.set_sensitive(true);
         Ok(Gateway { key: Some(value), key_source, ..gateway })
     }
@@ -288,6 +290,25 @@ struct Problem {
     detail: Option<String>,
 }
 
+/// What keeps the text from being a bearer token (RFC 6750, section 2.1), without quoting it: it
+/// may hold a secret. All that `warifu setup` printed must not be sent in the place of the key.
+fn what_no_key_has(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("nothing".to_owned());
+    }
+    if let Ok(object) = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text) {
+        let member = [KEY_VARIABLE, "key"].into_iter().find(|name| object.contains_key(*name));
+        let out = member.map_or_else(String::new, |name| format!(", of which the key is one member (jq -r .{name})"));
+        return Some(format!("a JSON object{out}"));
+    }
+    let is_wrong = |c: char| !(c.is_ascii_alphanumeric() || "-._~+/".contains(c));
+    let at = text.trim_end_matches('=').chars().position(is_wrong);
+    match at {
+        Some(at) => Some(format!("what no key has at character {}", at + 1)),
+        None => text.starts_with('=').then(|| "no more than =".to_owned()),
+    }
+}
+
 fn text_of(headers: &HeaderMap, name: ureq::http::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
@@ -316,6 +337,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than the longest `bound` and `continue_for`, as another clock counts them.
 const TIMEOUT_OF_PATIENT: Duration = Duration::from_mins(11);
 const KEY_VARIABLE: &str = "WARIFU_ADMIN_KEY";
+const KEY_FORM: &str = "it must hold one admin key and nothing else: A-Z a-z 0-9 - . _ ~ + /, and = at its end only";
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// A page of 100 sessions with claims and every character escaped is smaller.
 const ANSWER_BYTES_MAX: u64 = 4 * 1_048_576;
