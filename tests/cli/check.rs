@@ -53,7 +53,11 @@ fn the_repositorys_own_file_is_fine() {
     let run = warifu(&["check"]);
     assert_eq!(run.code, 0);
     assert!(run.stdout.starts_with("wrangler.toml: no mistakes ("), "{}", run.stdout);
-    assert!(run.stderr.contains("WARIFU_KEYS and WARIFU_ADMIN_KEYS were not checked"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("WARIFU_KEYS, WARIFU_ADMIN_KEYS and WARIFU_ORIGIN_KEYS were not checked"),
+        "{}",
+        run.stderr
+    );
     let run = warifu(&["check", "wrangler.toml", "--json"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "[]\n"));
 }
@@ -63,7 +67,7 @@ fn every_mistake_has_the_place_of_its_key() {
     let bad = "idle_timeout = \"30\"
 \"é\" = 1";
     let content = format!(
-        "{FINE}{bad}\ncookie.name = \"x\"   # dotted\nhosts = [\n  \"a b\",\n]\nidentity = {{ \"é\" = 1, sign = true }}\n\"custody.x\" = 1\n\
+        "{FINE}{bad}\ncookie.name = \"x\"   # dotted\nhosts = [\n  \"a b\",\n]\nidentity = {{ \"é\" = 1, sign = 2 }}\n\"custody.x\" = 1\n\
          \n[[vars.WARIFU.routes]]\npath = \"/a\"\naccess = \"public\"\n\n  [[vars.WARIFU.routes]]\n  path = \"/b\"\n  acces = \"public\"\n\
          \n[vars.WARIFU.custody]\ncookies = [\"\"]\n"
     );
@@ -208,7 +212,7 @@ fn the_keys_of_revocation_are_known() {
                 [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"required\"\non_outage = \"continue\"\n";
     let path = file("revocation.toml", &format!("{FINE}{fine}"));
     let run = warifu(&["check", &path, "--explain", "/news/1"]);
-    assert!(run.code == 0 && run.stdout.contains("  on_outage  continue\n"), "{}", run.stdout);
+    assert!(run.code == 0 && run.stdout.contains("  on_outage     continue\n"), "{}", run.stdout);
     let bad = "bound = \"100ms\"\nfence = \"none\"\nreplica = \"never\"\nreplica_horizon = \"11m\"\ncontinue_for = \"0s\"\n\
                [[vars.WARIFU.routes]]\npath = \"/pay\"\naccess = \"strict\"\non_outage = \"continue\"\n";
     let expected = ["bound", "fence", "replica", "replica_horizon", "continue_for"]
@@ -270,6 +274,26 @@ fn keys_are_checked_as_wrangler_would_hand_them_over() {
     assert_eq!(check("admins-bad.vars", &admins(bad)), (1, mistakes.to_vec()));
     let signs = format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ORIGIN_KEYS='{KEYS}'\n");
     assert_eq!(check("signs.vars", &signs), (0, vec![]));
+    let signs = format!("WARIFU_KEYS='{KEYS}'\nWARIFU_ORIGIN_KEYS='[{{\"kid\":1,\"key\":\"AA\"}}]'\n");
+    assert_eq!(check("signs-bad.vars", &signs), (1, vec![at(2, 1, "WARIFU_ORIGIN_KEYS[0].key")]));
+}
+
+#[test]
+fn what_needs_the_origins_keys_is_fine_where_they_cannot_be_seen_and_that_is_said() {
+    let signs = format!("{FINE}require_signed_commands = true\nidentity = {{ sign = true }}\n");
+    let path = file("origin-keys.toml", &signs);
+    let run = warifu(&["check", &path]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    for key in ["vars.WARIFU.require_signed_commands", "vars.WARIFU.identity.sign"] {
+        assert!(run.stderr.contains(&format!("note: {key} needs the secret WARIFU_ORIGIN_KEYS")), "{}", run.stderr);
+    }
+    assert!(!warifu(&["check", &file("no-origin-keys.toml", FINE)]).stderr.contains("needs the secret"));
+    // A file with the secrets that lacks it says that it is not there.
+    let lacks = file("origin-keys.vars", &format!("WARIFU_KEYS='{KEYS}'\n"));
+    let run = warifu(&["check", &path, "--json", "--keys-file", &lacks]);
+    let keys = ["require_signed_commands", "identity.sign"].map(|key| format!("vars.WARIFU.{key}"));
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""));
+    assert_eq!(found(&run), [at(18, 1, &keys[0]), at(19, 14, &keys[1])]);
 }
 
 #[test]
@@ -332,7 +356,8 @@ fn a_table_may_be_given_as_json_as_well() {
 fn the_policy_is_explained_by_the_gateways_own_code() {
     let routes = "[[vars.WARIFU.routes]]\npath = \"/login\"\nmethods = [\"POST\"]\naccess = \"optional\"\ncommands = true\n\
                   [[vars.WARIFU.routes]]\npath = \"/relay\"\naccess = \"optional\"\ncommands = \"nonce\"\n\
-                  [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"public\"\nactivity = false\n";
+                  [[vars.WARIFU.routes]]\npath = \"/news/*\"\naccess = \"public\"\nactivity = false\n\
+                  [[vars.WARIFU.routes]]\npath = \"/pay\"\naccess = \"strict\"\nlevel = 2\nmax_auth_age = \"5m\"\n";
     let path = file("explain.toml", &format!("{FINE}{routes}"));
     let explain = |more: &[&str]| {
         let run = warifu(&[&["check", &path, "--json", "--explain"], more].concat());
@@ -340,7 +365,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
         serde_json::from_str::<Value>(&run.stdout).expect("JSON")
     };
     let demand = |method, path, canonical, access, commands, activity| {
-        json!({"method": method, "path": path, "canonical": canonical,
+        json!({"method": method, "path": path, "canonical": canonical, "level": 0, "max_auth_age": null,
                "access": access, "commands": commands, "activity": activity, "on_outage": "closed", "on_end": "close"})
     };
     assert_eq!(explain(&["/login"]), demand("GET", "/login", "/login", "required", false, true));
@@ -361,8 +386,12 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
     let run = warifu(&["check", &path, "--explain", "/news/1"]);
     assert_eq!(
         run.stdout,
-        "GET /news/1\n  canonical  /news/1\n  access     public\n  commands   no\n  activity   no\n  on_outage  closed\n  on_end     close\n"
+        "GET /news/1\n  canonical     /news/1\n  access        public\n  level         0\n  max_auth_age  none\n  commands      no\n  \
+         activity      no\n  on_outage     closed\n  on_end        close\n"
     );
+    let run = warifu(&["check", &path, "--explain", "/pay"]);
+    assert!(run.stdout.contains("  level         2\n  max_auth_age  5m\n"), "{}", run.stdout);
+    assert_eq!((&explain(&["/pay"])["level"], &explain(&["/pay"])["max_auth_age"]), (&json!(2), &json!("5m")));
     assert_eq!(warifu(&["check", &path, "--method", "POST"]).code, 2);
 
     let bad = file("explain-bad.toml", "");

@@ -29,7 +29,8 @@ pub struct Check {
     /// Check this environment: [env.NAME.vars.WARIFU]
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// A file with the secrets in it, such as .dev.vars, to check WARIFU_KEYS and WARIFU_ADMIN_KEYS as well
+    /// A file with the secrets in it, such as .dev.vars, to check WARIFU_KEYS, WARIFU_ADMIN_KEYS and WARIFU_ORIGIN_KEYS
+    /// as well
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     keys_file: Option<PathBuf>,
     /// Print a list of {file, line, column, key, says}
@@ -66,8 +67,8 @@ impl Check {
         };
         if vars.is_none() {
             crate::remark(
-                "note: WARIFU_KEYS and WARIFU_ADMIN_KEYS were not checked, since they are secrets; --keys-file .dev.vars \
-                 checks those of that file",
+                "note: WARIFU_KEYS, WARIFU_ADMIN_KEYS and WARIFU_ORIGIN_KEYS were not checked, since they are secrets; \
+                 --keys-file .dev.vars checks those of that file",
             );
         }
         match read {
@@ -81,7 +82,8 @@ impl Check {
     }
 
     /// The sites as the gateway will have them, or everything that keeps it from
-    /// that. The stand-in is for the keys when there is no file with them.
+    /// that. The stand-in is for the keys when there is no file with them: what
+    /// the Worker has cannot be seen from here.
     fn read<'s>(
         &self,
         file: &'s Source,
@@ -91,18 +93,22 @@ impl Check {
     ) -> Result<Sites, Vec<Finding<'s>>> {
         let secret = |name| vars.and_then(|source| variable(&source.text, name));
         let [ring, admins, origin_ring] = ["WARIFU_KEYS", "WARIFU_ADMIN_KEYS", "WARIFU_ORIGIN_KEYS"].map(secret);
-        let keys = if vars.is_some() { ring.as_ref().map(Variable::text) } else { Some(stand_in) };
-        let secrets = Secrets {
-            keys,
-            admin_keys: admins.as_ref().map(Variable::text),
-            origin_keys: origin_ring.as_ref().map(Variable::text),
+        let secrets = match vars {
+            Some(_) => Secrets {
+                keys: ring.as_ref().map(Variable::text),
+                admin_keys: admins.as_ref().map(Variable::text),
+                origin_keys: origin_ring.as_ref().map(Variable::text),
+            },
+            None => Secrets { keys: Some(stand_in), admin_keys: None, origin_keys: Some(stand_in) },
         };
-        let sites = Sites::read(&self.binding(document), secrets);
+        let binding = self.binding(document);
+        let sites = Sites::read(&binding, secrets);
 
         let table = self.env.as_ref().map_or_else(|| "vars".to_owned(), |env| format!("env.{env}.vars"));
         let in_file = |key: String, says: String| Finding { span: document.place(&key), source: file, key, says };
         let place = |Mistake { key, says }: Mistake| {
-            let secret = [("WARIFU_KEYS", &ring), ("WARIFU_ADMIN_KEYS", &admins)]
+            let rings = [("WARIFU_KEYS", &ring), ("WARIFU_ADMIN_KEYS", &admins), ("WARIFU_ORIGIN_KEYS", &origin_ring)];
+            let secret = rings
                 .into_iter()
                 .find(|(name, _)| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')));
             match (secret, vars) {
@@ -123,7 +129,12 @@ impl Check {
         match sites {
             Err(mistakes) => Err(mistakes.into_iter().map(place).chain(beside).collect()),
             Ok(_) if beside.len() > 0 => Err(beside.collect()),
-            Ok(sites) => Ok(sites),
+            Ok(sites) => {
+                if vars.is_none() {
+                    say_what_needs_origin_keys(&binding, secrets, &table);
+                }
+                Ok(sites)
+            }
         }
     }
 
@@ -200,6 +211,18 @@ impl Check {
         let count = findings.len();
         let mistakes = if count == 1 { "mistake" } else { "mistakes" };
         Ok(format!("{}{count} {mistakes}\n", report::for_people(findings)))
+    }
+}
+
+/// A configuration that is fine with `WARIFU_ORIGIN_KEYS` may not be without: the
+/// Worker then answers nothing but `misconfigured`.
+fn say_what_needs_origin_keys(binding: &str, secrets: Secrets<'_>, table: &str) {
+    let without = Sites::read(binding, Secrets { origin_keys: None, ..secrets });
+    for Mistake { key, .. } in without.err().into_iter().flatten() {
+        crate::remark(&format!(
+            "note: {table}.WARIFU.{key} needs the secret WARIFU_ORIGIN_KEYS; warifu setup --origin-keys makes it where \
+             the Worker lacks it"
+        ));
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use warifu::config::{Access, Commands, Config, OnEnd};
 use warifu::path::CanonicalPath;
 use warifu::policy;
+use warifu::time::show_span;
 
 /// The answer, for people or as one line of JSON; with the site's name where
 /// there are several.
@@ -22,9 +23,10 @@ pub fn explain(config: &Config, raw: &str, method: &str, as_json: bool, has_name
             Value::String(text) => text,
             Value::Bool(true) => "yes".to_owned(),
             Value::Bool(false) => "no".to_owned(),
+            Value::Null => "none".to_owned(),
             other => other.to_string(),
         };
-        format!("  {name:<11}{value}\n")
+        format!("  {name:<14}{value}\n")
     });
     [format!("{method} {raw}\n")].into_iter().chain(lines).collect()
 }
@@ -53,6 +55,8 @@ fn rows(config: &Config, raw: &str, method: &str) -> Vec<(&'static str, Value)> 
     vec![
         canonical,
         ("access", json!(access)),
+        ("level", json!(demand.level)),
+        ("max_auth_age", json!(demand.max_auth_age.map(show_span))),
         ("commands", commands),
         ("activity", json!(demand.activity)),
         ("on_outage", json!(if demand.continues { "continue" } else { "closed" })),
