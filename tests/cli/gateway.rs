@@ -408,7 +408,6 @@ fn a_refusal_says_what_can_be_done() {
         (401, "bad_admin_key", None, "error: No (bad_admin_key)\nhint: the key is from WARIFU_ADMIN_KEY; its SHA-256"),
         (403, "missing_scope", Some("revoke"), "error: No (missing_scope): revoke\nhint: the key's entry in"),
         (404, "not_found", None, "error: No (not_found)\nhint: no live session has this id"),
-        (501, "not_yet", Some("wait=quiesced"), "error: No (not_yet): wait=quiesced\nhint: this version"),
         (503, "store_unavailable", None, "try again in 2 s; whether it was done is not known"),
         (500, "misconfigured", None, "hint: the Worker's log says why"),
         (400, "bad_request", Some("so"), "error: No (bad_request): so\n"),

@@ -110,6 +110,7 @@ fn what_is_there_is_never_replaced() {
     let run = npx.run(&["--origin-keys"]);
     assert_eq!((run.code, run.stdout.as_str(), npx.saw("stdin").as_str()), (0, "", ""));
     assert!(!npx.saw("arguments").contains("bulk") && run.stderr.contains("nothing was made"));
+    assert!(run.stderr.contains("an entry that was to keep what is printed is empty"), "{}", run.stderr);
 }
 
 #[test]
@@ -122,6 +123,12 @@ fn where_it_cannot_be_known_what_is_there_nothing_is_made() {
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
         assert!(!npx.saw("arguments").contains("bulk"));
     }
+    // npm's own words for a folder without it: to log in would not help.
+    let canceled = "npm error npx canceled due to missing packages and no YES option: [\"wrangler@4.86.0\"]";
+    let npx = Npx::new("no-wrangler", &format!("echo '{canceled}' >&2; exit 1"), 0);
+    let run = npx.run(&[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("npx found no wrangler") && !run.stderr.contains("logged in"), "{}", run.stderr);
     let npx = Npx::new("unknown", NO_WORKER, 0);
     let run = npx.run(&["--env", "staging"]);
     assert_eq!((run.code, npx.saw("arguments").as_str()), (2, ""));

@@ -32,6 +32,12 @@ test("npm packages are of exact versions, with a checksum and no address", () =>
   }
 });
 
+test("who deploys an archive is told of the wrangler that is pinned", () => {
+  const { wrangler } = JSON.parse(read("package.json")).devDependencies;
+  const [, named] = /^npm install --no-save wrangler@(\S+)$/m.exec(read("docs/operations/release.md")) ?? [];
+  assert.equal(named, wrangler);
+});
+
 test("npm runs no script of a package but those that are named", () => {
   const scripts = read(".npmrc").split("\n").filter((line) => line.startsWith("ignore-scripts"));
   assert.deepEqual(scripts, ["ignore-scripts=true"]);

@@ -17,10 +17,12 @@ use crate::keys::random_key;
 pub enum AdminKey {
     /// Make a key: its entry for WARIFU_ADMIN_KEYS on stdout, the key itself, once, on stderr
     ///
-    /// WARIFU_ADMIN_KEYS is a JSON list of such entries. With the entries in files, one for each key:
+    /// WARIFU_ADMIN_KEYS is a JSON list of such entries, and a key whose entry is left out is refused. To add one to
+    /// the list that is there:
     ///
-    ///   warifu admin-key new --id ops > ops.json
-    ///   jq -sc . ops.json ci.json | npx wrangler secret put WARIFU_ADMIN_KEYS
+    ///   warifu admin-key new --id ci > ci.json
+    ///   jq -c '. + [inputs]' admin-keys.json ci.json > next.json
+    ///   npx wrangler secret put WARIFU_ADMIN_KEYS < next.json
     ///
     /// The entries are no secrets; the key is, and is stored nowhere.
     #[command(verbatim_doc_comment, after_help = crate::EXIT_CODES)]

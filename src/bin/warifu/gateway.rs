@@ -234,7 +234,6 @@ impl Gateway {
                 Some("the key's entry in WARIFU_ADMIN_KEYS must name this scope; add it there, and deploy".to_owned())
             }
             "not_found" => Some(hints.not_found.to_owned()),
-            "not_yet" => Some("this version of the gateway cannot do it, and has changed nothing".to_owned()),
             "store_unavailable" => {
                 let seconds = text_of(headers, RETRY_AFTER).and_then(|text| text.parse::<u32>().ok());
                 let when = seconds.map_or_else(|| "a little later".to_owned(), |seconds| format!("in {seconds} s"));

@@ -23,9 +23,10 @@ use crate::{admin_key, keys};
 /// stdin. A secret that is there is never replaced: a new WARIFU_KEYS would log everybody out.
 ///
 /// Prints what it has made on stdout, as one line of JSON, for the place where you keep secrets. Cloudflare never
-/// shows them again, and to rotate keys you need them:
+/// shows them again, and to rotate keys you need them. Give each run an entry of its own: a later one prints only
+/// what it has made itself, and pass would put it in the place of the first without asking.
 ///
-///   warifu setup --env production | pass insert -m warifu/production
+///   warifu setup --env production | pass insert -m "warifu/production/$(date +%Y%m%dT%H%M%S)"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Setup {
@@ -68,8 +69,8 @@ impl Setup {
         refuse_unknown_environment(&document, self.env.as_deref())?;
         if std::io::stdout().is_terminal() && !self.show {
             return Err(Failure::Unusable(
-                "stdout is a terminal, and the secrets are printed there; hand them to where you keep such things \
-                 (warifu setup | pass insert -m warifu), or give --show"
+                "stdout is a terminal, and the secrets are printed there; hand them to where you keep such things, in \
+                 an entry of their own (warifu setup | pass insert -m \"warifu/$(date +%Y%m%dT%H%M%S)\"), or give --show"
                     .to_owned(),
             ));
         }
@@ -77,7 +78,10 @@ impl Setup {
         let mut secrets = self.missing(&present)?;
         let names = secrets.names();
         if names.is_empty() {
-            crate::remark("note: all secrets are there; nothing was made or changed");
+            crate::remark(
+                "note: all secrets are there; nothing was made, changed or printed, and an entry that was to keep what \
+                 is printed is empty",
+            );
             return Ok(());
         }
         // First the copy: what is set and kept nowhere could never be rotated.
@@ -110,6 +114,12 @@ impl Setup {
                 "note: there is no Worker of this name yet; wrangler makes one, and your deployment fills it",
             );
             return Ok(Vec::new());
+        }
+        if is_no_wrangler(&says) {
+            return Err(Failure::Unreachable(
+                "npx found no wrangler in this folder or above it, so nothing was made or set".to_owned(),
+                Some("in a clone, make build installs it; elsewhere: npm install --no-save wrangler".to_owned()),
+            ));
         }
         // Whether there are keys cannot be known, and to replace them would log everybody out.
         Err(Failure::Unreachable(
@@ -186,8 +196,13 @@ fn is_no_worker(says: &str) -> bool {
     says.lines().any(|line| line.contains("Worker \"") && line.contains("not found.")) || says.contains("[code: 10007]")
 }
 
+/// In npm's words: it was told not to fetch what is not there.
+fn is_no_wrangler(says: &str) -> bool {
+    says.contains("npx canceled due to missing packages")
+}
+
 fn no_wrangler(error: &std::io::Error) -> Failure {
-    Failure::Unusable(format!("npx wrangler cannot be started: {error}"))
+    Failure::Unusable(format!("npx, which comes with Node, cannot be started: {error}"))
 }
 
 /// One line of JSON.
