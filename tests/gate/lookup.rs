@@ -190,6 +190,9 @@ fn a_route_may_go_on_in_an_outage_but_never_against_a_kill() {
     let call = request("DELETE", "/_warifu/sessions?subject=bob", &[("authorization", "Bearer hunter2")]);
     let receipt: serde_json::Value = serde_json::from_str(&world.serve(&site, &call).body).expect("JSON");
     assert_eq!(receipt["bound_ms"], 60_000, "receipts say so");
+    let call = request("GET", "/_warifu/key", &[("authorization", "Bearer hunter2")]);
+    let key: serde_json::Value = serde_json::from_str(&world.serve(&site, &call).body).expect("JSON");
+    assert_eq!(key["bound_ms"], 60_000, "and who is to end something is told it before");
 }
 
 #[test]

@@ -178,7 +178,7 @@ pub fn all() -> Value {
                 "id": { "type": "string", "description": "As the log names it." },
                 "scopes": { "type": "array", "items": { "enum": Scope::ALL.map(Scope::name) } },
                 "site": { "type": "string", "description": "The site that this host leads to." },
-                "bound_ms": { "type": "integer", "description": "For how long after its receipt an ended session can be accepted somewhere." },
+                "bound_ms": { "type": "integer", "description": "For how long after its receipt is published an ended session can be accepted somewhere: `bound`, or the `continue_for` in use if that is more." },
             },
             "examples": [{ "id": "ops", "scopes": ["sessions:read", "revoke"], "site": "default", "bound_ms": 2_000 }],
         },
