@@ -8,6 +8,7 @@ import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mj
 
 const reader = newAdminKey("reader", ["sessions:read"]);
 const killer = newAdminKey("killer", ["revoke"]);
+const counter = newAdminKey("counter", ["metrics"]);
 const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const IPHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
@@ -15,7 +16,7 @@ const OSAKA = { user_agent: FIREFOX, country: "JP", city: "Osaka", first_prefix:
 
 let all;
 before(async () => {
-  all = await startAll({ adminKeys: [reader, killer] });
+  all = await startAll({ adminKeys: [reader, killer, counter] });
 });
 after(() => all?.close());
 afterEach(() => all.checkAll());
@@ -42,9 +43,73 @@ test("a key that is wrong, or not good for something, is told so plainly", async
   await operator.signIn(killer.key);
   await operator.find("looked-at");
   await says(page, "it lacks the scope sessions:read").waitFor();
+  await says(page, "It can still end all of a subject.").waitFor();
   await page.locator("[data-act=end-all]").click();
   await page.getByRole("dialog").getByRole("button", { name: "End all" }).click();
   await receipt(page, "quiesced").waitFor();
+  await operator.close();
+});
+
+test("a key that may neither see nor end is told nothing that contradicts itself", async () => {
+  const { page, ...operator } = await all.person();
+  await operator.signIn(counter.key);
+  await operator.find("looked-at");
+  for (const words of ["it lacks the scope revoke", "it lacks the scope sessions:read"]) await says(page, words).waitFor();
+  const text = await page.locator("main").innerText();
+  for (const words of ["may look", "can still end"]) assert.ok(!text.includes(words), words);
+  await operator.close();
+});
+
+test("that all parts answer is said only when all are known to", async () => {
+  const { page, ...operator } = await all.person();
+  let [age, polls, failures] = ["", 1, 0];
+  const sample = (name, value) => `${name}{isolate="one"} ${value}\n`;
+  await page.route("**/_warifu/metrics", (route) => {
+    const feed = age === "" ? "" : sample("warifu_feed_age_seconds", age);
+    return route.fulfill({ contentType: "text/plain", body: `${feed}${sample("warifu_polls_total", polls)}${sample("warifu_poll_failures_total", failures)}` });
+  });
+  const chip = (state) => page.locator(`.bar .chip[data-state=${state}]`);
+  const feed = (state) => page.locator(`.parts [data-state=${state}]`, { hasText: "Feed of ends" });
+  await operator.signIn();
+  for (const part of ["Gateway", "Session store", "Audit trail", "Metrics"]) await page.locator(".parts [data-state=ok]", { hasText: part }).waitFor();
+  await feed("unknown").waitFor();
+  await chip("unknown").getByText("Not every part is known to answer").waitFor();
+  await assertSound(page, "a part is not known");
+  age = "0.2";
+  await chip("ok").getByText("All parts answer").waitFor();
+  // Two polls, and no answer to either.
+  [age, polls, failures] = ["0.9", 3, 2];
+  await feed("down").waitFor();
+  await chip("down").getByText("A part does not answer").waitFor();
+  await operator.close();
+
+  // Of what this key may not ask, nothing is known.
+  const other = await all.person();
+  await other.signIn(reader.key);
+  await other.page.locator(".parts [data-state=forbidden]", { hasText: "Metrics" }).waitFor();
+  await other.page.locator(".parts [data-state=ok]").nth(2).waitFor();
+  await other.page.locator(".bar .chip[data-state=unknown]").waitFor();
+  await other.close();
+});
+
+test("who listens is told after a second sign-in as after the first", async () => {
+  const { page, ...operator } = await all.person();
+  const ears = page.locator(".for-ears");
+  await operator.signIn();
+  for (const subject of ["unheard-of-1", "unheard-of-2"]) {
+    await page.locator("#subject").waitFor();
+    assert.deepEqual(await ears.allTextContents(), [""], "it is there before it says something");
+    await operator.find(subject);
+    await ears.getByText(`${subject} has no live session.`).waitFor({ state: "attached" });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#key").fill(all.key);
+    await page.keyboard.press("Enter");
+  }
+  const pause = page.getByRole("button", { name: "Pause" });
+  await pause.click();
+  const on = page.getByRole("button", { name: "Go on" });
+  await on.waitFor();
+  assert.equal(await on.getAttribute("aria-pressed"), null, "the label says it already");
   await operator.close();
 });
 

@@ -1,7 +1,7 @@
 // The users' own page: where am I signed in, end that, this wasn't me.
 
 import { Api, Refusal, query } from "../shared/api.js";
-import { announce, ask, button, focusOn, h } from "../shared/dom.js";
+import { announce, ask, button, fill, focusOn, h } from "../shared/dom.js";
 import { deviceOf, placeOf } from "../shared/device.js";
 import { name } from "../shared/names.js";
 import { ReceiptView } from "../shared/receipt.js";
@@ -171,7 +171,7 @@ function over(title, ...rest) {
 
 document.documentElement.lang = language;
 document.title = t("account_title");
-document.body.replaceChildren(page);
+fill(page);
 keepTrue();
 load();
 // What was ended elsewhere shows up when somebody looks; asking now and then would keep the

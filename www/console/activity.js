@@ -30,7 +30,6 @@ export class Activity {
     this.pause = button(t("activity_pause"), () => {
       this.#isPaused = !this.#isPaused;
       this.pause.textContent = t(this.#isPaused ? "activity_resume" : "activity_pause");
-      this.pause.setAttribute("aria-pressed", String(this.#isPaused));
     });
     this.controls = h("div", { class: "row" }, this.onlyLabel, this.pause);
     this.element = h(

@@ -6,6 +6,7 @@ import { every } from "./every.js";
 
 const EVERY_MS = 10_000;
 const PARTS = ["gateway", "store", "feed", "audit", "metrics"];
+const SUMMARIES = { ok: "health_all", down: "health_some", unknown: "health_unknown" };
 
 export class Health {
   constructor({ api, signal }) {
@@ -22,7 +23,7 @@ export class Health {
     every(EVERY_MS, () => this.#ask(), this.signal);
   }
 
-  /** `state` is ok, down, absent or forbidden. */
+  /** `state` is ok, down, unknown or forbidden. */
   tell(part, state) {
     if (this.states[part] === state) return;
     this.states[part] = state;
@@ -30,8 +31,8 @@ export class Health {
   }
 
   /** What a refusal says of a part. `false`: it will say the same to the next one who asks. */
-  told(part, { status, code }) {
-    const state = code === "not_yet" ? "absent" : [401, 403].includes(status) ? "forbidden" : "down";
+  told(part, { status }) {
+    const state = [401, 403].includes(status) ? "forbidden" : "down";
     this.tell(part, state);
     return state === "down";
   }
@@ -49,9 +50,11 @@ export class Health {
   }
 
   #draw() {
-    const isWell = !Object.values(this.states).includes("down");
-    this.summary.dataset.state = isWell ? "ok" : "down";
-    const words = t(isWell ? "health_all" : "health_some");
+    const states = Object.values(this.states);
+    // What nobody has heard of is neither well nor down: that all answer is said only of all.
+    const whole = states.includes("down") ? "down" : states.every((state) => state === "ok") ? "ok" : "unknown";
+    this.summary.dataset.state = whole;
+    const words = t(SUMMARIES[whole]);
     if (this.summary.textContent !== words) this.summary.textContent = words;
     this.list.replaceChildren(
       ...PARTS.map((part) =>

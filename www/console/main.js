@@ -2,7 +2,7 @@
 // memory, for as long as the page lives.
 
 import { Api, Refusal, isHeaderText } from "../shared/api.js";
-import { button, h } from "../shared/dom.js";
+import { button, fill, h } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { tally } from "../shared/tally.js";
 import { language, parts, t } from "../shared/text.js";
@@ -18,10 +18,6 @@ document.documentElement.lang = language;
 document.title = t("console_title");
 keepTrue();
 signIn();
-
-function show(...elements) {
-  document.body.replaceChildren(...elements);
-}
 
 function signIn() {
   const field = h("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "key-note key-problem" });
@@ -57,7 +53,7 @@ function signIn() {
     go,
     h("p", { class: "note", id: "key-note" }, t("admin_key_note")),
   );
-  show(h("main", { class: "threshold" }, form));
+  fill(h("main", { class: "threshold" }, form));
   field.focus();
 }
 
@@ -81,7 +77,7 @@ function work(api, key) {
     life.abort();
     signIn();
   };
-  show(
+  fill(
     h("a", { class: "skip", href: "#subject", on: { click: (event) => (event.preventDefault(), sessions.focus()) } }, t("skip")),
     h(
       "header",

@@ -15,11 +15,15 @@ const KEPT_MAX = 120; // ten minutes
 const KILL_DELAY = "warifu_kill_delay_seconds";
 const CHECKS = "warifu_checks_total";
 const FEED_AGE = "warifu_feed_age_seconds";
+const POLLS = "warifu_polls_total";
+const POLLS_FAILED = "warifu_poll_failures_total";
 
 export class Measures {
   /** Points in time, and the checks of each outcome up to then. */
   #history = [];
   #isolate;
+  /** What this isolate had counted of its polls of the feed when it was last asked. */
+  #polls = null;
 
   constructor(world, health) {
     Object.assign(this, { world, health, bound: world.key.bound_ms / 1_000 });
@@ -45,9 +49,8 @@ export class Measures {
       if (!this.world.may("metrics")) throw lacks("metrics");
       const samples = parse(await this.world.api.text("metrics"));
       this.health.tell("metrics", "ok");
-      // An isolate that has nothing to check does not poll: an old age is no failure.
-      this.health.tell("feed", value(samples, FEED_AGE) <= this.bound ? "ok" : "unknown");
       this.#of(samples[0]?.labels.isolate ?? "");
+      this.health.tell("feed", this.#feed(samples));
       this.figures.hidden = false;
       this.#showDelay(buckets(samples, KILL_DELAY));
       this.#showChecks(by(samples, CHECKS, "outcome"));
@@ -56,15 +59,28 @@ export class Measures {
       if (!(error instanceof Refusal)) throw error;
       this.problem.textContent = error.words;
       this.figures.hidden = true;
+      this.#polls = null;
+      this.health.tell("feed", "unknown");
       return this.health.told("metrics", error);
     }
   }
 
   /** What another isolate has counted is no continuation of what this one has. */
   #of(isolate) {
-    if (this.#isolate !== isolate) this.#history = [];
+    if (this.#isolate !== isolate) [this.#history, this.#polls] = [[], null];
     this.#isolate = isolate;
     this.problem.textContent = t("measures_of", { isolate, seconds: span(EVERY_MS) });
+  }
+
+  /** Down: none of the polls since the last look had an answer. An isolate that has nothing to check
+   * does not poll, so an old age alone is no failure. */
+  #feed(samples) {
+    const now = { all: value(samples, POLLS), failed: value(samples, POLLS_FAILED) };
+    const before = this.#polls ?? now;
+    this.#polls = now;
+    const failed = now.failed - before.failed;
+    if (failed > 0 && failed === now.all - before.all) return "down";
+    return value(samples, FEED_AGE) <= this.bound ? "ok" : "unknown";
   }
 
   #showDelay(found) {

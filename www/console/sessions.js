@@ -114,7 +114,7 @@ export class Sessions {
         page && button(t("reload"), () => this.#load({ quietly: true })),
         may("revoke") ? all : h("p", { class: "note" }, t("no_revoke")),
       ),
-      page === null ? h("p", { class: "note" }, t("no_read")) : this.rows.element,
+      page === null ? h("p", { class: "note" }, t("no_read"), may("revoke") && [" ", t("no_read_but_end")]) : this.rows.element,
       this.#pages(page),
     );
   }

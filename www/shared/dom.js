@@ -38,13 +38,22 @@ export function button(label, work, { kind = "plain", ...attributes } = {}) {
 
 let announcer;
 
+/** The element whose text is read out when it changes; it has to be on the page before that. */
+function ears() {
+  announcer ??= h("p", { class: "for-ears", role: "status", "aria-live": "polite" });
+  if (!announcer.isConnected) document.body.append(announcer);
+  return announcer;
+}
+
+/** Shows these and nothing else of what was there, and is ready to say something. */
+export function fill(...elements) {
+  ears().textContent = "";
+  document.body.replaceChildren(...elements, announcer);
+}
+
 /** Says something to who listens to the page. */
 export function announce(text) {
-  if (announcer === undefined) {
-    announcer = h("p", { class: "for-ears", role: "status", "aria-live": "polite" });
-    document.body.append(announcer);
-  }
-  announcer.textContent = text;
+  ears().textContent = text;
 }
 
 /** Puts the focus on what is not a control, for those who read with it. */

@@ -21,7 +21,6 @@ export default {
   refused_store_unavailable: "Sessions cannot be checked at the moment. That does not mean that there are none.",
   refused_bad_request: "The gateway does not take that: {detail}",
   refused_rate_limited: "There were too many wrong keys from your network. Wait a minute.",
-  refused_not_yet: "This version of the gateway does not have this yet.",
   refused_cross_origin: "The browser says that this comes from another site.",
   refused_internal: "Something went wrong in the gateway. Its log says what.",
   refused_misconfigured: "The gateway's configuration is refused. Its log says why.",
@@ -86,13 +85,14 @@ export default {
   ended: "Ended",
   end_all: "End all of them",
   end_all_title: "End every session of {subject}?",
-  end_all_body: "They are out everywhere, within {bound} of the receipt. Log-ins on their way are refused too. This cannot be undone.",
+  end_all_body: "The receipt says by when no edge lets them in: about {bound} after it is published. Log-ins on their way are refused too. This cannot be undone.",
   end_all_confirm: "End all",
   receipt_of_session: "A session of {subject}",
   receipt_of_subject: "All of {subject}",
   receipt_of_site: "Everybody of {site}",
-  no_revoke: "This key may look, and not end anything: it lacks the scope revoke.",
-  no_read: "This key may not see sessions: it lacks the scope sessions:read. It can still end all of a subject.",
+  no_revoke: "This key may not end anything: it lacks the scope revoke.",
+  no_read: "This key may not see sessions: it lacks the scope sessions:read.",
+  no_read_but_end: "It can still end all of a subject.",
 
   // console: receipts, site
   receipts: "Ended from here",
@@ -143,10 +143,10 @@ export default {
   part_metrics: "Metrics",
   state_ok: "answers",
   state_down: "does not answer",
-  state_absent: "not in this version",
   state_forbidden: "not for this key",
   state_unknown: "not known",
   health_all: "All parts answer",
+  health_unknown: "Not every part is known to answer",
   health_some: "A part does not answer",
 
   // account page
