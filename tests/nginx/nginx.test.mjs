@@ -248,7 +248,8 @@ test("nothing that a client writes becomes a parameter of the question", async (
 
 test("a client cannot ask itself, nor administer", async () => {
   const cookie = await logIn();
-  for (const where of ["/_warifu_required", "/_warifu_strong", "/_warifu/verify?access=optional", "/_warifu/sessions?subject=alice"]) {
+  const closed = ["/_warifu_required", "/_warifu_strong", "/_warifu/verify?access=optional", "/_warifu/sessions?subject=alice", "/_warifu/metrics"];
+  for (const where of closed) {
     for (const authorization of [`Bearer ${ops.key}`, `Bearer ${key.key}`]) {
       assert.equal((await get(where, { cookie, authorization })).status, 404, where);
     }
@@ -257,7 +258,9 @@ test("a client cannot ask itself, nor administer", async () => {
     const { status, text } = await get(where, { cookie, authorization: `Bearer ${ops.key}` });
     assert.ok(status >= 400 && !text.includes("absolute_expires"), `${where}: ${status}`);
   }
-  assert.equal((await get("/_warifu/me", { cookie })).status, 200, "one's own calls are there");
+  for (const own of ["/_warifu/me", "/_warifu/me/sessions"]) {
+    assert.equal((await get(own, { cookie })).status, 200, `one's own calls are there: ${own}`);
+  }
 });
 
 test("after the logout the next request is refused", async () => {
