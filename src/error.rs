@@ -13,10 +13,13 @@ pub enum Failure {
     BadRequest(&'static str),
     /// The client's body or query is; the text is shown.
     BadInput(String),
-    HeadersTooLarge,
-    /// Too many of a kind from one network; when there is room for one more.
+    /// The text says which limit, and is shown.
+    HeadersTooLarge(String),
+    /// Too many of a kind from one network; when there is room for one more,
+    /// and what may be said of the limit.
     RateLimited {
         seconds: u32,
+        detail: Option<&'static str>,
     },
     /// A host that this gateway does not serve.
     Misdirected,
@@ -125,7 +128,7 @@ impl Failure {
             Self::NoLiveSession => (409, "no_live_session", "There is no live session to change", Client),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
             Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
-            Self::HeadersTooLarge => (431, "headers_too_large", "The Cookie header is too large", Client),
+            Self::HeadersTooLarge(_) => (431, "headers_too_large", "The request's headers are too large", Client),
             Self::RateLimited { .. } => (429, "rate_limited", "There were too many of these from your network", Client),
             Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
@@ -149,7 +152,9 @@ impl Failure {
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
             Self::KilledMeanwhile => Some("log in once more"),
-            Self::HeadersTooLarge => Some("at most 16384 bytes are accepted"),
+            Self::HeadersTooLarge(text) => Some(text),
+            Self::Misdirected => Some("the host is in no list hosts of the configuration"),
+            Self::RateLimited { detail, .. } => *detail,
             _ => None,
         }
     }

@@ -141,11 +141,21 @@ fn examine(site: &Site, request: &Request) -> Result<CanonicalPath, Failure> {
     if !hosts.is_empty() && !hosts.contains(&request.host) && !is_admin_host(site, request) {
         return Err(Failure::Misdirected);
     }
-    let is_too_long = request.headers.get("cookie").is_some_and(|header| header.len() > COOKIE_HEADER_BYTES_MAX);
-    if is_too_long || request.headers.bytes() > site.config.max_header_bytes {
-        return Err(Failure::HeadersTooLarge);
-    }
+    refuse_large_headers(site, request)?;
     CanonicalPath::parse(&request.raw_path).map_err(|refusal| Failure::BadRequest(refusal.explain()))
+}
+
+fn refuse_large_headers(site: &Site, request: &Request) -> Result<(), Failure> {
+    let of_cookie = request.headers.get("cookie").map_or(0, str::len);
+    let (of_all, max) = (request.headers.bytes(), site.config.max_header_bytes);
+    let text = if of_cookie > COOKIE_HEADER_BYTES_MAX {
+        format!("the Cookie header has {of_cookie} bytes; at most {COOKIE_HEADER_BYTES_MAX} are accepted")
+    } else if of_all > max {
+        format!("all headers together have {of_all} bytes, with four for each; max_header_bytes allows {max}")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::HeadersTooLarge(text))
 }
 
 /// The operators' own host: the application, whose scripts must not share an

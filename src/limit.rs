@@ -45,6 +45,12 @@ impl Limit {
         }
     }
 
+    /// What the answer says of it. Who tries tokens or keys in great number is
+    /// not told which of them was counted; the log has it.
+    fn detail(self) -> Option<&'static str> {
+        (self == Self::Starts).then_some("there were more log-ins than limits.starts allows")
+    }
+
     /// The platform's own, by the name of its binding.
     pub fn binding(self) -> &'static str {
         match self {
@@ -82,7 +88,8 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
     if is_first {
         ports.tell(Event::RateLimited { limit: limit.name() });
     }
-    Err(Failure::RateLimited { seconds: u32::try_from(millis(wait).div_ceil(1_000)).unwrap_or(u32::MAX).max(1) })
+    let seconds = u32::try_from(millis(wait).div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    Err(Failure::RateLimited { seconds, detail: limit.detail() })
 }
 
 /// An IPv4 /24 or an IPv6 /56: what one household or office has, as a number.

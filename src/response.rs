@@ -121,7 +121,7 @@ fn head(failure: &Failure) -> OwnResponse {
         Failure::EndedInPart(SetCookie(set_cookie)) => {
             response.with("retry-after", RETRY_AFTER_SECONDS.to_string()).with("set-cookie", set_cookie)
         }
-        Failure::RateLimited { seconds } => response.with("retry-after", seconds.to_string()),
+        Failure::RateLimited { seconds, .. } => response.with("retry-after", seconds.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", allow),
         // RFC 9110, section 15.5.2: "The server generating a 401 response MUST
         // send a WWW-Authenticate header field".

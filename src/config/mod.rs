@@ -258,7 +258,8 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
         root.wrong_value("admin_host", "another host than those of the application in hosts");
     }
     refuse_public_log_ins(&root, &config);
-    root.finish();
+    // They are taken apart before a site is read.
+    root.finish_beside("; and [[vars.WARIFU.sites]], for several sites");
     config
 }
 

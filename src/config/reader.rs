@@ -222,11 +222,16 @@ impl<'a> Table<'a> {
 
     /// Reports every key that nothing has asked for.
     pub fn finish(self) {
+        self.finish_beside("");
+    }
+
+    /// The same, where the message names one more key, which is read elsewhere.
+    pub fn finish_beside(self, more: &str) {
         let mut known = self.known.take();
         known.sort_unstable();
         known.dedup();
         for key in self.entries.keys().filter(|key| !known.contains(&key.as_str())) {
-            self.mistakes.add(self.name(key), format!("unknown key; allowed here: {}", known.join(", ")));
+            self.mistakes.add(self.name(key), format!("unknown key; allowed here: {}{more}", known.join(", ")));
         }
     }
 }

@@ -271,7 +271,15 @@ pub(super) fn identity(root: &Table<'_>, has_origin_keys: bool) -> (Option<Strin
         let has_a_meaning = RESERVED_HEADERS.contains(&lower.as_str())
             || RESERVED_FAMILIES.iter().any(|family| lower.starts_with(family));
         if !is_token || has_a_meaning || lower.starts_with('-') {
-            table.wrong("user_header", format!("found {name:?}; it must be a header name of letters, digits and -, such as \"Remote-User\", and not one with another meaning"));
+            table.wrong(
+                "user_header",
+                format!(
+                    "found {name:?}; it must be a header name of letters, digits and -, such as \"Remote-User\", and not one \
+                     with another meaning: {}, or what begins with {}",
+                    RESERVED_HEADERS.join(", "),
+                    RESERVED_FAMILIES.join(", ")
+                ),
+            );
         }
     }
     // The default is to sign as soon as there are keys to sign with: to have

@@ -60,6 +60,8 @@ impl Section {
         let place = self.place("?");
         let says = mistakes.iter().find(|mistake| mistake.key == place).map(|mistake| mistake.says.as_str());
         let keys = says.and_then(|says| says.strip_prefix("unknown key; allowed here: ")).expect("an unknown key");
+        // What stands behind is `sites`, which has a section of its own.
+        let keys = keys.split("; ").next().unwrap_or_default();
         keys.split(", ").map(str::to_owned).collect()
     }
 
@@ -150,6 +152,16 @@ fn the_examples_are_taken_and_change_something() {
 }
 
 #[test]
+fn a_header_for_the_subject_that_is_refused_is_named() {
+    let read = json!({"identity": {"user_header": "X-Real-IP"}});
+    let (_, mistakes) = config(&read);
+    let says = &mistakes[0].says;
+    for name in ["x-real-ip", "authorization", "what begins with accept", "warifu-"] {
+        assert!(says.contains(name), "{name}: {says}");
+    }
+}
+
+#[test]
 fn several_sites_are_taken_apart_before() {
     let keys = r#"[{"kid":1,"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]"#;
     let read = |binding: Value| {
@@ -161,6 +173,9 @@ fn several_sites_are_taken_apart_before() {
     let sites = read(two).expect("two sites");
     let bounds: Vec<u64> = sites.as_slice().iter().map(|site| site.config.bound.as_secs()).collect();
     assert_eq!(bounds, [5, 1]);
+    let unknown = Sites::read(r#"{"sties": []}"#, Secrets { keys: Some(keys), ..Secrets::default() });
+    let says = &unknown.expect_err("a typing mistake")[0].says;
+    assert!(says.contains("trusted_origins; and [[vars.WARIFU.sites]]"), "{says}");
     for common in ["site", "hosts", "admin_host"] {
         let value = if common == "hosts" { json!(["a.example"]) } else { json!("a.example") };
         let found = read(json!({common: value, "sites": [{"site": "shop", "hosts": ["shop.example"]}]}));

@@ -22,8 +22,8 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "In a call under `/_warifu/`, or a body that [custody](custody.md) looks into: a parameter, a member or a body that it does not take. The detail says which.",
             "See [the calls](reference.md#calls-under-_warifu), or `GET /_warifu/openapi.json`.",
         ],
-        Failure::HeadersTooLarge => [
-            "The headers are over `max_header_bytes`, or the `Cookie` header is over 16,384 bytes.",
+        Failure::HeadersTooLarge(_) => [
+            "The headers are over `max_header_bytes`, or the `Cookie` header is over 16,384 bytes. The detail says which.",
             "Delete cookies; look for who sets so many. Raise the key, if the application takes as much.",
         ],
         Failure::Misdirected => [
@@ -81,7 +81,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
         ],
         Failure::RateLimited { .. } => [
             "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows.",
-            "`Retry-After` says when to try again. If honest people are behind that network, raise the limit; the event `rate_limited` names it, and the network. See [rate limits](reference.md#rate-limits).",
+            "`Retry-After` says when to try again. If honest people are behind that network, raise the limit. The detail names `limits.starts`; the others it does not, since they answer who guesses. The event `rate_limited` names each, and the network. See [rate limits](reference.md#rate-limits).",
         ],
         Failure::BodyTooLarge => ["The body of a call is over 16 KiB.", "Send less; claims have at most 2,048 bytes."],
         Failure::BodyTimeout => ["The body of a call did not end within 10 s.", "Send it in one piece."],
@@ -142,10 +142,10 @@ fn all() -> Vec<Failure> {
         Failure::BodyTooLarge,
         Failure::Misdirected,
         Failure::AdminHost,
-        Failure::HeadersTooLarge,
+        Failure::HeadersTooLarge(text()),
         Failure::Internal,
         Failure::Misconfigured,
-        Failure::RateLimited { seconds: 1 },
+        Failure::RateLimited { seconds: 1, detail: None },
         Failure::OriginUnreachable,
         Failure::BadCommand(text()),
         Failure::BadCustody(text()),

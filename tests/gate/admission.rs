@@ -177,7 +177,12 @@ fn hosts_and_the_operators_host() {
         let url = format!("https://{host}{path}");
         let request =
             warifu::request::Request::new("GET", &url, warifu::headers::HeaderBlock::default()).expect("a request");
-        world.serve(&site, &request).status
+        let seen = world.serve(&site, &request);
+        if seen.status == Some(421) {
+            let says = if host == "admin.test" { "this host is admin_host" } else { "the host is in no list hosts" };
+            assert!(seen.body.contains(says), "{}", seen.body);
+        }
+        seen.status
     };
     assert_eq!(at("app.test", "/"), None);
     assert_eq!(at("other.test", "/"), Some(421));

@@ -21,6 +21,9 @@ fn ask(world: &World, site: &Site, what: (&str, &str), headers: &[(&str, &str)])
     let seen = world.serve(site, &request(what.0, what.1, headers));
     if seen.status == Some(429) {
         assert!(seen.body.contains(r#""code":"rate_limited""#), "{}", seen.body);
+        // Only who logs in is told which limit it is.
+        assert_eq!(seen.body.contains("limits.starts"), what == LOG_IN, "{}", seen.body);
+        assert!(!seen.body.contains("bad_macs") && !seen.body.contains("admin_failures"), "{}", seen.body);
         assert_eq!(seen.header("set-cookie"), None, "no limit touches a cookie");
     }
     (seen.status, seen.header("retry-after").map(str::to_owned))

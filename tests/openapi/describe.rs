@@ -466,4 +466,4 @@ const ABOUT: &str = "Sessions that can be taken back. Unknown parameters and mem
      is answered to HEAD. A browser that navigates gets pages and redirects instead of problems. Calls of administrators \
      are taken from browsers on admin_host only, those of users from their own origin only. In answers, members may be \
      added. Any call can also answer 421 `misdirected` (a host that is not served) and 431 `headers_too_large` (a Cookie \
-     header over 16384 bytes).";
+     header over 16384 bytes, or headers over max_header_bytes together).";
