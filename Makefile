@@ -15,7 +15,7 @@ dev: ## Serve the gateway, the demonstration origin and the story on this machin
 build: ## Build the Worker into build/
 	@scripts/build
 
-test: ## Check and test everything, as CI does
+test: ## Check and test; CI runs this, and more (see CONTRIBUTING.md)
 	@scripts/test
 
 article: ## Play the scenarios of docs/article.md, with and without the gateway, and write what happened (needs Chromium)

@@ -93,6 +93,18 @@ fn tests_of(cell: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 #[test]
+fn the_exceptions_of_the_policy_for_crates_are_named() {
+    let policy = read("deny.toml");
+    let excepted: Vec<&str> = policy.split("crate = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let says = read("SECURITY.md");
+    let line = says.lines().find(|line| line.contains("an exception needs its reason")).expect("the policy");
+    for name in &excepted {
+        assert!(line.contains(&format!("`{name}`")), "{name}");
+    }
+    assert_eq!(excepted.len(), 1, "how many there are is said");
+}
+
+#[test]
 fn every_requirement_has_its_row_and_its_tests() {
     let document = read("docs/asvs.md");
     assert!(document.contains(&format!("Application Security Verification Standard, version {ASVS}")));
