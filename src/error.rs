@@ -147,12 +147,13 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::BadRequest(text) => Some(text),
-            Self::BadCommand(text) | Self::BadCustody(text) | Self::BadInput(text) => Some(text),
+            Self::BadCommand(text) | Self::BadCustody(text) | Self::BadInput(text) | Self::HeadersTooLarge(text) => {
+                Some(text)
+            }
             Self::MissingScope(scope) => Some(scope),
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
             Self::KilledMeanwhile => Some("log in once more"),
-            Self::HeadersTooLarge(text) => Some(text),
             Self::Misdirected => Some("the host is in no list hosts of the configuration"),
             Self::RateLimited { detail, .. } => *detail,
             _ => None,
