@@ -1,9 +1,12 @@
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use warifu::audit::Whence;
 use warifu::site::Site;
 use warifu::time::UnixMillis;
 
+use crate::support::world::OriginAnswer;
 use crate::support::{CONFIG, KEYS, KEYS_DROPPED, KEYS_ROTATED, World, request, site, site_plus, site_with};
 
 const START: &str = "do=start, sub=\"alice\"";
@@ -127,20 +130,93 @@ fn only_the_immediate_predecessor_gets_the_successor() {
     assert_eq!(account(&world, &site, &first), (None, None), "served, and no more");
 }
 
+/// A world whose origin does something before it answers `GET /account`, and elsewhere gives the
+/// command of the moment.
+fn slow(meanwhile: impl Fn(&World) + 'static) -> Rc<World> {
+    Rc::new_cyclic(|world: &Weak<World>| {
+        let world = world.clone();
+        World::new(move |outgoing| -> OriginAnswer {
+            let world = world.upgrade().expect("it is there");
+            if outgoing.url.contains("/account") {
+                meanwhile(&world);
+                return Some(Vec::new());
+            }
+            let command = world.command.get();
+            Some(if command.is_empty() { Vec::new() } else { vec![("Warifu-Command", command)] })
+        })
+    })
+}
+
+/// The browser's cookie of before, and the one that it has by the time of the late answer.
+type Cookies = (String, String);
+
+/// Sends a request with an old secret in its grace. While the origin thinks about it, the browser
+/// gets another cookie at another isolate; then comes the answer, which must set none.
+fn late(between: impl Fn(&World, &Site, &str) -> String + 'static) -> (Rc<World>, Cookies) {
+    let (here, there) = (site(), site());
+    let now: Rc<RefCell<Cookies>> = Rc::default();
+    let browser = Rc::clone(&now);
+    let world = slow(move |world| {
+        let fresh = between(world, &there, &browser.borrow().0);
+        browser.borrow_mut().1 = fresh;
+    });
+    world.command.set(START);
+    let old = world.log_in(&here);
+    let successor = command(&world, &here, &old, "do=rotate").expect("a successor");
+    now.replace((successor, String::new()));
+    let visit = world.serve(&here, &request("GET", "/account", &[("cookie", &old)]));
+    assert_eq!(visit.status, None, "let through before");
+    assert_eq!(visit.header("set-cookie"), None, "the browser has a newer one by now");
+    let cookies = now.take();
+    (world, cookies)
+}
+
+fn is_in(world: &World, cookie: &str) -> bool {
+    // Strict, at an isolate that remembers nothing.
+    world.serve(&site(), &request("GET", "/transfer/x", &[("cookie", cookie)])).status.is_none()
+}
+
 #[test]
 fn a_late_answer_does_not_bring_an_older_session_back() {
+    let log_out: fn(&World, &Site, &str) -> Option<u16> = |world, site, cookie| {
+        let headers = [("cookie", cookie), ("sec-fetch-site", "same-origin")];
+        world.serve(site, &request("POST", "/_warifu/logout", &headers)).status
+    };
+    let kill: fn(&World, &Site, &str) -> Option<u16> = |world, site, _| {
+        let headers = [("authorization", "Bearer hunter2")];
+        world.serve(site, &request("DELETE", "/_warifu/sessions?subject=alice", &headers)).status
+    };
+    for (end, status) in [(log_out, 204), (kill, 200)] {
+        let (world, (ended, fresh)) = late(move |world, there, cookie| {
+            assert_eq!(end(world, there, cookie), Some(status));
+            world.command.set(START);
+            let fresh = world.log_in(there);
+            world.command.set("");
+            fresh
+        });
+        assert!(!is_in(&world, &ended));
+        assert!(is_in(&world, &fresh), "the log-in of meanwhile counts");
+    }
+}
+
+#[test]
+fn a_late_answer_does_not_undo_the_end_of_the_others() {
+    let (world, (copied, fresh)) =
+        late(|world, there, cookie| command(world, there, cookie, "do=end-others").expect("a fresh secret"));
+    assert!(!is_in(&world, &copied), "the secret that a thief may hold");
+    assert!(is_in(&world, &fresh));
+}
+
+#[test]
+fn what_cannot_be_asked_again_is_not_handed_out() {
     let site = site();
-    let world = std::rc::Rc::new(World::commanding(START));
-    let old = world.log_in(&site);
-    world.command.set("");
-    command(&world, &site, &old, "do=rotate").expect("a successor");
-    // While the origin thinks about this request, the session ends.
-    let shards = world.shards.databases.borrow().len();
-    assert_eq!(shards, 1);
-    let slow = World::new(|_| Some(vec![("X-Slow", "1")]));
-    *slow.shards.databases.borrow_mut() = std::mem::take(&mut *world.shards.databases.borrow_mut());
-    slow.shards.fails_from_call.set(Some(2));
-    assert_eq!(account(&slow, &site, &old), (None, None), "what cannot be asked again is not handed out");
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    // One question lets the request through; the one for its answer is lost.
+    world.shards.fails_from_call.set(Some(world.shards.calls.get() + 2));
+    assert_eq!(account(&world, &site, &old), (None, None));
+    world.shards.fails_from_call.set(None);
+    assert_eq!(account(&world, &site, &old), (None, Some(new)));
 }
 
 #[test]
