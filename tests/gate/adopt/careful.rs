@@ -1,6 +1,7 @@
 //! What other sites, other cookies and the application itself cannot do with
 //! the old kind.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{App, CONFIG};
@@ -70,12 +71,14 @@ fn the_application_starts_no_more_of_them() {
             let set = ["sid=new; HttpOnly", "theme=dark", "SID=odd", "sid=; Max-Age=0"];
             Some(set.map(|set| ("set-cookie", set)).to_vec())
         }),
-        site: site_of(CONFIG),
+        site: Rc::new(site_of(CONFIG)),
+        others: Vec::new(),
     };
     assert_eq!(app.get("/open", "").set, ["theme=dark"]);
     assert_eq!(app.world.event_names(), ["old_cookie_refused"]);
     // Where custody takes the cookie, it is no matter of this one.
-    let held = App { site: site_of(&CONFIG.replacen('{', r#"{"custody": {"cookies": ["sid"]}, "#, 1)), ..app };
+    let held = site_of(&CONFIG.replacen('{', r#"{"custody": {"cookies": ["sid"]}, "#, 1));
+    let held = App { site: Rc::new(held), ..app };
     held.world.events.borrow_mut().clear();
     assert_eq!(held.get("/open", "").set, ["theme=dark"]);
     assert!(!held.world.event_names().contains(&"old_cookie_refused".to_owned()));
@@ -91,8 +94,8 @@ fn it_is_removed_from_where_it_was_set() {
 #[test]
 fn the_question_is_signed_like_everything_else_that_comes_through_the_gateway() {
     let mut app = App::new(CONFIG);
-    app.site =
-        crate::support::signing_site_of(&CONFIG.replacen('{', r#"{"identity": {"user_header": "Remote-User"}, "#, 1));
+    let config = CONFIG.replacen('{', r#"{"identity": {"user_header": "Remote-User"}, "#, 1);
+    app.site = Rc::new(crate::support::signing_site_of(&config));
     app.get("/account", "sid=old; theme=dark");
     let probes = app.world.origin.probes.borrow();
     let nothing = request("GET", "/", &[("user-agent", "Firefox"), ("cookie", "a=b")]);

@@ -3,6 +3,7 @@
 mod careful;
 mod over;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use warifu::error::OriginError;
@@ -22,7 +23,9 @@ const CONFIG: &str = r#"{"origin": "http://origin.test",
 
 struct App {
     world: World,
-    site: Site,
+    site: Rc<Site>,
+    /// Isolates that are still there: what they remember goes by their place.
+    others: Vec<Rc<Site>>,
 }
 
 /// What came of one request.
@@ -34,7 +37,7 @@ struct Visit {
 
 impl App {
     fn new(config: &str) -> Self {
-        let app = Self { world: World::new(|_| Some(Vec::new())), site: site_of(config) };
+        let app = Self { world: World::new(|_| Some(Vec::new())), site: Rc::new(site_of(config)), others: Vec::new() };
         app.says(200, r#"{"user": {"id": "alice"}}"#);
         app
     }
@@ -57,6 +60,11 @@ impl App {
             set: seen.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, set)| set.clone()).collect(),
             got: outgoing.last().map(|outgoing| at_origin(&request, outgoing)).unwrap_or_default(),
         }
+    }
+
+    /// At another isolate, which knows nothing of this one but what is told.
+    fn elsewhere(&mut self, config: &str) {
+        self.others.push(std::mem::replace(&mut self.site, Rc::new(site_of(config))));
     }
 
     fn probes(&self) -> usize {
@@ -101,7 +109,7 @@ fn all_that_race_get_one_session_and_the_application_is_asked_once() {
     for path in ["/account", "/maybe", "/strict", "/account", "/strict"] {
         sessions.push(app.get(path, "sid=old").session().to_owned());
         // Each at another edge.
-        app.site = site_of(CONFIG);
+        app.elsewhere(CONFIG);
     }
     sessions.dedup();
     assert_eq!((sessions.len(), app.probes()), (1, 1));
@@ -156,7 +164,7 @@ fn who_is_nobody_to_the_application_is_nobody_here() {
         for _ in 0..2 {
             assert_eq!(app.get("/account", "sid=old").status, Some(401), "{status} {body}");
             assert_eq!(app.get("/maybe", "sid=old").got("warifu-subject"), Some(""));
-            app.site = site_of(CONFIG);
+            app.elsewhere(CONFIG);
         }
         assert_eq!(app.probes(), 1, "and is not asked about again and again");
         app.says(200, r#"{"user": {"id": 42}}"#);
@@ -215,4 +223,16 @@ fn what_moves_in_can_be_held() {
     assert_eq!(app.get("/account", &session).got("cookie"), Some("sid=old"));
     assert_eq!(app.get("/account", "sid=old").got("cookie"), Some("sid=old"), "also in the grace");
     assert_eq!(app.get("/open", "sid=old").got("cookie"), None);
+}
+
+#[test]
+fn elsewhere_is_another_isolate() {
+    let mut app = App::new(CONFIG);
+    let mut memories = vec![app.world.memory(&app.site)];
+    for _ in 0..3 {
+        app.elsewhere(CONFIG);
+        let memory = app.world.memory(&app.site);
+        assert!(!memories.iter().any(|other| Rc::ptr_eq(other, &memory)), "the helper of these tests");
+        memories.push(memory);
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, CONFIG};
-use crate::support::{request, site_of};
+use crate::support::request;
 
 #[test]
 fn after_its_day_the_old_kind_is_refused() {
@@ -42,8 +42,8 @@ fn who_ends_all_means_it_under_every_row_of_the_map() {
     let session = app.get("/account", "sid=one").session().to_owned();
     let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
     assert_eq!(app.ask("POST", "/_warifu/me/not-me", &headers).status, Some(200));
-    // A row is added after that.
-    app.site = site_of(&two);
+    // A row is added after that, and an edge that was not there before knows of it.
+    app.elsewhere(&two);
     let visit = app.get("/account", "sid=two");
     assert_eq!((visit.status, visit.set.len()), (Some(401), 0));
     app.says(200, r#"{"user": {"id": "bob"}}"#);

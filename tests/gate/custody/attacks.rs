@@ -255,8 +255,7 @@ fn a_late_answer_does_not_bring_an_older_session_back() {
     assert_eq!(visit.seen.cookie(), None, "the browser is bob's by now");
 }
 
-/// At a certain isolate: a world knows them by the addresses of their sites, and so `App::elsewhere`, which
-/// writes another site to the same place, leads to the same memory as before.
+/// At a certain isolate, also one that the app has left: a world knows them by the addresses of their sites.
 fn at(app: &App, site: &Site, line: &str, cookie: &str, says: &[(&str, &str)]) -> (Option<String>, Option<String>) {
     let keep = |text: &str| -> &'static str { text.to_owned().leak() };
     app.says.replace(says.iter().map(|(name, value)| (keep(name), keep(value))).collect());
