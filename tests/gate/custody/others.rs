@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{App, HOUR, jwt};
+use crate::lifetimes::max_age;
 use crate::support::site_of;
 
 const CONFIG: &str = r#"{"origin": "http://origin.test",
@@ -35,6 +36,29 @@ fn a_new_password_ends_the_other_sessions_and_copies_of_this_one() {
     let got = app.ask("GET /a", &[("cookie", &fresh)], &[]);
     assert_eq!(got.got("cookie"), Some(&*token()), "what was held is held");
     assert!(app.events().contains(&"sessions_ended".to_owned()));
+}
+
+#[test]
+fn a_new_secret_lasts_for_what_is_left_of_the_session() {
+    let token = |subject: &str| format!("token={}", jwt(subject, 2 * HOUR));
+    // The end of the others, that with another value, and a value that may be good for one use.
+    for (line, says) in [
+        ("POST /password", vec![DONE]),
+        ("POST /password", vec![DONE, ("Set-Cookie", "refresh=opaque")]),
+        ("POST /refresh", vec![("Set-Cookie", "refresh=second")]),
+    ] {
+        let app = App::new(CONFIG);
+        let first = [("Set-Cookie", &*token("alice")), ("Set-Cookie", "refresh=first")];
+        let begun = app.ask("POST /login", &[], &first);
+        let cookie = begun.seen.cookie().expect("a session").to_owned();
+        let at = app.world.shards.now.get();
+        app.world.pass(Duration::from_secs(1_000));
+        let visit = app.ask(line, &[("cookie", &cookie)], &says);
+        assert!(visit.seen.cookie().is_some_and(|fresh| fresh != cookie), "{line}: {says:?}");
+        // Two changes of one session are published a while apart, and only whole seconds count.
+        let passed = app.world.shards.now.get().since(at).as_millis().div_ceil(1_000);
+        assert_eq!(u128::from(max_age(&visit.seen)) + passed, max_age(&begun.seen).into(), "{line}: {says:?}");
+    }
 }
 
 #[test]
