@@ -87,6 +87,8 @@ impl Inner {
     }
 
     async fn answer(&self, message: &str) -> FeedReply {
+        #[cfg(feature = "test-panic")]
+        crate::edge::test_panic::come_to("feed-object");
         let Some(object) = &self.object else {
             return FeedReply::Failed { reason: "there was no randomness to be had".to_owned() };
         };

@@ -150,6 +150,11 @@ pub async fn wake_up<E>(
     wake: impl Future<Output = Result<(), E>>,
     event: impl FnOnce(E) -> Event,
 ) {
+    #[cfg(feature = "test-panic")]
+    let wake = async {
+        crate::edge::test_panic::come_to(&format!("{}-alarm", place.replace(' ', "-")));
+        wake.await
+    };
     match AssertUnwindSafe(wake).catch_unwind().await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log(&event(error)),

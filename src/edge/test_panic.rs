@@ -11,6 +11,10 @@
 //! - `object-stop/<n>`: the object that runs the nth statement from now on is
 //!   stopped before it; `object-stop/` calls that off and says whether it is
 //!   still to come
+//! - `panics/<place>/<n>`: the next n times that anything of this isolate comes to
+//!   this place, it panics there; `panics/<place>` says how often it still will. Places
+//!   are `session-object-alarm`, `feed-object-alarm`, and `feed-object`, which is told
+//!   something
 //! - `store-calls`: how many messages this isolate has sent to session objects, and
 //!   how often it has polled the feed of this site
 //! - `waiting`: collects garbage; how many requests of this isolate wait between two
@@ -19,7 +23,8 @@
 #[path = "test_model.rs"]
 mod test_model;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use js_sys::{Function, Reflect};
@@ -72,6 +77,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         "object-panic" | "object-memory" | "object-rollback" | "object-rollback-panic" => {
             told(request, ports, what, "memory").await
         }
+        _ if what.starts_with("panics/") => panics(what.trim_start_matches("panics/")),
         _ if what.starts_with("object-model/") => told(request, ports, &what.replace('/', " "), "model").await,
         _ => match what.strip_prefix("object-stop/").map(str::parse) {
             Some(Ok(statements)) => {
@@ -103,6 +109,38 @@ fn collect() {
     if let Some(gc) = gc.dyn_ref::<Function>() {
         gc.call0(&JsValue::UNDEFINED).expect("garbage is collected");
     }
+}
+
+thread_local! {
+    /// How often each place is still to panic.
+    static PANICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// `<place>/<n>` asks for panics, `<place>` for how many are left.
+fn panics(asked: &str) -> OwnResponse {
+    let number = |(place, times): (&str, &str)| Some((place.to_owned(), times.parse().ok()?));
+    match asked.split_once('/').and_then(number) {
+        Some((place, times)) => {
+            PANICS.with_borrow_mut(|left| left.insert(place, times));
+            OwnResponse::empty(204)
+        }
+        None => {
+            let left = PANICS.with_borrow(|left| left.get(asked).copied().unwrap_or_default());
+            OwnResponse::json(200, &json!({ "left": left }))
+        }
+    }
+}
+
+/// Panics where a test wants a panic at this place.
+pub fn come_to(place: &str) {
+    let is_wanted = PANICS.with_borrow_mut(|left| match left.get_mut(place) {
+        Some(times) if *times > 0 => {
+            *times -= 1;
+            true
+        }
+        _ => false,
+    });
+    assert!(!is_wanted, "a secret that must not get out");
 }
 
 thread_local! {
