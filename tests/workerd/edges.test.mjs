@@ -124,6 +124,30 @@ test("what the origin grants late is refused in time where nobody can say whethe
   assert.ok(took > BOUND + 500 && took < BOUND + 4_000, `${took} ms`);
 });
 
+test("a feed that is stopped begins another epoch, and a warm edge asks again for all that it remembered", async () => {
+  const [edge] = edges;
+  const sessions = [];
+  while (sessions.length < 3) sessions.push(await site.objects.mint({ subject: `epoch-${sessions.length}` }));
+  const [first, second] = [await site.objects.mint({ subject: "before" }), await site.objects.mint({ subject: "after" })];
+  // How many of these sessions it has asked for.
+  const ask = async () => {
+    const { check: before } = await edge.counts();
+    for (const { cookie } of sessions) assert.equal((await edge.get("/page", cookie)).status, 200);
+    return (await edge.counts()).check - before;
+  };
+  const kill = async ({ id }) => (await site.objects.admin("DELETE", `sessions/${id}`)).json;
+  const before = await kill(first);
+  await until(async () => (await ask()) === 0, "it remembers");
+  await site.objects.stop("FEED", "default/feed");
+  let asked = 0;
+  await until(async () => (asked += await ask()) >= sessions.length, "it asks again", { seconds: 3 * BOUND / 1_000 });
+  await until(async () => (await ask()) === 0, "it remembers again");
+  const after = await kill(second);
+  assert.deepEqual([before.state, after.state], ["published", "published"]);
+  assert.notEqual(after.epoch, before.epoch);
+  assert.ok(after.seq > before.seq, `${after.seq} after ${before.seq}`);
+});
+
 test("changed claims are seen by all edges within the bound", async () => {
   const { id, cookie } = await site.objects.mint({ subject: "changing", claims: { version: 0 } });
   const seen = [];

@@ -71,7 +71,12 @@ test("a feed that wakes anew begins another epoch and goes on counting", async (
   const first = (await call("DELETE", "sessions?subject=bob")).json;
   await gateway.close();
   gateway = await start({ adminKeys: [ops], state });
-  await gateway.logIn("bob").catch(() => undefined);
+  const { cookie } = await gateway.logIn("bob");
+  const second = (await call("DELETE", "sessions?subject=bob")).json;
+  assert.equal(second.state, "published");
+  assert.notEqual(second.epoch, first.epoch, "no two incarnations are taken for one");
+  assert.ok(second.seq > first.seq, `${second.seq} after ${first.seq}`);
+  assert.equal(await account(cookie), 401);
   const told = await call("GET", `revocations/${first.kill_id}`);
-  assert.deepEqual([told.json.epoch, told.json.seq], [first.epoch, first.seq]);
+  assert.deepEqual([told.json.epoch, told.json.seq], [first.epoch, first.seq], "what was published stands where it stood");
 });
