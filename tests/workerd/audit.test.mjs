@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { callsTo } from "./support/calls.mjs";
-import { newAdminKey, start, until } from "./support/gateway.mjs";
+import { newAdminKey, start, told, until } from "./support/gateway.mjs";
 
 const SECOND = 1_000;
 const all = newAdminKey("all");
@@ -21,13 +21,12 @@ test("every call of an administrator is in the log, and no key or token", async 
   const minted = await mint({ subject, claims: { note: "private-claim" } });
   await admin("DELETE", `sessions/${minted.id}`);
   await admin("DELETE", `sessions/${minted.id}`, undefined, reader);
+  await told(gateway, { event: "admin_called", call: "POST /_warifu/sessions", key: "all" });
+  await told(gateway, { event: "session_started", session: minted.id, subject, actor: "admin:all" });
+  await told(gateway, { event: "session_ended", session: minted.id, actor: "admin:all" });
+  await told(gateway, { event: "admin_refused", call: `DELETE /_warifu/sessions/${minted.id}`, reason: "the key lacks the scope" });
+  // With the last call all is written; close() searches what comes later.
   const logs = gateway.logs();
-  const events = logs.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-  const has = (wanted) => events.some((event) => Object.entries(wanted).every(([name, value]) => event[name] === value));
-  assert.ok(has({ event: "admin_called", call: "POST /_warifu/sessions", key: "all" }));
-  assert.ok(has({ event: "session_started", session: minted.id, subject, actor: "admin:all" }));
-  assert.ok(has({ event: "session_ended", session: minted.id, actor: "admin:all" }));
-  assert.ok(has({ event: "admin_refused", call: `DELETE /_warifu/sessions/${minted.id}`, reason: "the key lacks the scope" }));
   for (const secret of [all.key, reader.key, minted.token, minted.token.slice(8, 50), "private-claim"]) {
     assert.ok(!logs.includes(secret));
   }
@@ -47,10 +46,11 @@ test("what happened to somebody can be read, with who wanted it and from where",
   assert.deepEqual(who(ended), ["session_ended", minted.id, "admin:all", "DELETE sessions/*"]);
   assert.deepEqual(who(looked), ["admin_called", null, "admin:all", "GET audit"]);
   assert.equal(ended.from, "198.51.100.0/24", "the network, and not the address");
-  const line = gateway.logs().split("\n").find((line) => line.includes("session_ended") && line.includes(minted.id));
-  const { from, trace, at } = JSON.parse(line);
+  const { from, trace, at } = await told(gateway, { event: "session_ended", session: minted.id });
   assert.deepEqual([from, trace], ["198.51.100.0/24", "ab".repeat(16)]);
   assert.ok(Math.abs(Date.parse(at) - Date.parse(ended.at)) < SECOND);
+  // Nothing more is said of the call once the one after it is in the log.
+  await told(gateway, { event: "admin_called", call: "GET /_warifu/audit" });
   assert.ok(!gateway.logs().includes("198.51.100.7"));
 });
 
@@ -80,5 +80,6 @@ test("what an isolate counts can be read", async () => {
   const before = await number("warifu_checks_total");
   await seen(minted);
   await until(async () => (await seen(minted)) && (await number("warifu_checks_total")) > before, "from memory");
-  assert.ok((await number("warifu_origin_seconds_count")) >= 0);
+  const forwarded = await number("warifu_origin_seconds_count");
+  await until(async () => (await seen(minted)) && (await number("warifu_origin_seconds_count")) > forwarded, "each that is forwarded");
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { sessionCookie, start, until } from "./support/gateway.mjs";
+import { sessionCookie, start, told, until } from "./support/gateway.mjs";
 import { commanding, startOrigin } from "./support/origin.mjs";
 
 let origin;
@@ -60,7 +60,7 @@ test("an old secret is refused after the grace, and written down as a replay", a
   const next = await command("do=rotate", old);
   assert.equal((await account(next)).status, 200);
   await until(async () => (await account(old)).status === 401, "the old secret is refused");
-  assert.match(gateway.logs(), /"event":"token_replayed"/);
+  await told(gateway, { event: "token_replayed" });
   assert.equal((await account(next)).status, 200, "observed only");
   const answer = await account(old);
   assert.equal(sessionCookie(answer), undefined, "the cookie is left alone");

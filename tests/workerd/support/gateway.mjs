@@ -133,6 +133,18 @@ export async function until(condition, what, { seconds = 30 } = {}) {
   }
 }
 
+// The events in its log so far.
+export const events = (gateway) =>
+  gateway.logs().split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+
+// The first event that says all of this. The log comes by itself, and may come later than the answer.
+export async function told(gateway, wanted) {
+  const says = (event) => Object.entries(wanted).every(([name, value]) => event[name] === value);
+  let found;
+  await until(() => (found = events(gateway).find(says)) !== undefined, `the log says ${JSON.stringify(wanted)}`);
+  return found;
+}
+
 // Calls to one server, to which `dial` connects where that is not its address.
 export const client = (base, dial) => (where, init = {}) => send(new URL(where, base), init, dial);
 
