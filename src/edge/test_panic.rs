@@ -119,16 +119,12 @@ thread_local! {
 /// `<place>/<n>` asks for panics, `<place>` for how many are left.
 fn panics(asked: &str) -> OwnResponse {
     let number = |(place, times): (&str, &str)| Some((place.to_owned(), times.parse().ok()?));
-    match asked.split_once('/').and_then(number) {
-        Some((place, times)) => {
-            PANICS.with_borrow_mut(|left| left.insert(place, times));
-            OwnResponse::empty(204)
-        }
-        None => {
-            let left = PANICS.with_borrow(|left| left.get(asked).copied().unwrap_or_default());
-            OwnResponse::json(200, &json!({ "left": left }))
-        }
+    if let Some((place, times)) = asked.split_once('/').and_then(number) {
+        PANICS.with_borrow_mut(|left| left.insert(place, times));
+        return OwnResponse::empty(204);
     }
+    let left = PANICS.with_borrow(|left| left.get(asked).copied().unwrap_or_default());
+    OwnResponse::json(200, &json!({ "left": left }))
 }
 
 /// Panics where a test wants a panic at this place.
