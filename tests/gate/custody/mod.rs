@@ -1,6 +1,7 @@
 //! Values of the application's own that browsers must not have: an application
 //! that speaks JWT, and knows nothing of the gateway.
 
+mod assembled;
 mod attacks;
 mod cookies;
 mod opaque;
