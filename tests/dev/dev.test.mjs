@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -105,6 +105,21 @@ async function freePort() {
   return port;
 }
 
+// Addresses of this machine that a server on 127.0.0.1 alone does not have. On Linux all of 127.0.0.0/8 is
+// there; elsewhere it takes those by which others reach the machine.
+const otherAddresses = () =>
+  process.platform === "linux"
+    ? ["127.0.0.2"]
+    : Object.values(networkInterfaces()).flat().filter(({ internal, scopeid }) => !internal && !scopeid).map(({ address }) => address);
+
+// What comes of connecting there: "connect", or the error's code.
+async function knock(host, port) {
+  const socket = net.connect({ host, port, timeout: 5_000 });
+  socket.on("timeout", () => socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })));
+  const outcome = once(socket, "connect").then(() => "connect", ({ code }) => code);
+  return outcome.finally(() => socket.destroy());
+}
+
 async function isFree(port) {
   const server = net.createServer();
   server.listen(port, "127.0.0.1");
@@ -147,6 +162,19 @@ test("from the start to a log-in, and over a restart", async () => {
     await running.stop("SIGTERM");
   }
   for (const port of Object.values(ports)) assert.ok(await isFree(port), `nothing is left on ${port}`);
+});
+
+test("nobody else's machine reaches it", async () => {
+  const running = dev();
+  try {
+    await running.ready;
+    for (const port of Object.values(ports)) {
+      assert.equal(await knock("127.0.0.1", port), "connect");
+      for (const host of otherAddresses()) assert.equal(await knock(host, port), "ECONNREFUSED", `${host}:${port}`);
+    }
+  } finally {
+    await running.stop();
+  }
 });
 
 test("the story: its bank is a second site of the gateway, and what is reported there is refused", async () => {
