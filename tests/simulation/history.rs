@@ -187,6 +187,8 @@ pub struct Counts {
     pub opened: u64,
     pub cut: u64,
     pub faults: BTreeMap<&'static str, u64>,
+    /// What has become durable, by the kinds of `truth::KINDS`.
+    pub durable: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Default)]

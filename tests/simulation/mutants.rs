@@ -75,6 +75,10 @@ fn every_mutant_is_caught() {
     let seeds = number("WARIFU_MUTANT_SEEDS").unwrap_or(SEEDS);
     let counts_all = number("WARIFU_GO_ON").is_some();
     let only = std::env::var("WARIFU_MUTANT").ok();
+    if let Some(only) = &only {
+        let is_known = MUTANTS.iter().any(|(mutant, _)| *only == format!("{mutant:?}"));
+        assert!(is_known, "WARIFU_MUTANT is {only}, and there is no such mutant");
+    }
     let next = AtomicUsize::new(0);
     let uncaught = AtomicUsize::new(0);
     std::thread::scope(|scope| {

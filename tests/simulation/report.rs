@@ -8,10 +8,14 @@ use std::time::Instant;
 
 use super::executor::{MILLI, SECOND};
 use super::run::Outcome;
+use super::truth;
 
-/// A number from the environment.
+/// A number from the environment. What is none must not be taken for nothing: fewer seeds would be
+/// run than were asked for.
 pub fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
+    let text = std::env::var_os(name)?;
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    Some(number.unwrap_or_else(|| panic!("{name} is {}, which is no number", text.display())))
 }
 
 /// Runs seeds from 1 on, two at a time, until one of them fails.
@@ -48,6 +52,7 @@ struct Sums {
     cut: u64,
     failed: u64,
     faults: BTreeMap<&'static str, u64>,
+    durable: BTreeMap<&'static str, u64>,
 }
 
 /// Of all seeds together.
@@ -79,6 +84,9 @@ impl Total {
         for (kind, count) in &counts.faults {
             *sums.faults.entry(kind).or_default() += count;
         }
+        for (kind, count) in &counts.durable {
+            *sums.durable.entry(kind).or_default() += count;
+        }
         if sums.seeds.is_multiple_of(100) {
             eprintln!("{} seeds in {:.0} s", sums.seeds, self.began.elapsed().as_secs_f64());
         }
@@ -100,14 +108,22 @@ impl Total {
             sums.opened,
             sums.cut,
         );
-        let faults: Vec<String> = sums.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        eprintln!("faults: {}", faults.join(", "));
+        let list = |counts: &BTreeMap<&str, u64>| {
+            counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+        };
+        eprintln!("faults: {}", list(&sums.faults));
+        eprintln!("durable: {}", list(&sums.durable));
     }
 
     /// A world in which next to nothing comes from memory would prove little.
     pub fn check(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
+        assert!(sums.seeds > 0, "no seed was run");
         assert_eq!(sums.failed, 0, "seeds that violate an invariant");
+        for kind in truth::KINDS {
+            let is_seen = sums.durable.get(kind).is_some_and(|count| *count > 0);
+            assert!(sums.seeds < 20 || is_seen, "no statement was recognised that makes {kind} durable");
+        }
         assert!(sums.seeds < 20 || sums.cut > 0, "nothing open was ever cut");
         assert!(sums.seeds < 20 || sums.replica > 0, "no record of KV was ever worth anything");
         assert!(sums.cached * 5 >= sums.acceptances, "{} of {} from memory", sums.cached, sums.acceptances);

@@ -17,8 +17,14 @@ fn living(world: &World, ids: impl Iterator<Item = SessionId>) -> Vec<SessionId>
         rows.contains(&id.locator().generation)
             && world.shards().iter().any(|slot| {
                 let database = slot.durable.read();
-                // Before the first commit there is no such table.
-                database.connection.query_row(LIVE, [id.as_bytes().as_slice()], |_| Ok(())).is_ok()
+                match database.connection.query_row(LIVE, [id.as_bytes().as_slice()], |_| Ok(())) {
+                    Ok(()) => true,
+                    Err(rusqlite::Error::QueryReturnedNoRows) => false,
+                    // Before the first commit there is no such table. Anything else is no answer: were it
+                    // taken for one, all would be dead, and nothing ever wrong.
+                    Err(error) if error.to_string().starts_with("no such table: sessions") => false,
+                    Err(error) => panic!("whether a session lives: {error}"),
+                }
             })
     };
     ids.filter(is_live).collect()
