@@ -304,7 +304,8 @@ fn more_questions_than_an_object_can_stand_are_not_asked() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);
     let memory = world.memory(&site);
-    let fill = || (0..500).map(|_| memory.under_way().begin(world.shards.now.get()).expect("one more")).collect::<Vec<_>>();
+    let fill =
+        || (0..500).map(|_| memory.under_way().begin(world.shards.now.get()).expect("one more")).collect::<Vec<_>>();
     let under_way = fill();
     let before = world.shards.calls.get();
     let transfer = request("GET", "/transfer/x", &[("cookie", &cookie)]);
