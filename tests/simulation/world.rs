@@ -415,9 +415,11 @@ impl World {
         let mut history = self.history.borrow_mut();
         let asked = &history.asked[visit.request];
         let begins = ask.command.as_deref().is_some_and(|command| command.starts_with("do=start"));
+        // In exchange for one of the old kind, which its new secret follows: also where the
+        // exchange was made before, and the session that was to begin did not.
+        let exchanged = asked.cookie.filter(|cookie| !begins && history.olds.has(*cookie));
         let (session, parent) = match (asked.starts, asked.session) {
-            // In exchange for an old one, which its new secret follows.
-            (Some(started), _) => (started, asked.cookie.filter(|cookie| !begins && history.olds.has(*cookie))),
+            (Some(started), accepted) => (exchanged.and(accepted).unwrap_or(started), exchanged),
             (None, Some(session)) => (session, asked.cookie),
             (None, None) => (history.cookies[asked.cookie?].session, asked.cookie),
         };
