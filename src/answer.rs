@@ -147,9 +147,8 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
     }
     let sessions = Sessions::new(site, ports);
     let caller = || admitted.caller().ok_or_else(|| admitted.without_caller());
-    let cookie_of = |token: &Minted, session: &Session| {
-        cookie::set(&site.config.cookie, token, session.absolute_expires.since(ports.time()))
-    };
+    let cookie_of =
+        |token: &Minted, session: &Session| cookie::set_anew(&site.config.cookie, token, session, ports.time());
     match command {
         Command::Start(Start { subject, level, ttl, claims, end_others }) => {
             limit::count(site, ports, request, Limit::Starts).await?;

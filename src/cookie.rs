@@ -8,6 +8,8 @@ use core::time::Duration;
 
 use crate::config::{Cookie, SameSite};
 use crate::headers::{folded, holds};
+use crate::session::Session;
+use crate::time::UnixMillis;
 use crate::token::{KeyRing, Minted, TOKEN_CHARS, Token};
 
 /// What a Cookie header holds for us.
@@ -132,6 +134,11 @@ fn pairs(header: &str) -> impl Iterator<Item = &str> {
 pub fn set(cookie: &Cookie, token: &Minted, lifetime: Duration) -> String {
     let max_age = if cookie.persistent { format!("; Max-Age={}", lifetime.as_secs()) } else { String::new() };
     format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie, cookie.partitioned))
+}
+
+/// The same for a session that has begun before: for as long as it has left.
+pub fn set_anew(cookie: &Cookie, token: &Minted, session: &Session, now: UnixMillis) -> String {
+    set(cookie, token, session.absolute_expires.since(now))
 }
 
 /// Set-Cookie value that removes the session cookie.

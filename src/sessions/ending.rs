@@ -135,8 +135,8 @@ impl<P: Ports> Sessions<'_, P> {
                 self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
                 self.is_whole(&kill).map_err(|_| {
-                    let left = session.absolute_expires.since(self.ports.time());
-                    Failure::EndedInPart(SetCookie(cookie::set(&self.site.config.cookie, &minted, left)))
+                    let cookie = &self.site.config.cookie;
+                    Failure::EndedInPart(SetCookie(cookie::set_anew(cookie, &minted, &session, self.ports.time())))
                 })?;
                 Ok((Ended { kill, count: count + others }, minted, session))
             }

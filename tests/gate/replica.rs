@@ -29,6 +29,12 @@ fn begun_with(world: &World, config: &str, keys: &str) -> &'static Site {
     site
 }
 
+/// How many records of KV an isolate has gone by, and how many it could not read.
+fn went_by(world: &World, site: &Site) -> (u64, u64) {
+    let counts = world.memory(site).counts();
+    (counts.from_replica, counts.bad_records)
+}
+
 /// A record as whoever has the site's keys would write it.
 fn vouched(site: &Site, name: &str, text: &str) -> String {
     let voucher = site.ring.voucher();
@@ -120,8 +126,7 @@ fn what_cannot_be_read_or_is_foreign_is_counted_and_passed_over() {
         world.shards.kv.borrow_mut().insert(name.clone(), bad);
         let second = begun(&world, FAR);
         assert_eq!(status(&world, second, &cookie), None, "the object knows");
-        let counts = world.memory(second).counts();
-        assert_eq!((counts.from_replica, counts.bad_records), (0, 1));
+        assert_eq!(went_by(&world, second), (0, 1));
     }
 }
 
@@ -164,8 +169,7 @@ fn a_record_that_no_key_has_vouched_for_is_passed_over() {
             (header("warifu-subject").as_deref(), header("warifu-level").as_deref()),
             (Some("mallory"), Some("1"))
         );
-        let counts = world.memory(second).counts();
-        assert_eq!((counts.from_replica, counts.bad_records), (0, 1));
+        assert_eq!(went_by(&world, second), (0, 1));
     }
 }
 
@@ -181,8 +185,7 @@ fn a_record_counts_as_long_as_its_key_is_there() {
     let newer = KeyRing::read(KEYS_DROPPED, "default").expect("keys").mint(token.locator(), token.secret());
     let dropped = begun_with(&world, FAR, KEYS_DROPPED);
     assert_eq!(status(&world, dropped, &format!("{name}={}", newer.expose())), None, "the object knows");
-    let counts = world.memory(dropped).counts();
-    assert_eq!((counts.from_replica, counts.bad_records), (0, 1));
+    assert_eq!(went_by(&world, dropped), (0, 1));
 }
 
 /// Records of the version before are under other names: each would else be told
@@ -197,8 +200,7 @@ fn records_of_the_version_before_are_not_looked_at() {
     world.shards.kv.borrow_mut().insert(name.replacen('2', "1", 1), text);
     let second = begun(&world, FAR);
     assert_eq!(status(&world, second, &cookie), None);
-    let counts = world.memory(second).counts();
-    assert_eq!((counts.from_replica, counts.bad_records), (0, 0));
+    assert_eq!(went_by(&world, second), (0, 0));
 }
 
 #[test]
