@@ -15,8 +15,8 @@ dev: ## Serve the gateway, the demonstration origin and the story on this machin
 build: ## Build the Worker into build/
 	@scripts/build
 
-test: ## Check and test; CI runs this, and more (see CONTRIBUTING.md)
-	@scripts/test
+test: ## Check and test (ALSO="browser soak" for stages that only CI runs, see CONTRIBUTING.md)
+	@scripts/test $(if $(ALSO),--also $(ALSO))
 
 article: ## Play the scenarios of docs/article.md, with and without the gateway, and write what happened (needs Chromium)
 	@WARIFU_WRITE=1 scripts/test build-test article
