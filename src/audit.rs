@@ -34,8 +34,8 @@ pub enum Event {
         actor: String,
         reason: String,
     },
-    /// `actor` is `user`, `origin`, `admin:<id>`, `limit` (it made room), or
-    /// `replay` (an old secret of it was used).
+    /// `actor` is `user`, `origin`, `custody`, `admin:<id>`, or `limit` (it made
+    /// room). An end by a replay is told of as `TokenReplayed`.
     SessionEnded {
         session: String,
         /// `None` where its row could not be read.
@@ -73,7 +73,8 @@ pub enum Event {
         actor: String,
         reason: String,
     },
-    /// An old secret was used after its grace: somebody has a copy.
+    /// An old secret was used after its grace: somebody has a copy. `ended`:
+    /// the session is over by that, and no `SessionEnded` comes.
     TokenReplayed {
         session: String,
         ended: bool,
