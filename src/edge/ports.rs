@@ -226,5 +226,5 @@ impl Random for PlatformRandom {
     }
 }
 
-/// A body of the API that has not ended by then is given up.
+/// A request's body that is read here and has not ended by then is given up.
 const BODY_MS_MAX: u32 = 10_000;

@@ -83,8 +83,14 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows.",
             "`Retry-After` says when to try again. If honest people are behind that network, raise the limit. The detail names `limits.starts`; the others it does not, since they answer who guesses. The event `rate_limited` names each, and the network. See [rate limits](reference.md#rate-limits).",
         ],
-        Failure::BodyTooLarge => ["The body of a call is over 16 KiB.", "Send less; claims have at most 2,048 bytes."],
-        Failure::BodyTimeout => ["The body of a call did not end within 10 s.", "Send it in one piece."],
+        Failure::BodyTooLarge => [
+            "The body of a call under `/_warifu/` is over 16 KiB; or one that [custody](custody.md) looks into, at a path with `body`, is over 64 KiB.",
+            "Send less; claims have at most 2,048 bytes. Uploads belong at a path without `body`.",
+        ],
+        Failure::BodyTimeout => [
+            "The body of a call under `/_warifu/`, or one that [custody](custody.md) looks into, did not end within 10 s.",
+            "Send it in one piece.",
+        ],
         Failure::StoreUnavailable => [
             "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge were on their way already; or a rotation, or an end of everything, could not reach the feed. The cookie is never touched.",
             "`Retry-After` says when to try again; sessions live on. If it lasts: see [incidents](operations/incidents.md#everybody-gets-503). If it comes now and then, `bound` may be shorter than the way to a shard.",
@@ -110,8 +116,8 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "See [custody](custody.md#when-something-is-wrong).",
         ],
         Failure::Misconfigured => [
-            "The configuration or the keys are wrong, or a row of the map was changed. Every path answers so, public ones too.",
-            "The event `misconfigured` names each key; `warifu check` finds the same before a deployment. Mend it, or go back to the version before: `npx wrangler rollback`.",
+            "The configuration or the keys are wrong: then every path answers so, public ones too. Or a row of the map was changed: then whatever asks a shard does.",
+            "The event `misconfigured` says what is wrong; `warifu check` finds the former before a deployment. Mend it, or go back to the version before: `npx wrangler rollback`. See [incidents](operations/incidents.md#everybody-gets-500).",
         ],
         Failure::Internal => [
             "A defect of warifu's own. Nothing was let through by it.",
