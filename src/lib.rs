@@ -1,6 +1,8 @@
 //! **warifu** keeps real sessions at the edge. The browser holds an opaque
-//! cookie; every request is checked against the session object and only then
-//! forwarded, with the user's identity, to an origin that already exists.
+//! cookie; the session itself lives in a Durable Object. Every request is
+//! checked at the edge and then forwarded, with the user's identity, to an
+//! origin that already exists. The edge answers from memory where it can prove
+//! that it may, and asks the object else; public routes read no session.
 //!
 //! The modules stand in the order in which a request meets them, then what they
 //! all rest on.
