@@ -60,7 +60,7 @@ bench-window: ## Measure the warm check of a token with an empty window of the f
 sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED=n for one, with its trace)
 	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) cargo test --profile sim --features mutants --test simulation -- --nocapture
 
-chaos: ## Break what the gateway stands on in real workerd, 208 times, and look whether its promises hold (CHAOS_SEED=n repeats, ROUNDS=, Linux; 12 min)
+chaos: ## Break what the gateway stands on in real workerd, about 208 times, and look whether its promises hold (CHAOS_SEED=n repeats, ROUNDS=, Linux; 12 min)
 	@WARIFU_CHAOS_ROUNDS=$(or $(ROUNDS),208) scripts/test build build-test chaos
 
 fuzz: ## Try to break the parsers, each for a while (WARIFU_FUZZ_SECONDS=15; some minutes the first time)
