@@ -2,20 +2,16 @@
 // pass-through, each started anew in turn, in workerd itself, without wrangler,
 // before the same origin. From the start of the process, so that loading the
 // isolate counts. Prints medians and ranges in milliseconds.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 
-import { parse } from "smol-toml";
-import workerd from "workerd";
+import { startWorkerd } from "./cost/workerd.mjs";
+import { project, root } from "./support/project.mjs";
+import { median } from "./support/statistics.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 const rounds = Number(process.argv[2] ?? 25);
 const folder = mkdtempSync(path.join(tmpdir(), "warifu-cold-"));
 
@@ -26,76 +22,38 @@ const originUrl = `http://127.0.0.1:${origin.address().port}`;
 const bare = `export default { fetch: (r) => fetch(new Request("${originUrl}" + new URL(r.url).pathname, r)) }`;
 writeFileSync(path.join(folder, "bare.js"), bare);
 const keys = [{ kid: 1, key: Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url") }];
-const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
-const embed = (file) => `embed ${text(file)}`;
 
 const contenders = {
-  bare: `modules = [(name = "index.js", esModule = ${embed("bare.js")})]`,
-  warifu: `
-    modules = [
-      (name = "index.js", esModule = ${embed(path.relative(folder, path.join(root, "build/index.js")))}),
-      (name = "index_bg.wasm", wasm = ${embed(path.relative(folder, path.join(root, "build/index_bg.wasm")))}),
-    ],
-    bindings = [
-      (name = "WARIFU", json = ${text(text({ ...project.vars.WARIFU, origin: originUrl }))}),
-      (name = "WARIFU_KEYS", text = ${text(text(keys))}),
-      (name = "SESSIONS", durableObjectNamespace = "SessionObject"),
-    ],
-    durableObjectNamespaces = [(className = "SessionObject", uniqueKey = "sessions", enableSql = true)],
-    durableObjectStorage = (inMemory = void)`,
+  bare: { modules: { "index.js": path.join(folder, "bare.js") } },
+  warifu: {
+    modules: { "index.js": path.join(root, "build/index.js"), "index_bg.wasm": path.join(root, "build/index_bg.wasm") },
+    bindings: { WARIFU: { ...project.vars.WARIFU, origin: originUrl }, WARIFU_KEYS: JSON.stringify(keys) },
+    objects: true,
+  },
 };
 
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-function get(port) {
+// Milliseconds until the first byte of an answer of 200.
+function get(url) {
+  const sent = performance.now();
   return new Promise((resolve, reject) => {
-    const request = http.get({ host: "127.0.0.1", port, path: "/", agent: false }, (answer) => {
-      const at = performance.now();
+    const request = http.get(url, { agent: false }, (answer) => {
+      const took = performance.now() - sent;
       answer.resume();
-      answer.on("end", () => (answer.statusCode === 200 ? resolve(at) : reject(new Error(`status ${answer.statusCode}`))));
+      answer.on("end", () => (answer.statusCode === 200 ? resolve(took) : reject(new Error(`status ${answer.statusCode}`))));
     });
     request.on("error", reject);
   });
 }
 
 async function measure(name) {
-  const port = await freePort();
-  const config = path.join(folder, `${name}.capnp`);
-  writeFileSync(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = (compatibilityDate = "${project.compatibility_date}", ${contenders[name]})),
-    (name = "internet", network = (allow = ["private"])),
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-`,
-  );
-  const began = performance.now();
-  const child = spawn(workerd.default ?? workerd, ["serve", "--control-fd=3", config], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
-  await once(child.stdio[3], "data"); // it says when it listens
-  const listening = performance.now();
-  const cold = await get(port);
+  const { url, took: start, stop } = await startWorkerd(folder, { name, ...contenders[name] });
+  const first = await get(url);
   const warm = [];
-  for (let i = 0; i < 9; i++) {
-    const sent = performance.now();
-    warm.push((await get(port)) - sent);
-  }
-  child.kill();
-  await once(child, "exit");
-  return { start: listening - began, first: cold - listening, whole: cold - began, warm: median(warm) };
+  for (let i = 0; i < 9; i++) warm.push(await get(url));
+  await stop();
+  return { start, first, whole: start + first, warm: median(warm) };
 }
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const of = (name, what) => results[name].map((result) => result[what]);
 const show = (list) => `${median(list).toFixed(1)} (${Math.min(...list).toFixed(1)}–${Math.max(...list).toFixed(1)})`.padEnd(20);
 

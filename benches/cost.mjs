@@ -19,7 +19,8 @@ import { startNginx } from "./cost/nginx.mjs";
 import { print, summarise, write } from "./cost/report.mjs";
 import { storeCalls } from "./cost/store-calls.mjs";
 import { round, warmUp } from "./cost/turns.mjs";
-import { root, startWorkerd } from "./cost/workerd.mjs";
+import { startWorkerd } from "./cost/workerd.mjs";
+import { root } from "./support/project.mjs";
 
 const only = (process.env.ONLY ?? "").split(",").filter((name) => name !== "");
 const rounds = Number(process.env.BENCH_ROUNDS ?? 14);

@@ -13,7 +13,9 @@ import path from "node:path";
 import { CONTENDERS } from "./cost/contenders.mjs";
 import { ask, headersWith } from "./cost/load.mjs";
 import { startNginx } from "./cost/nginx.mjs";
-import { root, startWorkerd } from "./cost/workerd.mjs";
+import { startWorkerd } from "./cost/workerd.mjs";
+import { root } from "./support/project.mjs";
+import { median } from "./support/statistics.mjs";
 
 const only = (process.env.ONLY ?? "floor-public,floor,public,warm,signed,refused").split(",");
 const rounds = Number(process.env.HANDLER_ROUNDS ?? 15);
@@ -100,8 +102,4 @@ async function turn({ name, kind, workerd, cookie, forged, micros }) {
   const { status, text } = await ask(`${workerd.url}/api/orders`, { headers: { ...headersWith(forged ?? cookie), "x-calls": String(calls) } });
   if (status !== 200 || text !== (kind === "refused" ? "401" : "200")) throw new Error(`${name}: ${status} ${text}`);
   micros.push((workerd.cpu() - before) / 1_000 / calls);
-}
-
-function median(numbers) {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 }

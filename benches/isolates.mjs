@@ -11,17 +11,18 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { parse } from "smol-toml";
 import workerd from "workerd";
 
+import { writeConfiguration } from "./support/capnp.mjs";
+import { binary, cpuOf, listening } from "./support/processes.mjs";
+import { project, root } from "./support/project.mjs";
+import { median } from "./support/statistics.mjs";
+
 const COUNTS = [1, 8, 15, 22];
-const OBJECTS = 1_000;
 
 const { values: options } = parseArgs({
   options: {
@@ -30,11 +31,8 @@ const { values: options } = parseArgs({
     build: { type: "string", default: "build" },
   },
 });
-const program = workerd.default ?? workerd;
-const root = fileURLToPath(new URL("..", import.meta.url));
 const build = path.resolve(root, options.build);
 const rounds = Number(options.rounds);
-const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 const folder = mkdtempSync(path.join(tmpdir(), "warifu-isolates-"));
 
 const origin = http.createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
@@ -46,56 +44,30 @@ writeFileSync(
   `export default { fetch: (r) => fetch(new Request("${originUrl}" + new URL(r.url).pathname, r)) }`,
 );
 const keys = [{ kid: 1, key: Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url") }];
-const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
-const date = text(project.compatibility_date);
 const wasms = readdirSync(build).filter((name) => name.endsWith(".wasm"));
 
 // The file with a custom section (WebAssembly Core, 5.5.3) that no other copy has.
-function copyOf(name, number) {
-  const file = path.join(folder, `${number}-${name}`);
-  const label = Buffer.from(`\u0004copy${String(number).padStart(8, "0")}`);
+function copyOf(name, worker) {
+  const file = path.join(folder, `${worker}-${name}`);
+  const label = Buffer.from(`\u0004copy${worker.padStart(8)}`);
   const bytes = readFileSync(path.join(build, name));
   writeFileSync(file, Buffer.concat([bytes.subarray(0, 8), Buffer.from([0, label.length]), label, bytes.subarray(8)]));
-  return path.basename(file);
+  return file;
 }
 
-const modulesOf = (number) => `modules = [
-      (name = "index.js", esModule = embed ${text(path.relative(folder, path.join(build, "index.js")))}),
-      ${wasms.map((name) => `(name = ${text(name)}, wasm = embed ${text(copyOf(name, number))})`).join(",\n")},
-    ]`;
-const variables = `
-      (name = "WARIFU", json = ${text(text({ ...project.vars.WARIFU, origin: originUrl }))}),
-      (name = "WARIFU_KEYS", text = ${text(text(keys))}),`;
-const classes = { SESSIONS: "SessionObject", FEED: "FeedObject" };
-const each = (of) => Object.entries(classes).map(of).join(",\n");
+const modulesOf = (worker) => ({ "index.js": path.join(build, "index.js"), ...Object.fromEntries(wasms.map((name) => [name, copyOf(name, worker)])) });
+const bindings = { WARIFU: { ...project.vars.WARIFU, origin: originUrl }, WARIFU_KEYS: JSON.stringify(keys) };
 
 const contenders = {
-  bare: () => `modules = [(name = "index.js", esModule = embed "bare.js")]`,
-  warifu: (number) => `${modulesOf(number)},
-    bindings = [${variables}
-      ${each(([name, of]) => `(name = "${name}", durableObjectNamespace = (className = "${of}", serviceName = "objects"))`)},
-    ]`,
+  bare: (name) => ({ name, modules: { "index.js": path.join(folder, "bare.js") } }),
+  warifu: (name) => ({ name, modules: modulesOf(name), bindings, objects: "objects" }),
 };
 
 // The objects live elsewhere, in production as here: one isolate has them all, and is
 // no part of the slope.
-const objects = () => `(name = "objects", worker = (compatibilityDate = ${date}, ${modulesOf(OBJECTS)},
-      bindings = [${variables}
-        ${each(([name, of]) => `(name = "${name}", durableObjectNamespace = "${of}")`)},
-      ],
-      durableObjectNamespaces = [
-        ${each(([, of]) => `(className = "${of}", uniqueKey = "${of}", enableSql = true)`)},
-      ],
-      durableObjectStorage = (inMemory = void))),`;
+const objects = () => ({ name: "objects", modules: modulesOf("objects"), bindings, objects: true });
 
-// Ports that were free a moment ago.
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
-}
+const namesOf = (count) => Array.from({ length: count }, (_, number) => `worker${number}`);
 
 function get(port) {
   return new Promise((resolve, reject) => {
@@ -107,13 +79,6 @@ function get(port) {
   });
 }
 
-// In milliseconds, of all its threads: nanoseconds on a processor, as Linux counts them.
-function cpuOf(pid) {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const of = (thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
-  return threads.reduce((sum, thread) => sum + of(thread), 0) / 1e6;
-}
-
 // In MB, what is its own.
 function memoryOf(pid) {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
@@ -123,41 +88,23 @@ function memoryOf(pid) {
 
 // The encoded configuration of so many of them.
 function configOf(name, count) {
-  const numbers = Array.from({ length: count }, (_, number) => number);
   const config = path.join(folder, `${name}-${count}.capnp`);
-  writeFileSync(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    ${numbers.map((n) => `(name = "worker${n}", worker = (compatibilityDate = ${date}, ${contenders[name](n)})),`).join("\n")}
-    ${name === "warifu" ? objects() : ""}
-    (name = "internet", network = (allow = ["private"])),
-  ],
-  sockets = [${numbers.map((n) => `(name = "http${n}", http = (), service = "worker${n}")`)}],
-);
-`,
-  );
+  const sockets = namesOf(count);
+  writeConfiguration(config, { workers: [...sockets.map(contenders[name]), ...(name === "warifu" ? [objects()] : [])], sockets });
   const encoded = `${config}.bin`;
   const output = openSync(encoded, "w");
-  execFileSync(program, ["compile", "--config-only", config], { stdio: ["ignore", output, "inherit"] });
+  execFileSync(binary, ["compile", "--config-only", config], { stdio: ["ignore", output, "inherit"] });
   closeSync(output);
   return encoded;
 }
 
 async function measure(name, count) {
-  const ports = await freePorts(count);
-  const addresses = ports.map((port, number) => `--socket-addr=http${number}=127.0.0.1:${port}`);
-  const command = ["serve", "--binary", "--control-fd=3", ...addresses, encoded[name][count]];
-  const child = spawn(program, command, { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+  const command = ["serve", "--binary", "--control-fd=3", encoded[name][count]];
+  const child = spawn(binary, command, { stdio: ["ignore", "ignore", "inherit", "pipe"] });
   try {
-    let told = 0; // it says of each socket when it listens
-    for await (const chunk of child.stdio[3]) {
-      told += chunk.toString().split("\n").length - 1;
-      if (told >= count) break;
-    }
-    for (const port of ports) await get(port);
-    return { count, cpu: cpuOf(child.pid), memory: memoryOf(child.pid) };
+    const ports = await listening(child, namesOf(count));
+    for (const worker of namesOf(count)) await get(ports[worker]);
+    return { count, cpu: cpuOf(child.pid) / 1e6, memory: memoryOf(child.pid) };
   } finally {
     child.kill();
     await once(child, "exit");
@@ -171,7 +118,6 @@ function slope(points, what) {
   return mean((p) => (p.count - x) * (p[what] - y)) / mean((p) => (p.count - x) ** 2);
 }
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const show = (list, digits) =>
   `${median(list).toFixed(digits)} (${Math.min(...list).toFixed(digits)}–${Math.max(...list).toFixed(digits)})`;
 

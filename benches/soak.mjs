@@ -19,8 +19,9 @@ import { Stock, bytesOf, firstSubjects, write as fill } from "./soak/fill.mjs";
 import { judge } from "./soak/judge.mjs";
 import { People } from "./soak/people.mjs";
 import { latencies, line, print, versions, write } from "./soak/report.mjs";
-import { EDGES, SHARDS, Site, newFolder, root } from "./soak/site.mjs";
+import { EDGES, SHARDS, Site, newFolder } from "./soak/site.mjs";
 import { Watch } from "./soak/watch.mjs";
+import { root } from "./support/project.mjs";
 
 const number = (name, otherwise) => Number(process.env[name] || otherwise);
 const options = {

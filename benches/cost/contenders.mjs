@@ -6,8 +6,8 @@ import path from "node:path";
 import { sealData } from "../peers/node_modules/iron-session/dist/index.js";
 import { SignJWT } from "../peers/node_modules/jose/dist/webapi/index.js";
 
+import { root } from "../support/project.mjs";
 import { ask, headersWith } from "./load.mjs";
-import { root } from "./workerd.mjs";
 
 const SUBJECT = "3f9a7c52-8f0e-4d6b-9a51-000000000042";
 const CLAIMS = { name: "Alice Example", roles: ["admin", "billing"], tenant: "3f9a7c52" };

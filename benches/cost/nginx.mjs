@@ -5,7 +5,8 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-import { follow, freePort, until } from "./ports.mjs";
+import { freePort } from "../../scripts/dev/ports.mjs";
+import { follow, until } from "../support/processes.mjs";
 
 // The body of an answer to `/api/orders`: some JSON, as a page asks for.
 const BODY = JSON.stringify({ orders: Array.from({ length: 8 }, (_, n) => ({ id: 1_000 + n, total: "12.50", currency: "EUR", state: "shipped" })) });

@@ -5,10 +5,11 @@ import { cpus } from "node:os";
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 
+import { root } from "../support/project.mjs";
+import { quantile } from "../support/statistics.mjs";
 import { draw } from "./figure.mjs";
 import { CONNECTIONS } from "./load.mjs";
 import { SLOT_MS } from "./slots.mjs";
-import { root } from "./workerd.mjs";
 
 const FIGURES = path.join(root, "docs/figures");
 const README = path.join(root, "README.md");
@@ -47,13 +48,6 @@ const round = (value, digits) => Number(value.toFixed(digits));
 function spread(values, digits) {
   const at = (share) => round(quantile(values, share), digits);
   return { median: at(0.5), low: at(0.25), high: at(0.75) };
-}
-
-function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const place = (sorted.length - 1) * share;
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-  return low + (high - low) * (place % 1);
 }
 
 function versions() {

@@ -4,9 +4,8 @@
 import path from "node:path";
 
 import { startEdges } from "../../tests/workerd/support/edges.mjs";
-
+import { root } from "../support/project.mjs";
 import { load } from "./load.mjs";
-import { root } from "./workerd.mjs";
 
 const SECONDS = 2;
 

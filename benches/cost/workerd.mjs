@@ -2,77 +2,35 @@
 // what the system says of the processor time that the process has used.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import path from "node:path";
 
-import { parse } from "smol-toml";
-import workerd from "workerd";
-
-import { follow, freePort } from "./ports.mjs";
-
-export const root = new URL("../../", import.meta.url).pathname;
-const { compatibility_date } = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
-const binary = workerd.default ?? workerd;
-const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
+import { writeConfiguration } from "../support/capnp.mjs";
+import { binary, cpuOf, follow, listening } from "../support/processes.mjs";
 
 // $V8_FLAGS are for a profiler: with --perf-basic-prof `perf report` knows what V8 has compiled.
-// `modules`: names and files of modules, the first is the entry; `bindings`: texts, and
-// objects for JSON; `kv`: the address of a store; `objects`: whether it has those of warifu.
-export async function startWorkerd(folder, { name, modules, bindings = {}, kv, objects = false, v8Flags = process.env.V8_FLAGS?.split(" ") ?? [], arguments: extra = [] }) {
-  const port = await freePort();
+// `modules`, `bindings` and `objects` are as capnp.mjs has them; `kv`: the address of a store.
+export async function startWorkerd(folder, { name, modules, bindings, kv, objects, v8Flags = process.env.V8_FLAGS?.split(" ") }) {
   const here = path.join(folder, name);
-  mkdirSync(path.join(here, "objects"), { recursive: true });
-  const listed = Object.entries(modules).map(([module, file]) => {
-    const kind = file.endsWith(".wasm") ? "wasm" : "esModule";
-    return `(name = ${text(module)}, ${kind} = embed ${text(path.relative(here, file))})`;
-  });
-  const bound = Object.entries(bindings).map(([key, value]) =>
-    typeof value === "string" ? `(name = ${text(key)}, text = ${text(value)})` : `(name = ${text(key)}, json = ${text(text(value))})`,
-  );
-  if (kv) bound.push(`(name = "KV", kvNamespace = "kv")`);
-  if (objects) {
-    bound.push(`(name = "SESSIONS", durableObjectNamespace = "SessionObject")`, `(name = "FEED", durableObjectNamespace = "FeedObject")`);
-  }
-  const classes = ["SessionObject", "FeedObject"].map((it) => `(className = "${it}", uniqueKey = "${it}", enableSql = true)`);
+  const stored = path.join(here, "objects");
+  mkdirSync(stored, { recursive: true });
   const config = path.join(here, "config.capnp");
-  writeFileSync(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  v8Flags = ${text(v8Flags)},
-  services = [
-    (name = "main", worker = (
-      compatibilityDate = "${compatibility_date}",
-      modules = [${listed.join(", ")}],
-      bindings = [${bound.join(", ")}],
-      ${objects ? `durableObjectNamespaces = [${classes.join(", ")}], durableObjectStorage = (localDisk = "disk"),` : ""}
-    )),
-    (name = "internet", network = (allow = ["private"])),
-    ${objects ? `(name = "disk", disk = (path = ${text(path.join(here, "objects"))}, writable = true)),` : ""}
-    ${kv ? `(name = "kv", external = (address = ${text(kv)}, http = ())),` : ""}
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-`,
-  );
-  const child = follow(spawn(binary, ["serve", "--control-fd=3", ...extra, config], { stdio: ["ignore", "ignore", "inherit", "pipe"] }));
-  const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`workerd for ${name} ended with ${code}`)));
-  ended.catch(() => {});
-  await Promise.race([once(child.stdio[3], "data"), ended]); // it says when it listens
+  const main = { name: "main", modules, bindings, kv: kv && "KV", objects };
+  writeConfiguration(config, { workers: [main], kv, disk: objects ? stored : undefined, v8Flags });
+  const began = performance.now();
+  const child = follow(spawn(binary, ["serve", "--control-fd=3", config], { stdio: ["ignore", "ignore", "inherit", "pipe"] }));
+  const ended = once(child, "exit");
+  const { main: port } = await listening(child, ["main"]);
   return {
     name,
     url: `http://127.0.0.1:${port}`,
     pid: child.pid,
+    // Milliseconds from the start of the process until it listened.
+    took: performance.now() - began,
     cpu: () => cpuOf(child.pid),
     stop: () => {
       child.kill("SIGKILL");
-      return ended.catch(() => {});
+      return ended;
     },
   };
-}
-
-// Nanoseconds of processor time, user and system, of all threads.
-function cpuOf(pid) {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks).reduce((sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]), 0);
 }

@@ -1,5 +1,6 @@
 // Whether a run is good. A judgement has a name, what was found, and whether that is within
 // its limit.
+import { median } from "../support/statistics.mjs";
 
 // The share of a run in which caches fill, which is not judged.
 export const WARM_UP = 1 / 3;
@@ -24,7 +25,7 @@ const BUSY_SHARE = 0.75;
 const POINTS_MIN = 5;
 
 // From so long on memory is judged: in a shorter run it is still filling.
-export const JUDGED_FROM_SECONDS = 1_800;
+const JUDGED_FROM_SECONDS = 1_800;
 
 // Theil and Sen: the median of the slopes of all pairs of points, and their interval after
 // Sen (1968), which holds the slope with a probability of 95 %. A few wild points move neither.
@@ -41,12 +42,6 @@ export function slope(points) {
   const half = (1.96 * Math.sqrt((count * (count - 1) * (2 * count + 5)) / 18)) / 2;
   const at = (index) => slopes[Math.min(slopes.length - 1, Math.max(0, Math.round(index)))];
   return { slope: median(slopes), low: at(slopes.length / 2 - half - 0.5), high: at(slopes.length / 2 + half - 0.5) };
-}
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return sorted.length % 2 === 1 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 // The memory that is judged, by name: pairs of minutes and megabytes after the warm-up.

@@ -4,9 +4,10 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
+import { root } from "../support/project.mjs";
+import { median } from "../support/statistics.mjs";
 import { draw } from "./figure.mjs";
-import { WARM_UP, growth, median, memorySeries } from "./judge.mjs";
-import { root } from "./site.mjs";
+import { WARM_UP, growth, memorySeries } from "./judge.mjs";
 
 const PAGE = path.join(root, "docs/operations/soak.md");
 const FIGURES = path.join(root, "docs/figures");

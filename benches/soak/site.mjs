@@ -4,28 +4,23 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { parse } from "smol-toml";
-import workerd from "workerd";
-
+import { freePort } from "../../scripts/dev/ports.mjs";
 import { runNginx } from "../cost/nginx.mjs";
-import { follow, freePort } from "../cost/ports.mjs";
+import { writeConfiguration } from "../support/capnp.mjs";
+import { binary, follow, listening } from "../support/processes.mjs";
+import { root } from "../support/project.mjs";
 
-export const root = new URL("../../", import.meta.url).pathname;
 export const EDGES = ["edge-1", "edge-2"];
 export const COOKIE = "__Host-Http-warifu";
 export const SHARDS = 64;
 export const BOUND_MS = 2_000;
 export const GRACE_MS = 15_000;
 const IDLE = "3h";
-
-const { compatibility_date: date } = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
-const binary = workerd.default ?? workerd;
-const text = JSON.stringify; // a JSON string is a Cap'n Proto string too
-const CLASSES = { SESSIONS: "SessionObject", FEED: "FeedObject" };
+const OBJECTS = "objects";
 
 // The defaults, but for the routes, and for sessions that idle for longer than a run takes.
 const configuration = (origin) => ({
@@ -70,24 +65,19 @@ export class Site {
   }
 
   async start() {
-    const ports = await Promise.all([...EDGES, "inspector"].map(() => freePort()));
     const config = path.join(this.folder, "config.capnp");
-    writeFileSync(config, this.#config(ports));
+    writeConfiguration(config, { workers: this.#workers(), sockets: EDGES, disk: this.objects });
     const child = follow(
-      spawn(binary, ["serve", "--control-fd=3", `--inspector-addr=127.0.0.1:${ports.at(-1)}`, config], {
+      spawn(binary, ["serve", "--control-fd=3", "--inspector-addr=127.0.0.1:0", config], {
         stdio: ["ignore", "ignore", "ignore", "pipe"],
       }),
     );
     this.ended = once(child, "exit").then(([code, signal]) => Promise.reject(new Error(`workerd ended with ${code ?? signal}`)));
     this.ended.catch(() => {});
-    let told = 0; // it says of each socket when it listens
-    const listening = (async () => {
-      for await (const chunk of child.stdio[3]) if ((told += chunk.toString().split("\n").length - 1) > EDGES.length) return;
-    })();
-    await Promise.race([listening, this.ended]);
+    const ports = await listening(child, [...EDGES, "inspector"]);
     this.child = child;
-    this.edges = EDGES.map((name, at) => ({ name, url: `http://127.0.0.1:${ports[at]}` }));
-    this.inspector = `127.0.0.1:${ports.at(-1)}`;
+    this.edges = EDGES.map((name) => ({ name, url: `http://127.0.0.1:${ports[name]}` }));
+    this.inspector = `127.0.0.1:${ports.inspector}`;
   }
 
   // At once, as a machine that fails: what was answered has to be in the files all the same.
@@ -103,35 +93,19 @@ export class Site {
     this.nginx?.kill("SIGKILL");
   }
 
-  #config(ports) {
+  #workers() {
     const key = { kid: 1, key: this.mac.toString("base64url") };
     const admin = {
       id: "soak",
       sha256: createHash("sha256").update(this.admin).digest("hex"),
       scopes: ["sessions:read", "sessions:write", "mint", "revoke", "verify", "metrics"],
     };
-    const embed = (file) => text(path.relative(this.folder, path.join(this.build, file)));
-    const worker = (bound, more = "") => `(compatibilityDate = ${text(date)},
-      modules = [(name = "index.js", esModule = embed ${embed("index.js")}), (name = "index_bg.wasm", wasm = embed ${embed("index_bg.wasm")})],
-      bindings = [
-        (name = "WARIFU", json = ${text(text(configuration(this.nginx.url)))}),
-        (name = "WARIFU_KEYS", text = ${text(text([key]))}),
-        (name = "WARIFU_ADMIN_KEYS", text = ${text(text([admin]))}),
-        ${Object.entries(CLASSES).map(([name, of]) => `(name = "${name}", durableObjectNamespace = ${bound(of)})`).join(", ")},
-      ], ${more})`;
-    const objects = `durableObjectNamespaces = [${Object.values(CLASSES).map((of) => `(className = "${of}", uniqueKey = "${of}", enableSql = true)`).join(", ")}],
-      durableObjectStorage = (localDisk = "disk")`;
-    return `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "objects", worker = ${worker(text, objects)}),
-    ${EDGES.map((name) => `(name = "${name}", worker = ${worker((of) => `(className = "${of}", serviceName = "objects")`)}),`).join("\n    ")}
-    (name = "internet", network = (allow = ["private"])),
-    (name = "disk", disk = (path = ${text(this.objects)}, writable = true)),
-  ],
-  sockets = [${EDGES.map((name, at) => `(name = "${name}", address = "127.0.0.1:${ports[at]}", http = (), service = "${name}")`).join(", ")}],
-);
-`;
+    const file = (name) => path.join(this.build, name);
+    const shared = {
+      modules: { "index.js": file("index.js"), "index_bg.wasm": file("index_bg.wasm") },
+      bindings: { WARIFU: configuration(this.nginx.url), WARIFU_KEYS: JSON.stringify([key]), WARIFU_ADMIN_KEYS: JSON.stringify([admin]) },
+    };
+    return [{ ...shared, name: OBJECTS, objects: true }, ...EDGES.map((name) => ({ ...shared, name, objects: OBJECTS }))];
   }
 }
 

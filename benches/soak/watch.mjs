@@ -1,13 +1,14 @@
 // What the run looks like from outside, every few seconds: requests and their latency,
 // processor time and memory of the processes, the heap of each isolate, and what the edges
 // themselves have counted.
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 
 import WebSocket from "ws";
 
+import { cpuOf } from "../support/processes.mjs";
 import { bytesOf } from "./fill.mjs";
 
 // V8 collects garbage when it likes. What lives is known after it was made to.
@@ -124,12 +125,6 @@ export class Watch {
 
 const round = (number, digits) => Number(number.toFixed(digits));
 const mb = (bytes) => (bytes === undefined ? undefined : round(bytes / 1e6, 3));
-
-// Nanoseconds of processor time, user and system, of all threads.
-function cpuOf(pid) {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks).reduce((sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]), 0);
-}
 
 // Nanoseconds of processor time, of all processes of the machine.
 function machineCpu() {

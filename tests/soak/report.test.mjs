@@ -9,7 +9,7 @@ import * as hdr from "hdr-histogram-js";
 import { draw } from "../../benches/soak/figure.mjs";
 import { WARM_UP, judge } from "../../benches/soak/judge.mjs";
 import { latencies, markdown } from "../../benches/soak/report.mjs";
-import { root } from "../../benches/soak/site.mjs";
+import { root } from "../../benches/support/project.mjs";
 import { run } from "./run.mjs";
 
 test("the page says what was measured, and what was not good", () => {

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
 
-import { root } from "../../benches/soak/site.mjs";
+import { root } from "../../benches/support/project.mjs";
 
 test("under load of all kinds every answer is what it has to be", async (t) => {
   const env = { SOAK_SECONDS: "120", SOAK_SESSIONS: "20000", ...process.env };

@@ -5,26 +5,23 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 
-import { parse } from "smol-toml";
 import { unstable_startWorker } from "wrangler";
 
+import { project, root } from "../../../benches/support/project.mjs";
 import { Scan } from "../../scan/scan.mjs";
 
-export const root = fileURLToPath(new URL("../../../", import.meta.url));
+export { project, root };
 export const PASSWORD = "correct horse battery staple";
 export const COOKIE = "__Host-Http-warifu";
 // All tests come from one network.
 export const UNLIMITED = { starts: "off", bad_macs: "off", admin_failures: "off" };
-
-export const project = parse(readFileSync(path.join(root, "wrangler.toml"), "utf8"));
 
 // Starts the exchange and the gateway. `build` is the folder of the Worker, `table` takes
 // the place of the project's [vars.WARIFU], `warifu` changes keys of it, `keys` is
