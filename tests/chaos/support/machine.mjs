@@ -5,23 +5,15 @@
 // the objects of all.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { freePort, project, root } from "../../workerd/support/gateway.mjs";
+import { writeConfiguration } from "../../../benches/support/capnp.mjs";
+import { binary, listening } from "../../../benches/support/processes.mjs";
+import { root } from "../../../benches/support/project.mjs";
 
-const require = createRequire(import.meta.url);
 const edgesFolder = path.join(root, "tests/workerd/support/edges");
-
-// Where the platform's binary is: what the package `workerd` would start. The package's own
-// launcher is a process in between, which a SIGKILL would leave without its child.
-export function workerdBinary() {
-  const platform = { linux: "linux", darwin: "darwin" }[process.platform];
-  const cpu = { x64: "64", arm64: "arm64" }[process.arch];
-  return require.resolve(`@cloudflare/workerd-${platform}-${cpu}/bin/workerd`, { paths: [require.resolve("workerd/package.json")] });
-}
 
 export class Machine {
   // `edges`: names; `state`: the folder of the objects' files (one of its own if absent); `kv`:
@@ -37,8 +29,8 @@ export class Machine {
     machine.edge = edge;
     machine.environment = environment;
     machine.hears = hears;
+    // Found by the first start, and kept by the later ones.
     machine.ports = {};
-    for (const name of machine.names) machine.ports[name] = await freePort();
     return machine;
   }
 
@@ -56,49 +48,31 @@ export class Machine {
       const { build, env } = deployments[name] ?? deployments.all;
       return this.#worker(name, builds.get(build), env);
     });
-    const config = `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    ${workers.join(",\n    ")},
-    (name = "state", disk = (path = ${text(this.state)}, writable = true)),
-    (name = "kv", external = (address = ${text(this.kv)}, http = ())),
-    (name = "internet", network = (allow = ["private", "public"]))
-  ],
-  sockets = [
-    ${this.names.map((name) => `(name = ${text(name)}, address = "127.0.0.1:${this.ports[name]}", http = (), service = ${text(name)})`).join(",\n    ")}
-  ]
-);
-`;
-    writeFileSync(path.join(this.folder, "config.capnp"), config);
+    writeConfiguration(path.join(this.folder, "config.capnp"), { workers, disk: this.state, kv: this.kv });
   }
 
   #worker(name, build, env) {
     const ofObjects = name === OBJECTS;
     const own = ofObjects ? ["objects.mjs"] : this.edge === undefined ? ["edge.mjs"] : [OWN_EDGE, "edge.mjs"];
-    const classes = project.durable_objects.bindings;
-    const namespaces = classes.map(({ class_name: className }) => `(className = ${text(className)}, uniqueKey = ${text(`warifu-${className}`)}, enableSql = true)`);
-    const bindings = [
-      ...classes.map(({ name: binding, class_name: className }) => `(name = ${text(binding)}, durableObjectNamespace = (className = ${text(className)}${ofObjects ? "" : `, serviceName = ${text(OBJECTS)}`}))`),
-      `(name = "REPLICA", kvNamespace = "kv")`,
-      ...Object.entries(env).map(([key, value]) => (typeof value === "string" ? `(name = ${text(key)}, text = ${text(value)})` : `(name = ${text(key)}, json = ${text(JSON.stringify(value))})`)),
-    ];
-    return `(name = ${text(name)}, worker = (
-      modules = [
-        ${own.map((file) => `(name = ${text(file)}, esModule = embed ${text(file)})`).join(", ")},
-        (name = "gateway.mjs", esModule = embed ${text(`${build}-index.js`)}),
-        (name = "index_bg.wasm", wasm = embed ${text(`${build}-index_bg.wasm`)}),
-        (name = "messages.mjs", esModule = embed "messages.mjs")
-      ],
-      compatibilityDate = ${text(project.compatibility_date)},
-      bindings = [${bindings.join(", ")}],
-      ${ofObjects ? `durableObjectNamespaces = [${namespaces.join(", ")}], durableObjectStorage = (localDisk = "state"),` : ""}
-      globalOutbound = "internet"
-    ))`;
+    const file = (name) => path.join(this.folder, name);
+    return {
+      name,
+      modules: {
+        ...Object.fromEntries(own.map((name) => [name, file(name)])),
+        "gateway.mjs": file(`${build}-index.js`),
+        "index_bg.wasm": file(`${build}-index_bg.wasm`),
+        "messages.mjs": file("messages.mjs"),
+      },
+      bindings: env,
+      kv: "REPLICA",
+      objects: ofObjects || OBJECTS,
+    };
   }
 
   // Resolves once all Workers can be reached.
   async start() {
-    const child = spawn(workerdBinary(), ["serve", "config.capnp", "--control-fd=3"], {
+    const kept = Object.entries(this.ports).map(([name, port]) => `--socket-addr=${name}=127.0.0.1:${port}`);
+    const child = spawn(binary, ["serve", "config.capnp", "--control-fd=3", ...kept], {
       cwd: this.folder,
       env: { ...process.env, ...this.environment },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -109,22 +83,11 @@ const config :Workerd.Config = (
     this.over.finally(() => living.delete(child));
     this.log ??= [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => this.#note(String(data)));
-    const listening = new Set();
-    let rest = "";
-    await Promise.race([
-      this.over.then(([code, signal]) => {
-        if (!child.isEnding) throw new Error(`workerd ended with ${code ?? signal}: ${this.log.slice(-5).join("")}`);
-      }),
-      (async () => {
-        for await (const data of child.stdio[3]) {
-          const lines = (rest + data).split("\n");
-          rest = lines.pop();
-          for (const line of lines) if (line !== "") listening.add(JSON.parse(line).socket);
-          if (listening.size === this.names.length) return;
-        }
-        await this.over;
-      })(),
-    ]);
+    try {
+      this.ports = await listening(child, this.names);
+    } catch (error) {
+      if (!child.isEnding) throw new Error(`${error.message}: ${this.log.slice(-5).join("")}`);
+    }
   }
 
   #note(words) {
@@ -173,6 +136,3 @@ export const OBJECTS = "objects";
 const OWN_EDGE = "own-edge.mjs";
 const PEACE_MS = 500;
 const LOG_PIECES_MAX = 400;
-
-// Texts of Cap'n Proto are written as those of C are.
-const text = (value) => `"${Buffer.from(value).toString("latin1").replace(/[\\"]/g, "\\$&").replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)}"`;

@@ -59,9 +59,9 @@ export class Site {
     site.scan = new Scan({ warifu: site.configuration, keys: site.keys, adminKeys: [site.ops] });
     const hears = (words) => site.scan.saw("the log", words);
     site.machine = await Machine.create({ edges: EDGES, state, kv: site.kv.address, edge, environment, hears });
-    site.edges = Object.fromEntries([OBJECTS, ...EDGES].map((name) => [name, new Client(name, site.machine.url(name))]));
     site.deploy();
     await site.machine.start();
+    site.edges = Object.fromEntries([OBJECTS, ...EDGES].map((name) => [name, new Client(name, site.machine.url(name))]));
     return site;
   }
 
