@@ -62,9 +62,8 @@ test("whatever starts a Worker makes a scan, and ends with it", () => {
     "tests/chaos/support/machine.mjs",
     "tests/dev/dev.test.mjs",
     "tests/newcomer.sh",
-    "tests/workerd/support/bare.mjs",
-    "tests/workerd/support/edges.mjs",
     "tests/workerd/support/gateway.mjs",
+    "tests/workerd/support/miniflare.mjs",
   ]);
   for (const file of starting) {
     if (file.endsWith(".sh")) assert.match(code(file), /^ *node tests\/scan\/after\.mjs .* -- /m, file);

@@ -1,17 +1,14 @@
 // Several edges of one site in one workerd: each is a Worker of its own, with an
 // isolate and a memory of its own, bound to the same objects and the same KV
 // namespace, as the machines of a network are.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import http from "node:http";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
-
-import { Scan } from "../../scan/scan.mjs";
-import { COOKIE, UNLIMITED, newAdminKey, newKeys, project, root } from "./gateway.mjs";
+import { COOKIE, UNLIMITED, newAdminKey, newKeys } from "./gateway.mjs";
+import { gatewayOf, startWorkers } from "./miniflare.mjs";
 
 const here = fileURLToPath(new URL("edges/", import.meta.url));
 
@@ -21,56 +18,29 @@ const here = fileURLToPath(new URL("edges/", import.meta.url));
 export async function startEdges({ edges, warifu = {}, build = "build", origin, tailed = false }) {
   const ops = newAdminKey();
   const keys = newKeys();
-  const scan = new Scan({ warifu, keys, adminKeys: [ops] });
-  const { origin: application } = await scan.behind({ origin: origin ?? "http://origin.test" });
-  const stores = mkdtempSync(path.join(tmpdir(), "warifu-edges-"));
   const source = (name) => ({ type: "ESModule", path: `/${name}`, contents: readFileSync(path.join(here, name), "utf8") });
-  const gateway = [
-    { type: "ESModule", path: "/gateway.mjs", contents: readFileSync(path.join(root, build, "index.js"), "utf8") },
-    { type: "CompiledWasm", path: "/index_bg.wasm", contents: readFileSync(path.join(root, build, "index_bg.wasm")) },
-    source("messages.mjs"),
-  ];
-  const worker = (name, entry, own) => ({
-    name,
-    modulesRoot: "/",
-    modules: [source(entry), ...gateway],
-    compatibilityDate: project.compatibility_date,
-    durableObjects: Object.fromEntries(
-      project.durable_objects.bindings.map(({ name: binding, class_name: className }) => [
-        binding,
-        { className, useSQLite: true, ...(name === OBJECTS ? {} : { scriptName: OBJECTS }) },
-      ]),
-    ),
-    kvNamespaces: { REPLICA: "replica" },
-    bindings: {
-      WARIFU: { limits: UNLIMITED, ...warifu, ...own, origin: application },
-      WARIFU_KEYS: keys,
-      WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
-    },
-    ...(origin === undefined ? { outboundService: "origin" } : {}),
-    ...(tailed && name === OBJECTS ? { tails: ["tail"] } : {}),
-    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
-  });
-  const logs = [];
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      cf: false,
-      log: new Log(LogLevel.NONE),
-      resourcePersistencePath: stores,
-      handleStructuredLogs({ message }) {
-        logs.push(message);
-        scan.saw("the log", `${message}\n`);
+  const { scan, logs, door, close } = await startWorkers({ warifu, keys, adminKeys: [ops] }, async (scan) => {
+    const { origin: application } = await scan.behind({ origin: origin ?? "http://origin.test" });
+    const worker = (name, entry, own, more) => ({
+      name,
+      ...gatewayOf({ build, around: [source(entry), source("messages.mjs")], ...more }),
+      kvNamespaces: { REPLICA: "replica" },
+      bindings: {
+        WARIFU: { limits: UNLIMITED, ...warifu, ...own, origin: application },
+        WARIFU_KEYS: keys,
+        WARIFU_ADMIN_KEYS: JSON.stringify([ops.entry]),
       },
-      workers: [
-        worker(OBJECTS, "objects.mjs", {}),
-        ...edges.map(({ name, ...own }) => worker(name, "edge.mjs", own)),
-        ...["origin", "tail"].map((name) => ({ name, modules: [source(`${name}.mjs`)], modulesRoot: "/", compatibilityDate: project.compatibility_date })),
-      ],
-    }),
-  );
-  await miniflare.ready;
+      ...(origin === undefined ? { outboundService: "origin" } : {}),
+      ...(tailed && name === OBJECTS ? { tails: ["tail"] } : {}),
+    });
+    return [
+      worker(OBJECTS, "objects.mjs", {}),
+      ...edges.map(({ name, ...own }) => worker(name, "edge.mjs", own, { objects: OBJECTS })),
+      ...["origin", "tail"].map((name) => ({ name, modules: [source(`${name}.mjs`)] })),
+    ];
+  });
   const connect = async (name) => {
-    const { url, dial } = await scan.before(Number((await miniflare.unsafeGetDirectURL(name)).port));
+    const { url, dial } = await door(name);
     return new Edge(name, url, ops, dial);
   };
   const objects = await connect(OBJECTS);
@@ -86,12 +56,7 @@ export async function startEdges({ edges, warifu = {}, build = "build", origin, 
         scan.saw(`the messages of ${worker.name}`, messages.join("\n"));
         scan.saw("the data points", points.join("\n"));
       }
-      await miniflare.dispose();
-      try {
-        scan.finish([stores]);
-      } finally {
-        rmSync(stores, { recursive: true });
-      }
+      await close();
     },
   };
 }
