@@ -57,6 +57,7 @@ export async function start({
       name: "warifu",
       main: path.join(root, build, "index.js"),
       compatibility_date: project.compatibility_date,
+      compatibility_flags: project.compatibility_flags,
       durable_objects: project.durable_objects,
       migrations: project.migrations,
       ...(assets ? { assets: { ...project.assets, directory: path.join(root, project.assets.directory) } } : {}),
