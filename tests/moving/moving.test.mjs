@@ -3,12 +3,14 @@
 // edges. Nobody is logged out, and the application is asked about each session once.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 
-import { cookieOf, startEdges } from "../workerd/support/edges.mjs";
+import { startEdges } from "../workerd/support/edges.mjs";
+import { sessionCookie } from "../workerd/support/gateway.mjs";
+import { jwt } from "../workerd/support/jwt.mjs";
 
 // Ten thousand take minutes: WARIFU_MOVING=10000.
 const SESSIONS = Number(process.env.WARIFU_MOVING ?? 1_000);
@@ -17,11 +19,6 @@ const AT_ONCE = 16;
 const [RACES_EVERY, RACING] = [5, 4];
 
 const key = randomBytes(32).toString("base64url");
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-function jwt(sub) {
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
-  return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
-}
 
 let application, origin, site;
 before(async () => {
@@ -57,7 +54,7 @@ async function forAll(people, work) {
 }
 
 test(`${SESSIONS} live sessions move in under load`, async (t) => {
-  const people = Array.from({ length: SESSIONS }, (_, index) => ({ name: `person-${index}`, token: jwt(`person-${index}`) }));
+  const people = Array.from({ length: SESSIONS }, (_, index) => ({ name: `person-${index}`, token: jwt({ sub: `person-${index}` }, { key }) }));
   const began = Date.now();
   let requests = 0;
   const ask = async (index, where, cookie, name) => {
@@ -65,7 +62,7 @@ test(`${SESSIONS} live sessions move in under load`, async (t) => {
     const answer = await site.edges[index % site.edges.length].get(where, cookie);
     assert.equal(answer.status, 200, `${name}: ${answer.text}`);
     assert.equal(JSON.parse(answer.text).id, name);
-    return cookieOf(answer);
+    return sessionCookie(answer);
   };
   await forAll(people, async (person, index) => {
     const count = index % RACES_EVERY === 0 ? RACING : 1;

@@ -10,7 +10,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { COOKIE, client, freePort, newAdminKey, root, start } from "../workerd/support/gateway.mjs";
+import { freePort } from "../../scripts/dev/ports.mjs";
+import { COOKIE, client, newAdminKey, root, sessionCookie, start } from "../workerd/support/gateway.mjs";
 
 const SECRET = "what only those who are logged in may read";
 const key = newAdminKey("nginx", ["verify"]);
@@ -104,12 +105,11 @@ async function startNginx() {
 // --- people ---------------------------------------------------------------------------
 
 const BROWSER = { "sec-fetch-site": "none", "sec-fetch-mode": "navigate", accept: "text/html" };
-const newCookie = (answer) => answer.headers.getSetCookie().map((value) => value.split(";")[0])[0];
 
 async function logIn() {
   const answer = await nginx.fetch("/login", { method: "POST", headers: { "sec-fetch-site": "same-origin" } });
   assert.equal(answer.status, 200);
-  const cookie = newCookie(answer);
+  const cookie = sessionCookie(answer);
   assert.match(cookie, new RegExp(`^${COOKIE}=.{72}$`));
   return cookie;
 }
@@ -286,7 +286,7 @@ test("after an administrator's kill the next request is refused", async () => {
 
 test("a browser that missed its newer cookie gets it with the page", async () => {
   const old = await logIn();
-  const rotated = newCookie(await gateway.fetch("/rotate", { headers: { cookie: old } }));
+  const rotated = sessionCookie(await gateway.fetch("/rotate", { headers: { cookie: old } }));
   const page = await get("/", { cookie: old });
   assert.deepEqual([page.status, page.text], [200, SECRET]);
   assert.deepEqual(page.headers.getSetCookie().map((value) => value.split(";")[0]), [rotated]);

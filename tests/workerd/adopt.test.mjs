@@ -2,7 +2,6 @@
 // once, an application that is slow, silent or gone, a stop in between, and what is left
 // in the files.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
@@ -11,10 +10,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { newAdminKey, newKeys, sessionCookie, start, until } from "./support/gateway.mjs";
-
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = (sub) =>
-  `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + 3600 })}.${randomBytes(32).toString("base64url")}`;
+import { jwt } from "./support/jwt.mjs";
 
 const ops = newAdminKey();
 const keys = newKeys();
@@ -72,7 +68,7 @@ after(async () => {
 });
 
 function somebody(name) {
-  const token = jwt(name);
+  const token = jwt({ sub: name });
   people.set(token, name);
   return token;
 }
@@ -129,7 +125,7 @@ test("the files of the stores do not have the token, nor what opens it", async (
 });
 
 test("an application that does not know somebody is not asked again and again", async () => {
-  const token = jwt("mallory");
+  const token = jwt({ sub: "mallory" });
   for (const where of ["/", "/a", "/b"]) assert.equal((await get(where, `token=${token}`)).status, 401);
   assert.equal((await get("/maybe", `token=${token}`)).status, 200);
   assert.equal(asked(token), 1);

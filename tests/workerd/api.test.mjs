@@ -8,7 +8,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { callsTo, text } from "./support/calls.mjs";
-import { COOKIE, PASSWORD, SCOPES, newAdminKey, root, start, until } from "./support/gateway.mjs";
+import { COOKIE, PASSWORD, SCOPES, newAdminKey, root, sessionCookie, start, until } from "./support/gateway.mjs";
 
 const ADMIN_HOST = "admin.test";
 const SECOND = 1_000;
@@ -35,7 +35,6 @@ before(async () => {
 after(() => gateway.close());
 
 const { call, bearer, admin, user, mint, seen, someone, list } = callsTo(() => gateway, all);
-const newCookie = ({ headers }) => headers.getSetCookie().map((value) => value.split(";")[0])[0];
 
 // --- who ----------------------------------------------------------------------------
 
@@ -395,7 +394,7 @@ test("who waits for a kill is answered when the bound is over, and in the meanti
   const unanswered = Date.now() - before < BOUND;
   for (const took of await Promise.all(taking)) assert.ok(took > BOUND && took < BOUND + 5 * SECOND, `${took} ms`);
   assert.ok(unanswered, "long before the answers");
-  assert.notEqual(await seen({ cookie: newCookie(await waiting[2]) }), null, "and the new cookie is worth something");
+  assert.notEqual(await seen({ cookie: sessionCookie(await waiting[2]) }), null, "and the new cookie is worth something");
 });
 
 test("a long list comes in pages, newest first, each session once", async () => {
@@ -439,7 +438,7 @@ test("the list of one's own sessions marks the current one and says where each i
     body: new URLSearchParams({ username: "alice", password: PASSWORD }),
     headers: { "sec-fetch-site": "same-origin", "user-agent": "Mozilla/5.0 Test/1" },
   });
-  const mine = { cookie: answer.headers.getSetCookie()[0].split(";")[0] };
+  const mine = { cookie: sessionCookie(answer) };
   const elsewhere = await gateway.logIn();
   const { status, json: me } = await user(mine, "GET", "me");
   assert.deepEqual([status, me.subject, me.current], [200, "alice", true]);
@@ -474,7 +473,7 @@ test("to end all others gives a fresh cookie, and the old one is refused at once
   const [mine, phone, stranger] = [await mint({ subject }), await mint({ subject }), await mint({ subject: someone() })];
   const answer = await user(mine, "DELETE", "me/sessions");
   assert.deepEqual([answer.status, answer.json.scope, answer.json.state], [200, "subject", "published"]);
-  const fresh = { cookie: newCookie(answer) };
+  const fresh = { cookie: sessionCookie(answer) };
   assert.notEqual(fresh.cookie, mine.cookie);
   assert.deepEqual([await seen(mine), await seen(phone)], [null, null]);
   const { subject: whom, session } = await seen(fresh);

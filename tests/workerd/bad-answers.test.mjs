@@ -6,10 +6,7 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
 import { COOKIE, newAdminKey, sessionCookie, start, until } from "./support/gateway.mjs";
-
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const now = () => Math.floor(Date.now() / 1000);
-const jwt = (claims) => `${part({ alg: "HS256", typ: "JWT" })}.${part({ exp: now() + 3600, ...claims })}.c2lnbmF0dXJl`;
+import { jwt } from "./support/jwt.mjs";
 
 const ops = newAdminKey();
 let application, gateway, answer;

@@ -12,10 +12,8 @@ import { after, before, test } from "node:test";
 
 import { copyOf, findIn } from "./support/copies.mjs";
 import { newAdminKey, newKeys, sessionCookie, start, until } from "./support/gateway.mjs";
+import { jwt } from "./support/jwt.mjs";
 
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = (sub) =>
-  `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + 3600, jti: randomBytes(16).toString("hex") })}.${randomBytes(32).toString("base64url")}`;
 const opaque = () => randomBytes(24).toString("base64url");
 
 let application, gateway, state, answer;
@@ -64,7 +62,7 @@ test("the files have no value that is held, in whatever way it is written", asyn
   const given = (...values) => held.push(...values) && values;
   const note = (got, cookie) => sessions.push(sessionCookie(got) ?? cookie) && sessions.at(-1);
 
-  const [token, refresh] = given(jwt("alice"), opaque());
+  const [token, refresh] = given(jwt({ sub: "alice" }), opaque());
   answer = (response) => response.writeHead(200, { "set-cookie": [`token=${token}; Path=/`, `refresh=${refresh}`] }).end();
   let alice = note(await send("/login"));
   const [newer] = given(opaque());
@@ -75,12 +73,12 @@ test("the files have no value that is held, in whatever way it is written", asyn
   answer = (response) => response.writeHead(200, { "warifu-command": "do=rotate" }).end();
   alice = note(await send("/login", alice));
 
-  const [access, other] = given(jwt("bob"), opaque());
+  const [access, other] = given(jwt({ sub: "bob" }), opaque());
   answer = (response) => response.writeHead(200, json).end(JSON.stringify({ access_token: access, refresh_token: other }));
   const bob = note(await send("/api/login"));
 
   answer = (response) => response.end("there");
-  const [old] = given(jwt("mover"));
+  const [old] = given(jwt({ sub: "mover" }));
   const mover = note(await send("/", `token=${old}`, "GET"));
   for (const cookie of [alice, bob, mover]) assert.equal(await (await send("/", cookie, "GET")).text(), "there");
 

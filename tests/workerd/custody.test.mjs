@@ -6,11 +6,8 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 
-import { start } from "./support/gateway.mjs";
-
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = (sub, seconds = 3600) =>
-  `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp: Math.floor(Date.now() / 1000) + seconds, n: Math.random() })}.c2lnbmF0dXJl`;
+import { sessionCookie, start } from "./support/gateway.mjs";
+import { jwt } from "./support/jwt.mjs";
 
 let application, gateway, seen;
 before(async () => {
@@ -51,17 +48,16 @@ after(async () => {
 const says = (status, headers, body) => {
   application.answer = (_, response) => response.writeHead(status, headers).end(body);
 };
-const cookieOf = (answer) => answer.headers.getSetCookie().find((set) => set.startsWith("__Host-"))?.split(";")[0];
 const send = (path, { cookie, ...init } = {}) =>
   gateway.fetch(path, { redirect: "manual", ...init, headers: { ...(cookie ? { cookie } : {}), ...init.headers } });
 
 test("a cookie is kept, given back, and ends with the log-out", async () => {
-  const token = jwt("alice");
+  const token = jwt({ sub: "alice" });
   says(303, { location: "/", "set-cookie": [`token=${token}; HttpOnly; Path=/`, "theme=dark"] });
   const answer = await send("/login", { method: "POST" });
   assert.equal(answer.status, 303);
   assert.deepEqual(answer.headers.getSetCookie().map((set) => set.split("=")[0]), ["theme", "__Host-Http-warifu"]);
-  const cookie = cookieOf(answer);
+  const cookie = sessionCookie(answer);
   says(200, {}, "hello");
   assert.equal(await (await send("/account", { cookie: `${cookie}; theme=dark` })).text(), "hello");
   assert.deepEqual([seen.headers.cookie, seen.headers["warifu-subject"]], [`token=${token}; theme=dark`, "alice"]);
@@ -77,7 +73,7 @@ const same = (bytes) => bytes;
 const codings = [["identity", same, same], ["gzip", gzipSync, gunzipSync], ["br", brotliCompressSync, brotliDecompressSync]];
 for (const [coding, compress, decompress] of codings) {
   test(`tokens in a JSON answer are replaced: ${coding}`, async () => {
-    const access = jwt("alice");
+    const access = jwt({ sub: "alice" });
     const text = `{"access_token":"${access}",  "refresh_token": "r-0123456789-0123456789", "big": 12345678901234567890.50}`;
     const headers = { "content-type": "application/json", ...(coding === "identity" ? {} : { "content-encoding": coding }) };
     says(200, headers, compress(text));
@@ -86,7 +82,7 @@ for (const [coding, compress, decompress] of codings) {
     assert.ok(!shown.includes(access) && !shown.includes("r-0123456789"), shown);
     assert.ok(shown.endsWith('"big": 12345678901234567890.50}'), shown);
     const { access_token: placeholder } = JSON.parse(shown);
-    const cookie = cookieOf(answer);
+    const cookie = sessionCookie(answer);
     says(200, {}, "");
     await send("/api/me", { cookie, headers: { authorization: `Bearer ${placeholder}` } });
     assert.equal(seen.headers.authorization, `Bearer ${access}`);
@@ -94,19 +90,19 @@ for (const [coding, compress, decompress] of codings) {
 }
 
 test("a refresh: the body has the token, the page a placeholder, the browser a new secret", async () => {
-  const answerWith = (refresh) => JSON.stringify({ access_token: jwt("alice"), refresh_token: refresh });
+  const answerWith = (refresh) => JSON.stringify({ access_token: jwt({ sub: "alice" }), refresh_token: refresh });
   says(200, { "content-type": "application/json" }, answerWith("refresh-token-number-one"));
   const first = await send("/api/login", { method: "POST" });
   const body = JSON.stringify({ refresh_token: (await first.json()).refresh_token, umlaut: "ä" });
   says(200, { "content-type": "application/json" }, answerWith("refresh-token-number-two"));
   const headers = { "content-type": "application/json" };
-  const second = await send("/api/refresh", { method: "POST", cookie: cookieOf(first), body, headers });
+  const second = await send("/api/refresh", { method: "POST", cookie: sessionCookie(first), body, headers });
   assert.deepEqual(JSON.parse(seen.body), { refresh_token: "refresh-token-number-one", umlaut: "ä" });
   assert.equal(Number(seen.headers["content-length"]), Buffer.byteLength(seen.body));
   assert.ok(!(await second.text()).includes("number-two"));
-  assert.notEqual(cookieOf(second), cookieOf(first));
+  assert.notEqual(sessionCookie(second), sessionCookie(first));
   // Whichever of the two cookies comes next, the token that was used up does not go out again.
-  for (const cookie of [cookieOf(first), cookieOf(second)]) {
+  for (const cookie of [sessionCookie(first), sessionCookie(second)]) {
     await send("/api/refresh", { method: "POST", cookie, body, headers });
     assert.equal(JSON.parse(seen.body).refresh_token, "refresh-token-number-two");
   }
@@ -118,10 +114,10 @@ test("what cannot be kept reaches nobody", async () => {
     (response) => response.writeHead(200, { "content-type": "text/html" }).end("<p>"),
     (response) => response.writeHead(200, json).end("{"),
     (response) => response.writeHead(200, json).end(JSON.stringify({ access_token: "no-jwt-but-long-enough" })),
-    (response) => response.writeHead(200, json).end(JSON.stringify({ access_token: jwt("a"), x: "x".repeat(70_000) })),
+    (response) => response.writeHead(200, json).end(JSON.stringify({ access_token: jwt({ sub: "a" }), x: "x".repeat(70_000) })),
     // It begins, and does not end.
-    (response) => response.writeHead(200, json).write(`{"access_token":"${jwt("a")}",`),
-    (response) => response.writeHead(200, { ...json, "content-length": 1000 }).write(`{"access_token":"${jwt("a")}"`, () => response.destroy()),
+    (response) => response.writeHead(200, json).write(`{"access_token":"${jwt({ sub: "a" })}",`),
+    (response) => response.writeHead(200, { ...json, "content-length": 1000 }).write(`{"access_token":"${jwt({ sub: "a" })}"`, () => response.destroy()),
   ];
   for (const [index, answer] of cases.entries()) {
     application.answer = (_, response) => answer(response);

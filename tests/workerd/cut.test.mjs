@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, test } from "node:test";
 
-import { newAdminKey, start, told, until } from "./support/gateway.mjs";
+import { newAdminKey, sessionCookie, start, told, until } from "./support/gateway.mjs";
 import { connect, startSockets } from "./support/sockets.mjs";
 
 const BOUND = 2_000;
@@ -35,8 +35,7 @@ after(async () => {
 
 const command = (text, cookie) =>
   gateway.fetch(`/do?command=${encodeURIComponent(text)}`, { headers: cookie === undefined ? {} : { cookie } });
-const cookieOf = (answer) => answer.headers.getSetCookie()[0]?.split(";")[0];
-const logIn = async (subject, more = "") => cookieOf(await command(`do=start, sub="${subject}"${more}`));
+const logIn = async (subject, more = "") => sessionCookie(await command(`do=start, sub="${subject}"${more}`));
 
 // Ends the subject's sessions; when that was acknowledged, by a receipt that the
 // feed has it.
@@ -145,7 +144,7 @@ test("a session that expires takes them along", async () => {
 test("what an old secret has opened is cut when its grace ends", async () => {
   const old = await logIn("frank");
   const before = await open("/sockets/echo", old);
-  const newer = cookieOf(await command("do=rotate", old));
+  const newer = sessionCookie(await command("do=rotate", old));
   assert.notEqual(newer, old);
   const after = await open("/sockets/echo", newer);
   assert.equal((await before.closed).code, 4401);

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { cookieOf, letThroughAt, startEdges } from "./support/edges.mjs";
-import { until } from "./support/gateway.mjs";
+import { letThroughAt, startEdges } from "./support/edges.mjs";
+import { sessionCookie, until } from "./support/gateway.mjs";
 import { FAULTS, KINDS, Load, SITE } from "./support/load.mjs";
 import { commanding } from "./support/origin.mjs";
 import { History, check, summary } from "./support/promise.mjs";
@@ -193,7 +193,7 @@ test("an old secret is served by no edge after its grace and the bound, and by a
       }
     });
     const rotated = await edges[n % 4].get(commanding("do=rotate"), old);
-    const successor = cookieOf(rotated);
+    const successor = sessionCookie(rotated);
     assert.ok(successor !== undefined && successor !== old);
     const first = await edges[(n + 1) % 4].get("/page", successor);
     assert.equal(first.status, 200);
@@ -203,7 +203,7 @@ test("an old secret is served by no edge after its grace and the bound, and by a
     for (const answer of answers) {
       const { status, answered, headers } = answer;
       // Whoever comes with the old secret while its successor is served gets that.
-      if (headers["set-cookie"] !== undefined) assert.equal(cookieOf({ headers }), successor);
+      if (headers["set-cookie"] !== undefined) assert.equal(sessionCookie({ headers }), successor);
       if (answered < first.sent + GRACE) assert.equal(status, 200, "in its grace");
       if (status === 200) assert.ok(letThroughAt(answer) <= first.answered + GRACE + BOUND);
     }
@@ -223,7 +223,7 @@ test("one person's log-ins, changes and log-outs at the highest rate keep nobody
   const looping = Array.from({ length: 8 }, async (_, n) => {
     const edge = edges[n % edges.length];
     for (let version = 0; !isOver; version += 1) {
-      const cookie = cookieOf(await edge.get(commanding('do=start, sub="busy"'), ""));
+      const cookie = sessionCookie(await edge.get(commanding('do=start, sub="busy"'), ""));
       if (cookie === undefined) continue;
       const claims = Buffer.from(JSON.stringify({ version })).toString("base64");
       for (let change = 0; change < 3; change += 1) await edge.get(commanding(`do=update, claims=:${claims}:`), cookie);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 
-import { start, until } from "./support/gateway.mjs";
+import { sessionCookie, start, until } from "./support/gateway.mjs";
 import { connect, startSockets } from "./support/sockets.mjs";
 
 let origin, gateway, cookie;
@@ -22,7 +22,7 @@ before(async () => {
     },
   });
   const answer = await gateway.fetch(`/login?command=${encodeURIComponent('do=start, sub="alice"')}`);
-  cookie = answer.headers.getSetCookie()[0].split(";")[0];
+  cookie = sessionCookie(answer);
 });
 after(async () => {
   await gateway?.close();
@@ -146,7 +146,7 @@ test("a handshake that the origin does not finish is given up: origin_timeout", 
 
 test("who has logged out while the origin took its time gets nothing of it", async () => {
   const answer = await gateway.fetch(`/login?command=${encodeURIComponent('do=start, sub="bob"')}`);
-  const bobs = answer.headers.getSetCookie()[0].split(";")[0];
+  const bobs = sessionCookie(answer);
   const begun = performance.now();
   const socket = connect(gateway, "/sockets/late", { cookie: bobs });
   await until(() => origin.requests.at(-1).url === "/sockets/late", "the handshake has reached the origin");

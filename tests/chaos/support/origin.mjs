@@ -6,8 +6,8 @@
 import { once } from "node:events";
 import http from "node:http";
 
-const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const jwt = (claims) => `${part({ alg: "HS256", typ: "JWT" })}.${part({ exp: Math.floor(Date.now() / 1_000) + 86_400, ...claims })}.c2lnbmF0dXJl`;
+import { jwt } from "../../workerd/support/jwt.mjs";
+
 const unpart = (text) => (text === undefined || text === "" ? undefined : JSON.parse(Buffer.from(text, "base64url")));
 
 export async function startOrigin() {
@@ -18,7 +18,7 @@ export async function startOrigin() {
     if (headers["x-call"] !== undefined) arrivals.set(Number(headers["x-call"]), performance.now());
     const { pathname, searchParams } = new URL(request.url, "http://origin");
     if (searchParams.has("command")) response.setHeader("Warifu-Command", searchParams.get("command"));
-    if (searchParams.has("token")) response.setHeader("Set-Cookie", `token=${jwt(JSON.parse(searchParams.get("token")))}; Path=/; HttpOnly`);
+    if (searchParams.has("token")) response.setHeader("Set-Cookie", `token=${jwt(JSON.parse(searchParams.get("token")), { seconds: 86_400 })}; Path=/; HttpOnly`);
     if (pathname === "/who") return response.end(JSON.stringify({ id: cookie(headers, "old") }));
     if (pathname.startsWith("/hostile/")) return HOSTILE[pathname.slice("/hostile/".length)].behave(response, socket);
     const token = unpart(cookie(headers, "token")?.split(".")[1]);

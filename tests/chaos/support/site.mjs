@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Scan } from "../../scan/scan.mjs";
-import { COOKIE, UNLIMITED, newAdminKey, newKeys } from "../../workerd/support/gateway.mjs";
+import { COOKIE, UNLIMITED, newAdminKey, newKeys, sessionCookie } from "../../workerd/support/gateway.mjs";
 import { startKv } from "./kv.mjs";
 import { Machine, OBJECTS } from "./machine.mjs";
 import { startOrigin } from "./origin.mjs";
@@ -176,10 +176,10 @@ function parsed(text) {
   }
 }
 
-// The session's cookie as an answer sets it; undefined if it sets none.
-export function cookieOf({ headers }) {
-  const found = (headers?.["set-cookie"] ?? []).find((value) => value.startsWith(`${COOKIE}=`))?.split(";")[0];
+// The session's cookie as an answer sets it; undefined if it sets none, or there is no answer.
+export function cookieOf({ headers = {} }) {
+  const found = sessionCookie({ headers });
   return found === `${COOKIE}=` ? undefined : found;
 }
 
-export const touches = ({ headers }) => (headers?.["set-cookie"] ?? []).some((value) => value.startsWith(`${COOKIE}=`));
+export const touches = ({ headers = {} }) => sessionCookie({ headers }) !== undefined;

@@ -7,7 +7,7 @@ import path from "node:path";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-import { COOKIE, UNLIMITED, newAdminKey, newKeys } from "./gateway.mjs";
+import { UNLIMITED, newAdminKey, newKeys } from "./gateway.mjs";
 import { gatewayOf, startWorkers } from "./miniflare.mjs";
 
 const here = fileURLToPath(new URL("edges/", import.meta.url));
@@ -129,12 +129,6 @@ export class Edge {
   async stop(binding, name) {
     await this.send("GET", `/stop?${new URLSearchParams({ binding, name })}`);
   }
-}
-
-// The session's cookie as an answer sets it.
-export function cookieOf({ headers }) {
-  const found = (headers["set-cookie"] ?? []).find((value) => value.startsWith(`${COOKIE}=`));
-  return found?.split(";")[0];
 }
 
 // When the edge let a request through; undefined if it did not.

@@ -99,7 +99,7 @@ export async function start({
         body: new URLSearchParams({ username, password: PASSWORD, return_to: "/account" }),
         headers: { "sec-fetch-site": "same-origin" },
       });
-      const setCookie = answer.headers.getSetCookie().find((value) => value.startsWith(`${COOKIE}=`));
+      const setCookie = setCookieOf(answer);
       if (setCookie === undefined) throw new Error(`log-in: ${answer.status} ${await answer.text()}`);
       return { setCookie, cookie: setCookie.split(";")[0] };
     },
@@ -116,11 +116,15 @@ export async function start({
   return gateway;
 }
 
-// The session's cookie as an answer sets it.
-export function sessionCookie(answer) {
-  const found = answer.headers.getSetCookie().find((value) => value.startsWith(`${COOKIE}=`));
-  return found?.split(";")[0];
+// The session's cookie as an answer sets it, with all that is said of it. The headers are those of
+// fetch, or of node:http.
+function setCookieOf({ headers }) {
+  const all = headers.getSetCookie?.() ?? headers["set-cookie"] ?? [];
+  return all.find((value) => value.startsWith(`${COOKIE}=`));
 }
+
+// The pair of it that a client sends back.
+export const sessionCookie = (answer) => setCookieOf(answer)?.split(";")[0];
 
 // Resolves once the condition holds.
 export async function until(condition, what, { seconds = 30 } = {}) {

@@ -1,7 +1,8 @@
 // Load on all edges of a site, kills of every kind, and a log of all answers.
 import { setTimeout as pause } from "node:timers/promises";
 
-import { cookieOf, letThroughAt } from "./edges.mjs";
+import { letThroughAt } from "./edges.mjs";
+import { sessionCookie } from "./gateway.mjs";
 import { commanding } from "./origin.mjs";
 import { History } from "./promise.mjs";
 
@@ -201,7 +202,7 @@ export class Load {
     const isAnswered = answer?.status < 300;
     const published = !isAnswered ? undefined : KILLS[kind].receipt ? await this.#published(answer) : isFeedSound ? answer : undefined;
     this.#killed(kind, isAnswered ? KILLS[kind].of(sessions) : sessions, sent, published?.answered);
-    const cookie = answer === undefined ? undefined : cookieOf(answer);
+    const cookie = answer === undefined ? undefined : sessionCookie(answer);
     if (KILLS[kind].of === others && cookie !== undefined) await this.#ask(this.#anyEdge(), { cookie });
     await this.#fill();
   }
