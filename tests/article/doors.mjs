@@ -10,7 +10,7 @@ import path from "node:path";
 
 import { parse } from "smol-toml";
 
-import { client, freePort, newAdminKey, newKeys, root, start } from "../workerd/support/gateway.mjs";
+import { client, newAdminKey, newKeys, root, start } from "../workerd/support/gateway.mjs";
 
 export const PASSWORD = "correct horse battery staple";
 
@@ -45,30 +45,32 @@ function copyWith(example, library) {
   return folder;
 }
 
-// The command of an application; it listens at PORT, prints a line then, and signs with JWT_KEY.
-async function run(example, port, env, library) {
+// The command of an application; it listens at PORT, prints where once it does, and signs with JWT_KEY.
+async function run(example, env, { library, port = "0" } = {}) {
   const folder = library === undefined ? path.join(root, "examples", example) : copyWith(example, library);
   const child = spawn(process.execPath, [path.join(folder, "server.mjs")], {
-    env: { ...process.env, PORT: String(port), PASSWORD, ...env },
+    env: { ...process.env, PORT: port, PASSWORD, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "exit");
   const failed = ended.then(([code]) => Promise.reject(new Error(`${example} ended with ${code}`)));
   failed.catch(() => {});
-  await Promise.race([once(child.stdout, "data"), failed]);
-  return async () => {
-    child.kill();
-    await ended;
-    if (library !== undefined) rmSync(folder, { recursive: true });
+  const [line] = await Promise.race([once(child.stdout, "data"), failed]);
+  return {
+    url: /http:\S+/.exec(line)[0],
+    async stop() {
+      child.kill();
+      await ended;
+      if (library !== undefined) rmSync(folder, { recursive: true });
+    },
   };
 }
 
 // The application as it is.
 export async function plainDoor(example, { key = randomBytes(32).toString("base64url"), library } = {}) {
-  const port = await freePort();
   const code = codeOf(example);
-  let stop = await run(example, port, { JWT_KEY: key }, library);
-  const url = `http://127.0.0.1:${port}`;
+  let application = await run(example, { JWT_KEY: key }, { library });
+  const { url } = application;
   return {
     name: "as it is",
     code,
@@ -77,24 +79,23 @@ export async function plainDoor(example, { key = randomBytes(32).toString("base6
     keys: () => ({ application: key }),
     // All that its operator can do about somebody is to sign with another key.
     async end() {
-      await stop();
+      await application.stop();
       key = randomBytes(32).toString("base64url");
-      stop = await run(example, port, { JWT_KEY: key }, library);
+      application = await run(example, { JWT_KEY: key }, { library, port: new URL(url).port });
     },
     reads: async () => 0,
-    close: () => stop(),
+    close: () => application.stop(),
   };
 }
 
 // The same behind the gateway.
 export async function guardedDoor(example, { key = randomBytes(32).toString("base64url"), env = {}, library } = {}) {
-  const port = await freePort();
   const code = codeOf(example);
-  const stop = await run(example, port, { JWT_KEY: key, ...env }, library);
+  const application = await run(example, { JWT_KEY: key, ...env }, { library });
   const ops = newAdminKey();
   const keys = newKeys();
   const table = parse(readFileSync(path.join(root, "examples", example, "warifu.toml"), "utf8")).vars.WARIFU;
-  const gateway = await start({ table, origin: `http://127.0.0.1:${port}`, adminKeys: [ops], keys });
+  const gateway = await start({ table, origin: application.url, adminKeys: [ops], keys });
   return {
     name: "behind warifu",
     code,
@@ -114,7 +115,7 @@ export async function guardedDoor(example, { key = randomBytes(32).toString("bas
     },
     async close() {
       await gateway.close();
-      await stop();
+      await application.stop();
     },
   };
 }

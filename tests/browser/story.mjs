@@ -7,7 +7,8 @@ import path from "node:path";
 
 import { parse } from "smol-toml";
 
-import { PASSWORD, client, freePort, root, start } from "../workerd/support/gateway.mjs";
+import { freePort } from "../../scripts/dev/ports.mjs";
+import { PASSWORD, client, root, start } from "../workerd/support/gateway.mjs";
 
 const OWN = { "sec-fetch-site": "same-origin" };
 

@@ -8,7 +8,8 @@ import path from "node:path";
 
 import { chromium } from "playwright-core";
 
-import { PASSWORD, freePort, newAdminKey, root, start } from "../workerd/support/gateway.mjs";
+import { freePort } from "../../scripts/dev/ports.mjs";
+import { PASSWORD, newAdminKey, root, start } from "../workerd/support/gateway.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = path.join(root, "tests/browser/shots");

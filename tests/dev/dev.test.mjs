@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { freePort } from "../../scripts/dev/ports.mjs";
 import { Scan } from "../scan/scan.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -94,15 +95,6 @@ async function send(where, { method = "GET", headers = {}, body } = {}) {
   let text = "";
   for await (const chunk of answer) text += chunk;
   return { status: answer.statusCode, headers: answer.headers, text };
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 // Addresses of this machine that a server on 127.0.0.1 alone does not have. On Linux all of 127.0.0.0/8 is

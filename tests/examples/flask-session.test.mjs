@@ -11,7 +11,7 @@ import { parse } from "smol-toml";
 
 import { Browser } from "../article/browser.mjs";
 import { PASSWORD, codeOf } from "../article/doors.mjs";
-import { COOKIE, client, freePort, root, start, until } from "../workerd/support/gateway.mjs";
+import { COOKIE, client, root, start, until } from "../workerd/support/gateway.mjs";
 
 const folder = path.join(root, "examples/flask-session");
 const python = path.join(process.env.WARIFU_FLASK ?? "", "bin/python");
@@ -19,21 +19,20 @@ const python = path.join(process.env.WARIFU_FLASK ?? "", "bin/python");
 let flask, plain, gateway, lines;
 before(async () => {
   codeOf("flask-session");
-  const port = await freePort();
   lines = [];
-  flask = spawn(python, ["-m", "flask", "--app", "app", "run", "--port", String(port)], {
+  flask = spawn(python, ["-m", "flask", "--app", "app", "run", "--port", "0"], {
     cwd: folder,
     env: { ...process.env, PASSWORD, PYTHONDONTWRITEBYTECODE: "1" },
     stdio: ["ignore", "ignore", "pipe"],
   });
   flask.once("error", (error) => (flask.failure = `${error.message}: run scripts/setup ci, and scripts/test verify-flask`));
   flask.stderr.setEncoding("utf8").on("data", (text) => lines.push(...text.split("\n")));
-  const url = `http://127.0.0.1:${port}`;
-  plain = { fetch: client(url) };
+  let url;
   await until(() => {
     assert.equal(flask.failure, undefined);
-    return plain.fetch("/login").then(() => true, () => false);
-  }, "Flask answers");
+    return (url = /Running on (http:\S+)/.exec(lines.join("\n"))?.[1]) !== undefined;
+  }, "Flask says where it listens");
+  plain = { fetch: client(url) };
   const table = parse(readFileSync(path.join(folder, "warifu.toml"), "utf8")).vars.WARIFU;
   gateway = await start({ table, origin: url });
 });

@@ -8,7 +8,8 @@ import net from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { freePort, newAdminKey, root, start, until } from "../workerd/support/gateway.mjs";
+import { freePort } from "../../scripts/dev/ports.mjs";
+import { newAdminKey, root, start, until } from "../workerd/support/gateway.mjs";
 
 const admin = newAdminKey("ops", ["mint"]);
 const newest = { kid: 7, key: randomBytes(32).toString("base64url") };

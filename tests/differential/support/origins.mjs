@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 
 import express from "express";
 
-import { freePort, until } from "../../workerd/support/gateway.mjs";
+import { freePort } from "../../../scripts/dev/ports.mjs";
+import { until } from "../../workerd/support/gateway.mjs";
 import { area, readings } from "./readings.mjs";
 
 // `saw` gets each record.
