@@ -4,7 +4,7 @@
 // place up to the find, and in heads the line in which it stands.
 const DELIVERS = /^set-cookie: __Host-[\w-]+=[\w-]{0,72}$/i;
 
-export const ALLOWED = [
+const ALLOWED = [
   {
     what: "session token",
     where: "an answer's Set-Cookie, as the value of a __Host- cookie",

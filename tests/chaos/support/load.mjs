@@ -55,4 +55,4 @@ export class Load {
   }
 }
 
-export const ENDS_OF_PEOPLE = Object.keys(ENDS).filter((how) => how !== "site");
+const ENDS_OF_PEOPLE = Object.keys(ENDS).filter((how) => how !== "site");
