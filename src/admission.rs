@@ -105,7 +105,7 @@ impl Caller {
         }
         let sessions = Sessions::new(site, ports);
         let (minted, session) = sessions.newer_token(token, &self.served).boxed_local().await?;
-        Some(cookie::set_anew(&site.config.cookie, &minted, &session, ports.time()))
+        Some(cookie::set(&site.config, &minted, &session, ports.time()))
     }
 }
 

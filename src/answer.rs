@@ -147,8 +147,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
     }
     let sessions = Sessions::new(site, ports);
     let caller = || admitted.caller().ok_or_else(|| admitted.without_caller());
-    let cookie_of =
-        |token: &Minted, session: &Session| cookie::set_anew(&site.config.cookie, token, session, ports.time());
+    let cookie_of = |token: &Minted, session: &Session| cookie::set(&site.config, token, session, ports.time());
     match command {
         Command::Start(Start { subject, level, ttl, claims, end_others }) => {
             limit::count(site, ports, request, Limit::Starts).await?;
@@ -168,8 +167,8 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
                     since: since.ok_or(Failure::Internal)?,
                 })
                 .await?;
-            let lifetime = begun.session.absolute_expires.since(begun.session.created);
-            Ok(Written::Cookie(cookie::set(&site.config.cookie, &begun.token, lifetime)))
+            let since = begun.session.created;
+            Ok(Written::Cookie(cookie::set(&site.config, &begun.token, &begun.session, since)))
         }
         Command::Rotate { level } => {
             let (caller, token) = caller()?;

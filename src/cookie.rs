@@ -4,9 +4,7 @@
 //! Parsers that trim or unquote more than that have let one host's cookie pass
 //! for another's, so here nothing is trimmed but the one space after `;`.
 
-use core::time::Duration;
-
-use crate::config::{Cookie, SameSite};
+use crate::config::{Config, Cookie, SameSite};
 use crate::headers::{folded, holds};
 use crate::session::Session;
 use crate::time::UnixMillis;
@@ -130,15 +128,17 @@ fn pairs(header: &str) -> impl Iterator<Item = &str> {
         .map(|(index, pair)| if index == 0 { pair } else { pair.strip_prefix(' ').unwrap_or(pair) })
 }
 
-/// Set-Cookie value for a new token. `lifetime` is the time to the absolute expiry.
-pub fn set(cookie: &Cookie, token: &Minted, lifetime: Duration) -> String {
-    let max_age = if cookie.persistent { format!("; Max-Age={}", lifetime.as_secs()) } else { String::new() };
+/// Set-Cookie value for a token of a session, for as long as that has left. One that holds values
+/// ends with the last of them, and goes on with others, with which no cookie is written: where it
+/// holds any, for as long as it may.
+pub fn set(config: &Config, token: &Minted, session: &Session, now: UnixMillis) -> String {
+    let cookie = &config.cookie;
+    let ends = match session.held {
+        Some(_) => session.absolute_expires.max(session.created.plus(config.absolute_timeout)),
+        None => session.absolute_expires,
+    };
+    let max_age = if cookie.persistent { format!("; Max-Age={}", ends.since(now).as_secs()) } else { String::new() };
     format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie, cookie.partitioned))
-}
-
-/// The same for a session that has begun before: for as long as it has left.
-pub fn set_anew(cookie: &Cookie, token: &Minted, session: &Session, now: UnixMillis) -> String {
-    set(cookie, token, session.absolute_expires.since(now))
 }
 
 /// Set-Cookie value that removes the session cookie.

@@ -115,7 +115,7 @@ async fn end_others<P: Ports>(
         Failure::NoLiveSession => Failure::NoSession,
         other => other,
     })?;
-    let set_cookie = cookie::set_anew(&site.config.cookie, &minted, &session, ports.time());
+    let set_cookie = cookie::set(&site.config, &minted, &session, ports.time());
     Ok(receipt::answer(site, ports, ended.kill, waits).await.with("set-cookie", set_cookie))
 }
 

@@ -89,8 +89,8 @@ pub async fn mint<P: Ports>(
             since: Since::now(site, ports, Duration::ZERO).await,
         })
         .await?;
-    let lifetime = begun.session.absolute_expires.since(begun.session.created);
-    let set_cookie = zeroize::Zeroizing::new(cookie::set(&site.config.cookie, &begun.token, lifetime));
+    let set_cookie = cookie::set(&site.config, &begun.token, &begun.session, begun.session.created);
+    let set_cookie = zeroize::Zeroizing::new(set_cookie);
     let minted = Minted { session: Record::from(&begun.session), set_cookie: &set_cookie, token: begun.token.expose() };
     Ok(OwnResponse::json(201, &minted))
 }

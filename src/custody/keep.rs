@@ -93,14 +93,14 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             since: since.ok_or(Failure::Internal)?,
         })
         .await?;
-    Ok(cookie::set(&site.config.cookie, &begun.token, site.config.absolute_timeout))
+    Ok(cookie::set(&site.config, &begun.token, &begun.session, begun.session.created))
 }
 
 /// Ends the person's other sessions; this one gets a secret that no copy leads to.
 async fn end_others<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Result<String, Failure> {
     let cause = Cause { actor: CUSTODY, reason: "ends_others" };
     let (_, minted, session) = Sessions::new(site, ports).end_others(token, session, cause).await?;
-    Ok(cookie::set_anew(&site.config.cookie, &minted, &session, ports.time()))
+    Ok(cookie::set(&site.config, &minted, &session, ports.time()))
 }
 
 /// Other values for the session that is there. Where one was replaced that may
@@ -148,7 +148,7 @@ async fn replace<P: Ports>(
 async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
     let cause = Cause { actor: CUSTODY, reason: "replaced" };
     let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, cause).await.ok()??;
-    Some(cookie::set_anew(&site.config.cookie, &minted, &session, ports.time()))
+    Some(cookie::set(&site.config, &minted, &session, ports.time()))
 }
 
 /// Times that another answer may come first.

@@ -135,8 +135,8 @@ impl<P: Ports> Sessions<'_, P> {
                 self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
                 self.is_whole(&kill).map_err(|_| {
-                    let cookie = &self.site.config.cookie;
-                    Failure::EndedInPart(SetCookie(cookie::set_anew(cookie, &minted, &session, self.ports.time())))
+                    let now = self.ports.time();
+                    Failure::EndedInPart(SetCookie(cookie::set(&self.site.config, &minted, &session, now)))
                 })?;
                 Ok((Ended { kill, count: count + others }, minted, session))
             }

@@ -20,6 +20,8 @@ impl App {
     }
 }
 
+/// The default.
+const ABSOLUTE_TIMEOUT_S: u64 = 12 * 3_600;
 const DONE: (&str, &str) = (":status", "303");
 
 #[test]
@@ -39,17 +41,21 @@ fn a_new_password_ends_the_other_sessions_and_copies_of_this_one() {
 }
 
 #[test]
-fn a_new_secret_lasts_for_what_is_left_of_the_session() {
-    let token = |subject: &str| format!("token={}", jwt(subject, 2 * HOUR));
+fn a_new_secret_lasts_for_as_long_as_the_session_may() {
+    let token = ("Set-Cookie", &*format!("token={}", jwt("alice", HOUR)));
+    let refresh = ("Set-Cookie", "refresh=first");
     // The end of the others, that with another value, and a value that may be good for one use.
-    for (line, says) in [
-        ("POST /password", vec![DONE]),
-        ("POST /password", vec![DONE, ("Set-Cookie", "refresh=opaque")]),
-        ("POST /refresh", vec![("Set-Cookie", "refresh=second")]),
+    // A session that holds a token alone ends with it, and goes on with the next one.
+    for (first, line, says) in [
+        (vec![token], "POST /password", vec![DONE]),
+        (vec![token], "POST /password", vec![("Warifu-Command", "do=rotate")]),
+        (vec![token, refresh], "POST /password", vec![DONE]),
+        (vec![token, refresh], "POST /password", vec![DONE, ("Set-Cookie", "refresh=opaque")]),
+        (vec![token, refresh], "POST /refresh", vec![("Set-Cookie", "refresh=second")]),
     ] {
         let app = App::new(CONFIG);
-        let first = [("Set-Cookie", &*token("alice")), ("Set-Cookie", "refresh=first")];
         let begun = app.ask("POST /login", &[], &first);
+        assert_eq!(max_age(&begun.seen), ABSOLUTE_TIMEOUT_S, "{first:?}");
         let cookie = begun.seen.cookie().expect("a session").to_owned();
         let at = app.world.shards.now.get();
         app.world.pass(Duration::from_secs(1_000));
