@@ -41,7 +41,10 @@ pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<
 
 /// What a start in the origin's answer goes by. A form that is sent without a
 /// session is most likely a log-in, perhaps one right after the person has
-/// ended all sessions: for it the feed is asked at this very time.
+/// ended all sessions: for it the feed is asked at this very time. So it is
+/// where nothing is known of the feed: a page can be the way back from a log-in
+/// elsewhere, and a shard that has no session yet takes none from who has not
+/// asked the feed.
 pub async fn since<P: Ports>(
     site: &Site,
     ports: &P,
@@ -50,7 +53,12 @@ pub async fn since<P: Ports>(
     known: Option<Since>,
 ) -> Option<Since> {
     let known = known?;
-    if known.is_of_now || admitted.session().is_some() || request.is_safe() {
+    if known.is_of_now || admitted.session().is_some() {
+        return Some(known);
+    }
+    // Not for each page while the feed gives no answer.
+    let is_lost = known.position.is_none() && ports.memory().is_poll_due(ports.time(), site.config.bound);
+    if request.is_safe() && !is_lost {
         return Some(known);
     }
     Some(Since::now(site, ports, Duration::ZERO).boxed_local().await)

@@ -29,6 +29,15 @@ fn the_browser_never_sees_the_token_and_the_application_always_does() {
 }
 
 #[test]
+fn a_log_in_may_come_back_from_elsewhere_by_a_get() {
+    // Nobody has been here before: neither this edge nor the shard has heard of the feed.
+    let app = App::new(COOKIES);
+    let visit = app.ask("GET /login?code=1", &[], &[("Set-Cookie", &format!("token={}", jwt("alice", HOUR)))]);
+    assert_eq!(visit.seen.status, None, "{}", visit.seen.body);
+    assert_eq!(app.ask("GET /account", &[("cookie", visit.seen.cookie().expect("a session"))], &[]).seen.status, None);
+}
+
+#[test]
 fn a_copy_of_the_token_opens_nothing_on_any_route() {
     let app = App::new(COOKIES);
     let token = jwt("alice", HOUR);
