@@ -155,7 +155,9 @@ impl<P: Ports> Sessions<'_, P> {
         if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
             self.ports.memory().changed_subject(&session.subject);
         }
-        let place = self.record_place(at, &secret.session_key());
+        // The shard has to see the first use of what an old cookie was exchanged for: it is what
+        // ends the grace of that.
+        let place = self.record_place(at, &secret.session_key()).filter(|_| new.adopts.is_none());
         if let (Some(place), Some(replica)) = (place, self.ports.replica())
             && let Some(put) = put(self.ports.memory(), &question, place, &session, config.replica_horizon)
         {

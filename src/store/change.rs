@@ -15,6 +15,8 @@ pub(super) fn renew(turn: &Turn<'_, impl Sql>, call: &RenewCall) -> Result<Shard
     let Some(served) = rotation::served(turn, &call.key)? else {
         return Ok(ShardAnswer::Renewed { found: None, is_written: false });
     };
+    // Whoever renews by what KV has of a session may be the first whom the shard hears of.
+    rotation::note_use(turn, &served, &call.key)?;
     let (served, mut session) = (served.served(), served.session);
     let is_written = session.wants_renewal(turn.now, idle);
     if is_written {

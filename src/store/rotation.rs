@@ -16,6 +16,8 @@ pub(super) struct ServedSession {
     /// As strong as its newest secret makes it.
     whole: Cap,
     standing: Standing,
+    /// The grace of the secrets before it, if it has never been used.
+    grace_ms: Option<u64>,
 }
 
 impl ServedSession {
@@ -37,7 +39,7 @@ pub(super) fn served(turn: &Turn<'_, impl Sql>, key: &Key) -> Result<Option<Serv
     }
     let whole = Cap { level: session.level, auth_time: session.auth_time };
     let session = session.capped(link.cap);
-    Ok(Some(ServedSession { session, whole, standing }))
+    Ok(Some(ServedSession { session, whole, standing, grace_ms: link.grace_ms }))
 }
 
 pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<ShardAnswer, SqlError> {
@@ -133,6 +135,14 @@ pub(super) fn cut(
     )?;
     append(turn, &session, successor, wrapped, None)?;
     Ok(session)
+}
+
+/// A use of a served secret; the first of the newest one is that of [`first_use`].
+pub(super) fn note_use(turn: &Turn<'_, impl Sql>, served: &ServedSession, key: &Key) -> Result<(), SqlError> {
+    match (served.standing, served.grace_ms) {
+        (Standing::Current, Some(grace_ms)) => first_use(turn, &served.session, key, grace_ms),
+        _ => Ok(()),
+    }
 }
 
 /// The successor has been used: its predecessors' grace comes to its end.

@@ -166,6 +166,21 @@ fn an_environment_has_its_own_table_and_bindings() {
 }
 
 #[test]
+fn who_moves_sessions_in_is_reminded_of_the_first_row() {
+    let adopt = "[vars.WARIFU.adopt]\ncookie = \"sid\"\nprobe = \"/me\"\nsubject = \"/id\"\nuntil = \"2030-01-01\"\n";
+    let row = |generation: u8| format!("[[vars.WARIFU.map]]\ngeneration = {generation}\n");
+    let is_reminded = |name: &str, more: &str| {
+        let run = warifu(&["check", &file(name, &format!("{FINE}{more}"))]);
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        run.stderr.contains("note: adopt is there, and the map has no row of generation 1")
+    };
+    assert!(is_reminded("row-1.toml", &format!("{adopt}{}", row(2))));
+    assert!(!is_reminded("row-2.toml", &row(2)), "nobody moves in");
+    assert!(!is_reminded("row-3.toml", &format!("{adopt}{}{}", row(1), row(2))));
+    assert!(!is_reminded("row-4.toml", adopt));
+}
+
+#[test]
 fn a_copy_that_is_wanted_needs_a_kv_namespace() {
     let namespace = "\n[[kv_namespaces]]\nbinding = \"REPLICA\"\n";
     let row = |region: &str| format!("[[vars.WARIFU.map]]\ngeneration = 1\nregion = \"{region}\"\n");

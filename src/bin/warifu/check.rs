@@ -133,6 +133,7 @@ impl Check {
                 if vars.is_none() {
                     say_what_needs_origin_keys(&binding, secrets, &table);
                 }
+                sites.as_slice().iter().for_each(|site| remind_of_first_row(&site.config));
                 Ok(sites)
             }
         }
@@ -223,6 +224,16 @@ fn say_what_needs_origin_keys(binding: &str, secrets: Secrets<'_>, table: &str) 
             "note: {table}.WARIFU.{key} needs the secret WARIFU_ORIGIN_KEYS; warifu setup --origin-keys makes it where \
              the Worker lacks it"
         ));
+    }
+}
+
+/// What moved in, and what was ended, is noted under the rows of its time alone.
+fn remind_of_first_row(config: &Config) {
+    if config.adopt.is_some() && config.map.iter().all(|row| row.generation > 1) {
+        crate::remark(
+            "note: adopt is there, and the map has no row of generation 1; if that was taken out while sessions moved \
+             in, old cookies that were used up or ended under it open sessions again, so take adopt out as well",
+        );
     }
 }
 
