@@ -54,10 +54,10 @@ pub enum Failure {
     BodyTimeout,
     /// A session object cannot be reached: one cannot know.
     StoreUnavailable,
-    /// Not all that was to end is known to have ended, and the session that
-    /// stays has a new secret by now. Its old one is refused, so without the
-    /// new one the browser would be logged out by what it is told to repeat.
-    EndedInPart(SetCookie),
+    /// Not all that was to end is known to have ended. Where a session stays, it
+    /// has a new secret by now. Its old one is refused, so without the new one
+    /// the browser would be logged out by what it is told to repeat.
+    EndedInPart(Option<SetCookie>),
     OriginUnreachable,
     /// The origin did not begin to answer in time.
     OriginTimeout,
@@ -136,9 +136,8 @@ impl Failure {
             Self::OriginTimeout => (504, "origin_unreachable", "The application did not answer in time", Origin),
             Self::BadCommand(_) => (502, "bad_command", "The application gave a command that cannot be obeyed", Origin),
             Self::BadCustody(_) => (502, "bad_custody", "The application gave a token that cannot be kept", Origin),
-            Self::StoreUnavailable | Self::EndedInPart(_) => {
-                (503, "store_unavailable", "Sessions cannot be checked at the moment", Store)
-            }
+            Self::EndedInPart(_) => (503, "ended_in_part", "Not all is known to have ended", Store),
+            Self::StoreUnavailable => (503, "store_unavailable", "Sessions cannot be checked at the moment", Store),
         };
         Problem { status, code, title, blame }
     }
@@ -154,6 +153,10 @@ impl Failure {
             Self::NeedsRotation => Some("the application raises it with do=rotate, level=…, in answer to the user"),
             Self::AdminHost => Some("this host is admin_host, the operators' own; the application is not served on it"),
             Self::KilledMeanwhile => Some("log in once more"),
+            Self::EndedInPart(_) => Some(
+                "another version of the gateway knows of shards that this one does not, or did a minute ago; end it \
+                 once more",
+            ),
             Self::Misdirected => Some("the host is in no list hosts of the configuration"),
             Self::RateLimited { detail, .. } => *detail,
             _ => None,
@@ -161,7 +164,11 @@ impl Failure {
     }
 }
 
-/// Why a session object gave no answer that counts.
+/// What the log calls the two objects.
+pub const SESSION_OBJECT: &str = "session object";
+pub const FEED_OBJECT: &str = "feed object";
+
+/// Why an object gave no answer that counts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StoreError {
     /// No answer, or one that cannot be read. The text is for the log only.
@@ -171,8 +178,8 @@ pub enum StoreError {
     WrongRow,
     /// The token is of a row of the map that this version does not know yet.
     NewerRow(u8),
-    /// The object's code panicked.
-    Defect,
+    /// The code of this object panicked.
+    Defect(&'static str),
 }
 
 /// For the log.
@@ -182,7 +189,7 @@ impl fmt::Display for StoreError {
             Self::Unreachable(reason) => f.write_str(reason),
             Self::WrongRow => f.write_str("the shard belongs to another row of the map"),
             Self::NewerRow(generation) => write!(f, "row {generation} of the map is not known here"),
-            Self::Defect => f.write_str("the object panicked"),
+            Self::Defect(place) => write!(f, "the {place} panicked"),
         }
     }
 }
@@ -192,7 +199,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Unreachable(_) | StoreError::NewerRow(_) => Self::StoreUnavailable,
             StoreError::WrongRow => Self::Misconfigured,
-            StoreError::Defect => Self::Internal,
+            StoreError::Defect(_) => Self::Internal,
         }
     }
 }

@@ -118,8 +118,12 @@ fn head(failure: &Failure) -> OwnResponse {
     let response = OwnResponse::empty(failure.problem().status);
     match failure {
         Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
-        Failure::EndedInPart(SetCookie(set_cookie)) => {
-            response.with("retry-after", RETRY_AFTER_SECONDS.to_string()).with("set-cookie", set_cookie)
+        Failure::EndedInPart(cookie) => {
+            let response = response.with("retry-after", RETRY_AFTER_SECONDS.to_string());
+            match cookie {
+                Some(SetCookie(set_cookie)) => response.with("set-cookie", set_cookie),
+                None => response,
+            }
         }
         Failure::RateLimited { seconds, .. } => response.with("retry-after", seconds.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", allow),

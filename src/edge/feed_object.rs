@@ -14,6 +14,7 @@ use crate::edge::objects::{Objects, configuration, converse_with, site_of, wake_
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
+use crate::error::FEED_OBJECT;
 use crate::ports::{Clock, Random};
 use crate::revocation::Epoch;
 use crate::store::SqlError;
@@ -77,13 +78,13 @@ impl FeedObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, PLACE, FeedReply::Panicked, async |message| self.answer(message).await).await
+        converse_with(request, FEED_OBJECT, FeedReply::Panicked, async |message| self.answer(message).await).await
     }
 
     async fn alarm(&self) {
         let Some(object) = &self.object else { return };
         let event = |reason| Event::FeedFailed { reason };
-        wake_up(PLACE, &self.surroundings.storage, object.wake(&self.surroundings), event).await;
+        wake_up(FEED_OBJECT, &self.surroundings.storage, object.wake(&self.surroundings), event).await;
     }
 
     async fn answer(&self, message: &str) -> FeedReply {
@@ -118,6 +119,3 @@ impl FeedPorts for Surroundings {
         self.objects.ask_shard(home.locator(), message).await.map_err(|error| error.to_string())
     }
 }
-
-/// What the log calls it.
-const PLACE: &str = "feed object";

@@ -95,22 +95,13 @@ impl Objects {
 
     async fn ask_sessions(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
         count_call();
-        match converse(&self.namespace(SESSIONS)?, name, hint, message, ANSWER_MS_MAX).await? {
-            ShardAnswer::WrongRow => Err(StoreError::WrongRow),
-            ShardAnswer::Panicked => Err(StoreError::Defect),
-            ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
-            answer => Ok(answer),
-        }
+        converse::<ShardAnswer>(&self.namespace(SESSIONS)?, name, hint, message, ANSWER_MS_MAX).await?.heard()
     }
 
     /// The feed has little time: a kill is else answered as committed, and
     /// published later.
     pub async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
-        match converse(&self.namespace(FEED)?, &self.name("feed")?, None, call, FEED_MS_MAX).await? {
-            FeedReply::Panicked => Err(StoreError::Defect),
-            FeedReply::Failed { reason } => Err(StoreError::Unreachable(reason)),
-            reply => Ok(reply),
-        }
+        converse::<FeedReply>(&self.namespace(FEED)?, &self.name("feed")?, None, call, FEED_MS_MAX).await?.heard()
     }
 
     /// A message as it is to the object that answers probes.

@@ -14,6 +14,7 @@ use crate::edge::objects::{Objects, converse_with, site_of, wake_up};
 use crate::edge::ports::PlatformClock;
 use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
+use crate::error::SESSION_OBJECT;
 use crate::ports::Clock;
 use crate::store::SqlError;
 use crate::store::feed::{Append, FeedCall, FeedReply};
@@ -73,13 +74,15 @@ impl SessionObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, PLACE, ShardAnswer::Panicked, async |message| self.answer(message).await).await
+        converse_with(request, SESSION_OBJECT, ShardAnswer::Panicked, async |message| self.answer(message).await).await
     }
 
     async fn alarm(&self) {
-        wake_up(PLACE, &self.surroundings.storage, self.object.wake(&self.surroundings), |not_done| match not_done {
-            NotDone::Sweeping(reason) => Event::SweepFailed { reason },
-            NotDone::Publishing(reason) => Event::FeedFailed { reason },
+        wake_up(SESSION_OBJECT, &self.surroundings.storage, self.object.wake(&self.surroundings), |not_done| {
+            match not_done {
+                NotDone::Sweeping(reason) => Event::SweepFailed { reason },
+                NotDone::Publishing(reason) => Event::FeedFailed { reason },
+            }
         })
         .await;
     }
@@ -119,6 +122,3 @@ impl ObjectPorts for Surroundings {
         self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| error.to_string())
     }
 }
-
-/// What the log calls it.
-const PLACE: &str = "session object";

@@ -34,7 +34,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::edge::objects::store_calls;
 use crate::edge::ports::RequestPorts;
 use crate::edge::turn::waiting;
-use crate::error::{Failure, StoreError};
+use crate::error::{Failure, SESSION_OBJECT, StoreError};
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::{OwnResponse, refusal};
@@ -98,7 +98,7 @@ async fn told(request: &Request, ports: &RequestPorts, message: &str, member: &s
     });
     match answered {
         Ok(ShardAnswer::Failed { reason }) => OwnResponse::json(200, &json!({ member: reason })),
-        Ok(_) => refusal(None, request, &StoreError::Defect.into()),
+        Ok(_) => refusal(None, request, &StoreError::Defect(SESSION_OBJECT).into()),
         Err(error) => refusal(None, request, &error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Ends. Each is a kill: it names a lineage or a generation, never a token, so
 //! that a copy which a thief has already renewed dies too.
 
-use super::{FEED, One, Sessions};
+use super::{FEED, One, Sessions, tell_store_error};
 use crate::audit::{Cause, Event};
 use crate::cookie;
 use crate::custody;
@@ -136,7 +136,7 @@ impl<P: Ports> Sessions<'_, P> {
                 let minted = self.mint(token, &successor);
                 self.is_whole(&kill).map_err(|_| {
                     let now = self.ports.time();
-                    Failure::EndedInPart(SetCookie(cookie::set(&self.site.config, &minted, &session, now)))
+                    Failure::EndedInPart(Some(SetCookie(cookie::set(&self.site.config, &minted, &session, now))))
                 })?;
                 Ok((Ended { kill, count: count + others }, minted, session))
             }
@@ -149,7 +149,8 @@ impl<P: Ports> Sessions<'_, P> {
     pub(super) fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
         if kill.is_partial {
             let reason = "another version of the Worker has, or had a minute ago, a row of the map that this one lacks";
-            return Err(self.failure(StoreError::Unreachable(reason.to_owned())));
+            tell_store_error(self.ports, &StoreError::Unreachable(reason.to_owned()));
+            return Err(Failure::EndedInPart(None));
         }
         Ok(())
     }

@@ -400,7 +400,7 @@ pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
         StoreError::NewerRow(generation) => Event::StoreUnavailable {
             reason: format!("a token of generation {generation} of the map, which this version does not know yet"),
         },
-        StoreError::Defect => Event::Panicked { place: "session object" },
+        StoreError::Defect(place) => Event::Panicked { place },
     });
 }
 

@@ -409,6 +409,8 @@ fn a_refusal_says_what_can_be_done() {
         (403, "missing_scope", Some("revoke"), "error: No (missing_scope): revoke\nhint: the key's entry in"),
         (404, "not_found", None, "error: No (not_found)\nhint: no live session has this id"),
         (503, "store_unavailable", None, "try again in 2 s; whether it was done is not known"),
+        (503, "ended_in_part", Some("so"), "hint: nobody goes on with it: give the command once more"),
+        (429, "rate_limited", None, "hint: try again"),
         (500, "misconfigured", None, "hint: the Worker's log says why"),
         (400, "bad_request", Some("so"), "error: No (bad_request): so\n"),
     ] {

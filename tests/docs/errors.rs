@@ -156,7 +156,7 @@ fn all() -> Vec<Failure> {
         Failure::BadCommand(text()),
         Failure::BadCustody(text()),
         StoreError::Unreachable(text()).into(),
-        Failure::EndedInPart(SetCookie(text())),
+        Failure::EndedInPart(Some(SetCookie(text()))),
         Failure::OriginTimeout,
     ]
 }

@@ -182,7 +182,7 @@ fn what_ends_all_others_is_not_acknowledged_while_a_version_with_another_row_may
         };
         let seen = ask(&cookie);
         assert_eq!(seen.status, Some(503), "{}", seen.body);
-        assert!(seen.body.contains("store_unavailable") && seen.header("retry-after").is_some());
+        assert!(seen.body.contains("ended_in_part") && seen.header("retry-after").is_some());
         let renewed = seen.cookie().expect("the new secret, without which the person is logged out").to_owned();
         world.pass(Duration::from_secs(70));
         let again = ask(&renewed);

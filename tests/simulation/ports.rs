@@ -51,12 +51,7 @@ impl Visit {
     async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         let wire = serde_json::to_string(message).expect("JSON");
         let answered = self.world.call(self.node(), self.world.shard(at), wire, SHARD_PATIENCE).await;
-        match serde_json::from_str(&answered.map_err(StoreError::Unreachable)?).expect("an answer") {
-            ShardAnswer::WrongRow => Err(StoreError::WrongRow),
-            ShardAnswer::Panicked => Err(StoreError::Defect),
-            ShardAnswer::Failed { reason } => Err(StoreError::Unreachable(reason)),
-            answer => Ok(answer),
-        }
+        serde_json::from_str::<ShardAnswer>(&answered.map_err(StoreError::Unreachable)?).expect("an answer").heard()
     }
 
     async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
@@ -74,19 +69,16 @@ impl Visit {
         let wire = serde_json::to_string(call).expect("JSON");
         let answered = self.world.call(self.node(), Node::Feed, wire, FEED_PATIENCE).await;
         self.world.note(|| format!("   {} hears of the feed: {answered:.120?}", self.edge.name));
-        match serde_json::from_str(&answered.map_err(StoreError::Unreachable)?).expect("a reply") {
-            FeedReply::Panicked => Err(StoreError::Defect),
-            FeedReply::Failed { reason } => Err(StoreError::Unreachable(reason)),
-            FeedReply::Polled(answer) => {
-                feed::at_poll(&mut self.world.history.borrow_mut(), &answer, self.world.exec.now());
-                self.edge.polled(sent);
-                if let FeedCall::Poll(poll) = call {
-                    self.world.relay.keep(poll, &answer, sent);
-                }
-                Ok(FeedReply::Polled(answer))
+        let reply: FeedReply = serde_json::from_str(&answered.map_err(StoreError::Unreachable)?).expect("a reply");
+        let reply = reply.heard()?;
+        if let FeedReply::Polled(answer) = &reply {
+            feed::at_poll(&mut self.world.history.borrow_mut(), answer, self.world.exec.now());
+            self.edge.polled(sent);
+            if let FeedCall::Poll(poll) = call {
+                self.world.relay.keep(poll, answer, sent);
             }
-            reply => Ok(reply),
         }
+        Ok(reply)
     }
 
     /// Which may be lost, and come after a later one.

@@ -43,6 +43,7 @@ test("in the feed, which is told something: it fails alone, and the feed keeps i
   assert.notEqual(await seen(stays), null, "who is logged in stays so");
   const told = ALWAYS - (await left("feed-object"));
   await until(() => panicked("feed object") >= told, "each is in the log");
+  assert.equal(panicked("session object"), 0, "and nobody else's");
   await panics("feed-object", 0);
   const after = (await admin("DELETE", `sessions/${second.id}`)).json;
   assert.deepEqual([after.state, after.epoch, after.seq], ["published", before.epoch, before.seq + 1]);
@@ -71,5 +72,5 @@ test("in the feed's alarm: a kill of the site reaches every shard all the same",
   await until(async () => (await left("feed-object-alarm")) === 0, "the alarm rings again after it has panicked");
   await isPublished(json.kill_id);
   assert.equal(await seen(alice), null);
-  await until(() => panicked("feed object") === before + 2, "both times are in the log");
+  await until(() => panicked("feed object") >= before + 2, "both times are in the log");
 });

@@ -224,6 +224,10 @@ impl Gateway {
     fn refused(&self, problem: &Problem, headers: &HeaderMap, hints: Hints) -> Failure {
         let Problem { title, code, detail } = problem;
         let detail = detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let later = || {
+            let seconds = text_of(headers, RETRY_AFTER).and_then(|text| text.parse::<u32>().ok());
+            seconds.map_or_else(|| "a little later".to_owned(), |seconds| format!("in {seconds} s"))
+        };
         let hint = match code.as_str() {
             "bad_admin_key" => Some(format!(
                 "the key is from {}; its SHA-256 must be in the list WARIFU_ADMIN_KEYS of this gateway (warifu \
@@ -234,14 +238,15 @@ impl Gateway {
                 Some("the key's entry in WARIFU_ADMIN_KEYS must name this scope; add it there, and deploy".to_owned())
             }
             "not_found" => Some(hints.not_found.to_owned()),
-            "store_unavailable" => {
-                let seconds = text_of(headers, RETRY_AFTER).and_then(|text| text.parse::<u32>().ok());
-                let when = seconds.map_or_else(|| "a little later".to_owned(), |seconds| format!("in {seconds} s"));
-                Some(format!(
-                    "the gateway runs, but not what keeps the sessions; try again {when}{}",
-                    hints.unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
-                ))
+            "store_unavailable" => Some(format!(
+                "the gateway runs, but not what keeps the sessions; try again {}{}",
+                later(),
+                hints.unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
+            )),
+            "ended_in_part" => {
+                Some("nobody goes on with it: give the command once more, until it gets a receipt".to_owned())
             }
+            "rate_limited" => Some(format!("try again {}", later())),
             "misconfigured" => Some("the Worker's log says why; warifu check finds it in the file".to_owned()),
             _ => None,
         };

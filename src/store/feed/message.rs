@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::MapRow;
+use crate::error::{FEED_OBJECT, StoreError};
 use crate::read::{read_choice, read_record};
 use crate::revocation::{EntryKey, Epoch, FeedAnswer, Position};
 use crate::session::{Handle, KillId};
@@ -109,6 +110,18 @@ read_choice!(open FeedReply {
 });
 
 impl FeedReply {
+    /// What whoever asked goes by.
+    ///
+    /// # Errors
+    /// It is none that counts.
+    pub fn heard(self) -> Result<Self, StoreError> {
+        match self {
+            Self::Panicked => Err(StoreError::Defect(FEED_OBJECT)),
+            Self::Failed { reason } => Err(StoreError::Unreachable(reason)),
+            reply => Ok(reply),
+        }
+    }
+
     /// Its name, for the log; the rest holds what is people's own.
     pub fn kind(&self) -> &'static str {
         match self {

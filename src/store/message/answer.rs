@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::error::{SESSION_OBJECT, StoreError};
 use crate::read::{Choice, read_choice, read_record};
 use crate::revocation::Epoch;
 use crate::session::{KillId, Salt, Served, Session, SessionId, Subject};
@@ -168,6 +169,19 @@ read_choice!(open ShardAnswer {
 });
 
 impl ShardAnswer {
+    /// What whoever asked goes by.
+    ///
+    /// # Errors
+    /// It is none that counts.
+    pub fn heard(self) -> Result<Self, StoreError> {
+        match self {
+            Self::WrongRow => Err(StoreError::WrongRow),
+            Self::Panicked => Err(StoreError::Defect(SESSION_OBJECT)),
+            Self::Failed { reason } => Err(StoreError::Unreachable(reason)),
+            answer => Ok(answer),
+        }
+    }
+
     /// The kill that it tells of.
     pub(in crate::store) fn kill_mut(&mut self) -> Option<&mut Kill> {
         match self {
