@@ -11,11 +11,11 @@ use worker::Env;
 use worker::worker_sys::Context;
 use zeroize::Zeroizing;
 
-use crate::audit::Event;
+use crate::audit::{Event, Whence};
 use crate::config::{Mistake, Replica};
 use crate::edge::connection;
 use crate::edge::glue;
-use crate::edge::log::{bind, log};
+use crate::edge::log::{bind, log, log_of};
 use crate::edge::ports::{ClientBody, RequestPorts};
 use crate::edge::turn;
 use crate::error::Failure;
@@ -69,7 +69,7 @@ async fn respond(incoming: web_sys::Request, env: Env, context: Context) -> Resu
         Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
         Err(_) => Event::Panicked { place: "worker" },
     };
-    log(&event);
+    tell_of_site(&request, &event);
     own(&response::refusal(None, &request, &Failure::Internal)).map(JsValue::from)
 }
 
@@ -103,6 +103,20 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
             });
             Ok(response)
         }
+    }
+}
+
+/// Writes down what has escaped the gate, and counts it for the site that was asked.
+fn tell_of_site(request: &Request, event: &Event) {
+    let prepared = PREPARED.with(|cell| cell.get().cloned());
+    let asked = prepared.as_deref().and_then(|prepared| {
+        let Prepared { sites, memories } = prepared.as_ref().ok()?;
+        let index = sites.index_of(&request.host)?;
+        Some((&sites.as_slice()[index].config.site, &memories[index]))
+    });
+    let name = log_of(event, &Whence::default(), asked.map_or("", |(site, _)| site));
+    if let Some((_, memory)) = asked {
+        memory.tally().event(&name);
     }
 }
 

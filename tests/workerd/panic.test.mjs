@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { start } from "./support/gateway.mjs";
+import { newAdminKey, start } from "./support/gateway.mjs";
 
+const ops = newAdminKey();
 let gateway;
-before(async () => (gateway = await start()));
+before(async () => (gateway = await start({ adminKeys: [ops] })));
 after(() => gateway.close());
 
 const SECOND = 1_000;
@@ -30,6 +31,16 @@ test("in the Worker", async () => {
     await panicAt("worker");
     assert.equal((await gateway.fetch("/api/me", { headers: { cookie } })).status, 200);
   }
+});
+
+test("whoever watches the metrics sees it", async () => {
+  const counted = async () => {
+    const answer = await gateway.fetch("/_warifu/metrics", { headers: { authorization: `Bearer ${ops.key}` } });
+    return Number(/^warifu_events_total\{.*event="panicked".*\} (\d+)$/m.exec(await answer.text())?.[1] ?? 0);
+  };
+  const before = await counted();
+  await panicAt("worker");
+  assert.equal(await counted(), before + 1);
 });
 
 test("in the object, which keeps its memory", async () => {
