@@ -104,7 +104,7 @@ test("the press stops the thief on the right at once, and on the left when the t
   const sentSince = (side) => amount * taken(side).filter(({ at }) => at >= side.reported).length;
   assert.equal(await first.text(".verdict"), `${yen(sentSince(plain))} on the left, ${yen(sentSince(guarded))} on the right.`);
   const took = guarded.refused_at - guarded.reported;
-  const shown = took < 2_000 ? `${Math.round(took)} ms` : `${(took / 1_000).toFixed(1)} s`;
+  const shown = took < 2_000 ? `${Math.round(took).toLocaleString("en")} ms` : `${(took / 1_000).toFixed(1)} s`;
   assert.match(await first.half("guarded").locator(".figures").innerText(), new RegExp(`from the press to the first refusal\\s+${shown}`));
   assert.match(await first.half("plain").locator(".figures").innerText(), new RegExp(`Alice has\\s+${yen(plain.balance)}`));
 

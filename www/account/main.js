@@ -1,7 +1,7 @@
 // The users' own page: where am I signed in, end that, this wasn't me.
 
 import { Api, Refusal, query } from "../shared/api.js";
-import { announce, ask, button, fill, focusOn, h } from "../shared/dom.js";
+import { announce, ask, button, complain, fill, focusOn, h } from "../shared/dom.js";
 import { deviceOf, placeOf } from "../shared/device.js";
 import { name } from "../shared/names.js";
 import { ReceiptView } from "../shared/receipt.js";
@@ -24,8 +24,8 @@ async function load() {
   });
 }
 
-/** Does something that may be refused, and says why it was. */
-async function trying(work) {
+/** Does something that may be refused, and says why it was; `gone` is for where there is nothing to end. */
+async function trying(work, gone) {
   problem.textContent = "";
   try {
     return await work();
@@ -33,9 +33,11 @@ async function trying(work) {
     if (!(error instanceof Refusal)) throw error;
     if (error.code === "no_session") signedOut();
     else {
-      problem.textContent = error.words;
       if (page.getAttribute("aria-busy") === "true") page.replaceChildren(heading(), problem, button(t("retry"), load));
       page.removeAttribute("aria-busy");
+      const isGone = gone !== undefined && error.code === "not_found";
+      if (isGone) gone();
+      complain(problem, isGone ? t("ended_already") : error.words);
     }
     return null;
   }
@@ -121,11 +123,14 @@ async function signOut() {
 }
 
 async function endOne(session, item) {
-  const receipt = await trying(() => api.delete(`me/sessions/${session.id}`));
+  const ended = () => {
+    item.classList.add("ended");
+    item.querySelector("button").replaceWith(h("span", { class: "note" }, t("signed_out_here")));
+    focusOn(item);
+  };
+  const receipt = await trying(() => api.delete(`me/sessions/${session.id}`), ended);
   if (receipt === null) return;
-  item.classList.add("ended");
-  item.querySelector("button").replaceWith(h("span", { class: "note" }, t("signed_out_here")));
-  focusOn(item);
+  ended();
   const what = h("span");
   what.append(deviceOf(session.device));
   follow(parts("receipt_one", { device: what }), receipt);
@@ -171,6 +176,7 @@ function over(title, ...rest) {
 
 document.documentElement.lang = language;
 document.title = t("account_title");
+page.replaceChildren(heading(), h("p", { class: "empty loading" }, t("loading")));
 fill(page);
 keepTrue();
 load();

@@ -1,7 +1,7 @@
 // What has happened lately: the audit trail as a live list.
 
 import { Refusal, lacks, query } from "../shared/api.js";
-import { button, h } from "../shared/dom.js";
+import { button, h, say } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { has, parts, t } from "../shared/text.js";
 import { clockTime } from "../shared/times.js";
@@ -83,7 +83,7 @@ export class Activity {
       return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.problem.textContent = error.words;
+      say(this.problem, error.words);
       this.list.replaceChildren();
       this.state = undefined;
       const goesOn = this.health.told("audit", error);
@@ -93,7 +93,7 @@ export class Activity {
   }
 
   #show(events, isPart) {
-    this.problem.textContent = events.length === 0 ? t("activity_empty") : isPart ? t("activity_part") : "";
+    say(this.problem, events.length === 0 ? t("activity_empty") : isPart ? t("activity_part") : "");
     const newest = events.filter((event) => !isOwnLook(event)).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
     const state = JSON.stringify(newest);
     if (this.state === state) return;

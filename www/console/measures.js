@@ -3,7 +3,7 @@
 // whichever is asked answers: its name is in each sample.
 
 import { Refusal, lacks } from "../shared/api.js";
-import { h } from "../shared/dom.js";
+import { h, say } from "../shared/dom.js";
 import { buckets, by, parse, value } from "../shared/metrics.js";
 import { has, t } from "../shared/text.js";
 import { span } from "../shared/times.js";
@@ -28,6 +28,8 @@ export class Measures {
   constructor(world, health) {
     Object.assign(this, { world, health, bound: world.key.bound_ms / 1_000 });
     this.problem = h("p", { class: "note", role: "status" }, t("loading"));
+    // Of which isolate the figures are changes at any time, and is not worth an interruption.
+    this.whose = h("p", { class: "note" });
     this.delay = new Figure("kill_delay");
     this.checks = new Figure("checks");
     this.figures = h("div", { class: "figures", hidden: true }, this.delay.element, this.checks.element);
@@ -36,6 +38,7 @@ export class Measures {
       { class: "card measures", "aria-labelledby": "measures" },
       h("h2", { id: "measures" }, t("measures")),
       this.problem,
+      this.whose,
       this.figures,
     );
   }
@@ -57,7 +60,8 @@ export class Measures {
       return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.problem.textContent = error.words;
+      say(this.problem, error.words);
+      this.whose.textContent = "";
       this.figures.hidden = true;
       this.#polls = null;
       this.health.tell("feed", "unknown");
@@ -69,7 +73,8 @@ export class Measures {
   #of(isolate) {
     if (this.#isolate !== isolate) [this.#history, this.#polls] = [[], null];
     this.#isolate = isolate;
-    this.problem.textContent = t("measures_of", { isolate, seconds: span(EVERY_MS) });
+    say(this.problem, "");
+    this.whose.textContent = t("measures_of", { isolate, seconds: span(EVERY_MS) });
   }
 
   /** Down: none of the polls since the last look had an answer. An isolate that has nothing to check

@@ -1,7 +1,7 @@
 // A subject's sessions: found, shown a page at a time, ended one by one or all at once.
 
 import { Refusal, query } from "../shared/api.js";
-import { announce, ask, button, h } from "../shared/dom.js";
+import { announce, ask, button, complain, h } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
 import { span } from "../shared/times.js";
@@ -144,7 +144,7 @@ export class Sessions {
   }
 
   async #endOne(session, row) {
-    const receipt = await this.#end(`sessions/${session.id}`);
+    const receipt = await this.#end(`sessions/${session.id}`, row);
     if (receipt === null) return;
     row.ended();
     this.kills.add(parts("receipt_of_session", { subject: name(session.subject) }), receipt);
@@ -166,14 +166,16 @@ export class Sessions {
     this.kills.add(parts("receipt_of_subject", { subject: name(subject) }), receipt, stillHere).heading.focus();
   }
 
-  /** The receipt, or null where there is none and the page says why. */
-  async #end(where) {
+  /** The receipt, or null where there is none and the page says why. `row` is that of one session. */
+  async #end(where, row) {
     this.problem.textContent = "";
     try {
       return await this.world.api.delete(where);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.problem.textContent = error.words;
+      const isGone = row !== undefined && error.code === "not_found";
+      if (isGone) row.ended();
+      complain(this.problem, isGone ? t("ended_already") : error.words);
       return null;
     }
   }

@@ -2,16 +2,17 @@
 
 import { has, t } from "./text.js";
 
-/** An answer that is none: the API's `code`, or `unreachable`. */
+/** An answer that is none: the API's `code`, or `unreachable`; `seconds` is when to try again. */
 export class Refusal extends Error {
-  constructor(status, { code = "unknown", title, detail } = {}) {
+  constructor(status, { code = "unknown", title, detail } = {}, seconds = null) {
     super(`${status} ${code}`);
-    Object.assign(this, { status, code, title, detail });
+    Object.assign(this, { status, code, title, detail, seconds });
   }
 
   /** What went wrong, in plain words. */
   get words() {
-    const said = has(`refused_${this.code}`) ? t(`refused_${this.code}`, { detail: this.detail ?? "" }) : undefined;
+    const when = this.seconds === null ? t("after_a_while") : t("after_seconds", { seconds: this.seconds });
+    const said = has(`refused_${this.code}`) ? t(`refused_${this.code}`, { detail: this.detail ?? "", when }) : undefined;
     return said ?? [this.title ?? t("refused_unknown"), this.detail].filter(Boolean).join(": ");
   }
 }
@@ -48,7 +49,7 @@ export class Api {
     } catch {
       throw new Refusal(0, { code: "unreachable" });
     }
-    throw new Refusal(answer.status, await answer.json().catch(() => ({})));
+    throw new Refusal(answer.status, await answer.json().catch(() => ({})), answer.headers.get("retry-after"));
   }
 }
 

@@ -56,6 +56,17 @@ export function announce(text) {
   ears().textContent = text;
 }
 
+/** Writes a text that is read out where it changes; the same again is no change. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Says what went wrong, also to who has scrolled away from where that stands. */
+export function complain(element, text) {
+  element.textContent = text;
+  element.scrollIntoView({ block: "nearest" });
+}
+
 /** Puts the focus on what is not a control, for those who read with it. */
 export function focusOn(element) {
   element.tabIndex = -1;

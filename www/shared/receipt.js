@@ -21,6 +21,8 @@ export class ReceiptView {
   #deadline;
   #span;
   #trouble = false;
+  /** Why nobody goes on with it. */
+  #stopped = null;
   #isOver = false;
 
   constructor({ title, receipt, ask = null, done = () => {}, level = "h3" }) {
@@ -56,7 +58,7 @@ export class ReceiptView {
       this.#deadline = performance.now() + this.#span;
     }
     if (receipt.state === "quiesced") this.#finish();
-    else if (isFirst) announce(receipt.state === "committed" ? t("receipt_committed") : t("receipt_said", { left: inTenths(this.#span) }));
+    else if (isFirst) announce(this.#note() || t("receipt_said", { left: inTenths(this.#span) }));
     this.#draw();
   }
 
@@ -65,6 +67,12 @@ export class ReceiptView {
     this.#isOver = true;
     announce(t("receipt_over"));
     this.#done(this.#receipt);
+  }
+
+  #stop(words) {
+    this.#stopped = words;
+    announce(words);
+    this.#draw();
   }
 
   #draw() {
@@ -78,27 +86,37 @@ export class ReceiptView {
     if (this.#isOver) mark(everywhere, "done", t("step_everywhere"), null, refused_everywhere_by && t("step_by", { at: clockTime(refused_everywhere_by) }));
     else if (left !== undefined) mark(everywhere, "now", t("step_everywhere_by"), clockTime(refused_everywhere_by), t("step_left", { left: inTenths(left) }));
     else mark(everywhere, "open", t("step_everywhere"));
-    this.note.textContent = this.#trouble ? t("receipt_trouble") : state === "committed" ? t("receipt_committed") : "";
+    this.note.textContent = this.#note();
     this.note.hidden = this.note.textContent === "";
     this.tally.style.setProperty("--gone", this.#isOver ? "1" : left === undefined ? "0" : String(1 - left / this.#span));
   }
 
+  #note() {
+    if (this.#stopped !== null) return this.#stopped;
+    if (this.#trouble) return t("receipt_trouble");
+    if (this.#receipt.state !== "committed") return "";
+    // Of the whole site, shard after shard ends its own.
+    const { done, total } = this.#receipt.progress ?? {};
+    return done < total ? t("receipt_under_way") : t("receipt_committed");
+  }
+
   #tick() {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#stopped !== null) return;
     if (this.#ask === null && this.#deadline !== undefined && performance.now() >= this.#deadline) this.#finish();
     this.#draw();
     setTimeout(() => this.#tick(), TICK_MS);
   }
 
   async #poll() {
-    while (!this.#isOver) {
+    while (!this.#isOver && this.#stopped === null) {
       await new Promise((resolve) => setTimeout(resolve, this.#trouble ? LATE_MS : POLL_MS));
       try {
         this.#take(await this.#ask(this.#receipt.kill_id));
         this.#trouble = false;
       } catch (error) {
         if (!("words" in error)) throw error;
-        this.#trouble = true; // asked again: the kill stands, whatever this answer was
+        if (error.code === "ended_in_part") this.#stop(error.words);
+        else this.#trouble = true; // asked again: the kill stands, whatever this answer was
       }
     }
   }
