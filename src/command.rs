@@ -12,6 +12,7 @@ use sfv::visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, I
 use sfv::{BareItemFromInput, KeyRef, Parser};
 
 use crate::session::{Claims, Subject};
+use crate::time::SPAN_SECONDS_MAX;
 
 /// What the origin wants done.
 #[derive(Debug, Eq, PartialEq)]
@@ -224,7 +225,7 @@ fn subject_of(text: &str) -> Result<Subject, CommandRefusal> {
 fn ttl_of(seconds: i64) -> Result<Duration, CommandRefusal> {
     u64::try_from(seconds)
         .ok()
-        .filter(|seconds| (1..=TTL_SECONDS_MAX).contains(seconds))
+        .filter(|seconds| (1..=SPAN_SECONDS_MAX).contains(seconds))
         .map(Duration::from_secs)
         .ok_or(CommandRefusal::Malformed("ttl must be from 1 to 315360000 seconds"))
 }
@@ -312,6 +313,3 @@ impl<'de> ParameterVisitor<'de> for AnyParameter<'_> {
 /// More than twice the longest subject and claims. Each member is compared with
 /// those before it, so there must not be any number of them.
 const COMMAND_BYTES_MAX: usize = 8_192;
-
-/// Ten years, as in the configuration.
-const TTL_SECONDS_MAX: u64 = 315_360_000;

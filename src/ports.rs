@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use crate::audit::{Event, Whence};
-use crate::error::{OriginError, StoreError};
+use crate::error::{Failure, OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::limit::Limit;
 use crate::revocation::Memory;
@@ -152,6 +152,17 @@ pub enum BodyError {
     TooSlow,
     /// The client went away.
     Broken,
+}
+
+/// A client's body that was not read.
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong => Self::BodyTooLarge,
+            BodyError::TooSlow => Self::BodyTimeout,
+            BodyError::Broken => Self::BadRequest("the body broke off"),
+        }
+    }
 }
 
 /// An origin's answer; its body stays a stream.

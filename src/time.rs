@@ -108,6 +108,9 @@ const DAY_MILLIS: u64 = 86_400_000;
 /// Ten years: longer sessions than this are a mistake.
 pub const SPAN_DAYS_MAX: u64 = 3_650;
 
+/// The same in seconds.
+pub const SPAN_SECONDS_MAX: u64 = SPAN_DAYS_MAX * 86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;

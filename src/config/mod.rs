@@ -29,7 +29,7 @@ pub use self::values::{
 use crate::limit::Rate;
 use crate::path::CanonicalPath;
 use crate::policy::demand;
-use crate::time::show_span;
+use crate::time::{SPAN_SECONDS_MAX, show_span};
 
 /// One site's configuration, valid as a whole.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ fn read_site(root: Table<'_>, has_origin_keys: bool) -> Config {
 
 /// Longer than any answer takes, shorter than the feed remembers.
 const CONTINUE_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
-const AUDIT_RETENTION: (Duration, Duration) = (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
+const AUDIT_RETENTION: (Duration, Duration) = (Duration::from_hours(1), Duration::from_secs(SPAN_SECONDS_MAX));
 const ORIGIN_TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(10));
 const REPLICA_HORIZON: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
 

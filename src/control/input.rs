@@ -11,7 +11,7 @@ use serde_json::Number;
 use sha2::{Digest, Sha256};
 
 use crate::error::Failure;
-use crate::ports::{Body, BodyError};
+use crate::ports::Body;
 use crate::request::Request;
 use crate::session::{SUBJECT_FORM, SessionId, Subject};
 use crate::store::message::Mark;
@@ -93,11 +93,7 @@ pub async fn json<T: DeserializeOwned>(body: impl Body) -> Result<T, Failure> {
 
 /// A body of at most 16 KiB.
 pub async fn bytes(body: impl Body) -> Result<Vec<u8>, Failure> {
-    body.read(BODY_BYTES_MAX).await.map_err(|error| match error {
-        BodyError::TooLong => Failure::BodyTooLarge,
-        BodyError::TooSlow => Failure::BodyTimeout,
-        BodyError::Broken => Failure::BadRequest("the body broke off"),
-    })
+    Ok(body.read(BODY_BYTES_MAX).await?)
 }
 
 /// A place in a list of a subject's sessions, as text: opaque to the caller,

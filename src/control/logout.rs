@@ -6,10 +6,11 @@
 use crate::admission;
 use crate::answer::{end_sessions, write_cookie};
 use crate::audit::Cause;
+use crate::control::input;
 use crate::cookie;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
-use crate::ports::{Body, BodyError, BodyOf, Ports};
+use crate::ports::{Body, BodyOf, Ports};
 use crate::request::Request;
 use crate::response::{OwnResponse, safe_return_to};
 use crate::site::Site;
@@ -37,18 +38,10 @@ pub async fn answer<P: Ports>(
 
 /// The form field `return_to`, if a form was posted.
 async fn return_to<B: Body>(request: &Request, body: B) -> Result<Option<String>, Failure> {
-    let is_form = request.headers.get("content-type").is_some_and(|value| {
-        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    if !is_form {
+    if request.headers.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
         return Ok(None);
     }
-    let bytes = match body.read(FORM_BYTES_MAX).await {
-        Ok(bytes) => bytes,
-        Err(BodyError::TooLong) => return Err(Failure::BodyTooLarge),
-        Err(BodyError::TooSlow) => return Err(Failure::BodyTimeout),
-        Err(BodyError::Broken) => return Err(Failure::BadRequest("the body broke off")),
-    };
+    let bytes = input::bytes(body).await?;
     let field = form_urlencoded::parse(&bytes).find(|(name, _)| name == "return_to").map(|(_, value)| value);
     match field {
         None => Ok(None),
@@ -57,5 +50,3 @@ async fn return_to<B: Body>(request: &Request, body: B) -> Result<Option<String>
             .ok_or(Failure::BadRequest("return_to must be a path and query of this site")),
     }
 }
-
-const FORM_BYTES_MAX: usize = 16_384;

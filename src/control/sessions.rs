@@ -18,7 +18,7 @@ use crate::response::OwnResponse;
 use crate::session::{CLAIMS_FORM, Claims, Device, Handle, SUBJECT_FORM, Session, SessionId, Subject};
 use crate::sessions::{NewSession, One, Sessions, Since};
 use crate::site::Site;
-use crate::time::SPAN_DAYS_MAX;
+use crate::time::SPAN_SECONDS_MAX;
 
 /// `POST sessions`.
 #[derive(Deserialize)]
@@ -236,11 +236,10 @@ fn claims_of(object: Map<String, Value>) -> Result<Claims, Failure> {
 }
 
 fn ttl_of(seconds: u64) -> Result<Duration, Failure> {
-    let max = SPAN_DAYS_MAX * 86_400;
-    if (1..=max).contains(&seconds) {
+    if (1..=SPAN_SECONDS_MAX).contains(&seconds) {
         Ok(Duration::from_secs(seconds))
     } else {
-        Err(Failure::BadInput(format!("ttl must be from 1 to {max} seconds")))
+        Err(Failure::BadInput(format!("ttl must be from 1 to {SPAN_SECONDS_MAX} seconds")))
     }
 }
 

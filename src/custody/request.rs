@@ -9,7 +9,7 @@ use crate::custody::{Jwt, Opened, stands_for};
 use crate::error::Failure;
 use crate::headers::{HeaderEdits, folded, is_json};
 use crate::path::CanonicalPath;
-use crate::ports::{Body, BodyError};
+use crate::ports::Body;
 use crate::read;
 use crate::request::Request;
 use crate::time::UnixMillis;
@@ -80,11 +80,7 @@ pub async fn fill<B: Body>(
     if bearer.body.is_empty() || matches!(request.method.as_str(), "GET" | "HEAD") {
         return Ok(None);
     }
-    let bytes = body().read(BODY_BYTES_MAX).await.map_err(|error| match error {
-        BodyError::TooLong => Failure::BodyTooLarge,
-        BodyError::TooSlow => Failure::BodyTimeout,
-        BodyError::Broken => Failure::BadRequest("the body broke off"),
-    })?;
+    let bytes = body().read(BODY_BYTES_MAX).await?;
     if bytes.is_empty() {
         return Ok(Some(bytes));
     }

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::time::{UnixMillis, millis};
+use crate::time::{SPAN_SECONDS_MAX, UnixMillis, millis};
 
 /// What a browser would keep.
 #[derive(Debug, Eq, PartialEq)]
@@ -51,7 +51,7 @@ fn after(value: &str, now: UnixMillis) -> Option<UnixMillis> {
     if digits.len() < value.len() {
         return Some(UnixMillis(0));
     }
-    let seconds = digits.parse().unwrap_or(SECONDS_MAX).min(SECONDS_MAX);
+    let seconds = digits.parse().unwrap_or(SPAN_SECONDS_MAX).min(SPAN_SECONDS_MAX);
     Some(if seconds == 0 { UnixMillis(0) } else { now.plus(Duration::from_secs(seconds)) })
 }
 
@@ -63,9 +63,6 @@ fn date(value: &str) -> Option<UnixMillis> {
     let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(UnixMillis(millis(since)))
 }
-
-/// Ten years.
-const SECONDS_MAX: u64 = 315_360_000;
 
 #[cfg(test)]
 mod tests {
