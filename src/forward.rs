@@ -1,5 +1,6 @@
 //! The request that the origin gets: scrubbed, rebuilt, identified.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -41,7 +42,7 @@ pub fn compose<P: Ports>(
     let base = base(config, request);
     let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
     // As the platform's fetch writes it: what is signed is what arrives.
-    let encoded = |query: &String| format!("?{}", utf8_percent_encode(query, IN_QUERY));
+    let encoded = |query: &String| ["?", &*Cow::from(utf8_percent_encode(query, IN_QUERY))].concat();
     let query = request.query.as_ref().map_or_else(String::new, encoded);
     let mut ours = None;
     if admitted.with_identity() {
@@ -52,7 +53,7 @@ pub fn compose<P: Ports>(
     signature_header(request, "signature-input", input, &mut edits);
     signature_header(request, "signature", signature, &mut edits);
     Ok(Outgoing {
-        url: format!("{base}{}{query}", path.as_str()),
+        url: [&*base, path.as_str(), &*query].concat(),
         edits,
         shared_cache: !admitted.with_identity(),
         timeout: has_small_body(request).then_some(config.origin_timeout),
@@ -134,10 +135,10 @@ fn identify<P: Ports>(
 }
 
 /// Scheme and host of the application.
-fn base(config: &Config, request: &Request) -> String {
+fn base<'a>(config: &'a Config, request: &Request) -> Cow<'a, str> {
     match &config.origin {
-        Some(origin) => origin.as_str().to_owned(),
-        None => format!("{}://{}", request.scheme, request.host),
+        Some(origin) => origin.as_str().into(),
+        None => [&*request.scheme, "://", &*request.host].concat().into(),
     }
 }
 
@@ -201,16 +202,17 @@ fn forwarding(request: &Request, edits: &mut HeaderEdits) {
     edits.set("x-forwarded-proto", &*request.scheme);
     // RFC 7239, section 6: an IPv6 address is bracketed and quoted.
     let node = match client {
-        Some(client) if client.contains(':') => format!("\"[{client}]\""),
-        Some(client) => client.to_owned(),
-        None => "unknown".to_owned(),
+        Some(client) if client.contains(':') => ["\"[", client, "]\""].concat().into(),
+        Some(client) => Cow::from(client),
+        None => Cow::from("unknown"),
     };
-    edits.set("forwarded", format!("for={node};host=\"{}\";proto={}", request.host, request.scheme));
+    edits.set("forwarded", ["for=", &*node, ";host=\"", &*request.host, "\";proto=", &*request.scheme].concat());
 }
 
 /// The identity headers: always the full list, empty where unknown.
 pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(Name, String)> {
-    let subject = session.map(|s| utf8_percent_encode(s.subject.as_str(), IN_HEADERS).to_string()).unwrap_or_default();
+    let encoded = |s: &Session| Cow::from(utf8_percent_encode(s.subject.as_str(), IN_HEADERS)).into_owned();
+    let subject = session.map(encoded).unwrap_or_default();
     let claims = session.and_then(|s| s.claims.as_ref());
     let mut headers = vec![
         ("warifu-session".into(), session.map(|s| s.id.to_text()).unwrap_or_default()),

@@ -84,13 +84,12 @@ impl CanonicalPath {
             }
             decoded.push(byte);
         }
-        let full = fully_decoded(&decoded)?;
-        for reading in [&decoded, &full] {
-            refuse_overlong(reading)?;
-            refuse_odd_segments(reading)?;
-        }
+        refuse_odd_reading(&decoded)?;
         let mut other_readings = Vec::new();
+        // Most paths have none of these, and only one reading.
         if decoded.iter().any(|byte| matches!(byte, b';' | b'?' | b'#' | b'%')) {
+            let full = fully_decoded(&decoded)?;
+            refuse_odd_reading(&full)?;
             other_readings.extend([bare(&decoded), bare(&full), full]);
             other_readings.retain(|reading| *reading != decoded);
             other_readings.dedup();
@@ -134,6 +133,14 @@ fn bare(decoded: &[u8]) -> Vec<u8> {
     let path = decoded.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').map(before_parameters).collect();
     segments.join(&b'/')
+}
+
+/// What no reading of a path may hold.
+fn refuse_odd_reading(decoded: &[u8]) -> Result<(), PathRefusal> {
+    if !decoded.is_ascii() {
+        refuse_overlong(decoded)?;
+    }
+    refuse_odd_segments(decoded)
 }
 
 /// A dot, a separator or a control character in more bytes than UTF-8 allows
