@@ -4,6 +4,7 @@
 mod assembled;
 mod attacks;
 mod cookies;
+mod forms;
 mod opaque;
 mod others;
 mod refused;

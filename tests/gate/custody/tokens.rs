@@ -9,7 +9,7 @@ fn jwt_header(alg: &str) -> String {
 
 const JSON: (&str, &str) = ("Content-Type", "application/json; charset=utf-8");
 
-fn log_in(app: &App, access: &str, refresh: &str) -> (String, Visit) {
+pub fn log_in(app: &App, access: &str, refresh: &str) -> (String, Visit) {
     let body = format!(
         "{{\"user\": \"alice\", \"access_token\": \"{access}\",\n \"refresh_token\":\"{refresh}\", \"n\": 1.50}}"
     );
