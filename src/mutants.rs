@@ -22,6 +22,8 @@ pub enum Mutant {
     /// The feed takes a row of the map for one that was taken out while a
     /// version that has it still runs.
     RowGoneAtOnce,
+    /// A kill of the site keeps to the rows of the map that it began with.
+    SiteRowMissing,
     /// A kill is said to be quiet before the bound is over.
     QuietTooSoon,
     /// A poll is answered without a confirmed write.

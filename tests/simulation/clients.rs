@@ -54,6 +54,10 @@ impl Ask {
         Self { method, path, body, ..Self::get("admin", Route::Own, None) }
     }
 
+    pub fn kill_site() -> Self {
+        Self::call("DELETE", "/sessions".to_owned(), "{\"confirm\":\"default\"}")
+    }
+
     pub fn kill_subject(subject: &str) -> Self {
         Self { subject: Some(subject.to_owned()), ..Self::call("DELETE", format!("/sessions?subject={subject}"), "") }
     }
@@ -278,7 +282,7 @@ pub async fn administer(world: Rc<World>, until: Micros) {
             15 => {
                 // How long it takes until it has reached each shard is not known here.
                 world.history.borrow_mut().doom(None, None);
-                (Ask::call("DELETE", format!("/sessions?{wait}"), "{\"confirm\":\"default\"}"), None)
+                (Ask { path: format!("/sessions?{wait}"), ..Ask::kill_site() }, None)
             }
             _ if !receipts.is_empty() => (Ask::call("GET", format!("/revocations/{}", dice.pick(&receipts)), ""), None),
             _ => continue,

@@ -1,7 +1,7 @@
 //! What has happened, in true time, which no part of the world knows. The
 //! checkers read it; a trace of it is kept where a person wants to read it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use warifu::revocation::Epoch;
 use warifu::session::{KillId, SessionId};
@@ -137,7 +137,8 @@ pub struct Kill {
     pub scope: Scope,
     /// When the first shard was asked for it.
     pub asked: Micros,
-    /// The rows of the map that whoever asked for it knew, by generation.
+    /// The rows of the map that whoever asked for it knew, by generation; of the
+    /// site's, those too that the feed knew when it published it.
     pub rows: Vec<u8>,
     /// What lives on of what it ends, and which of its cookies do not.
     pub kept: Option<SessionId>,
@@ -210,6 +211,8 @@ pub struct History {
     pub counts: Counts,
     /// How far the log of the feed goes that is durable now.
     pub feed_high: u64,
+    /// The rows of the map that it knows, by generation.
+    pub feed_rows: BTreeSet<u64>,
 }
 
 impl History {

@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 45] = [
+const MUTANTS: [(Mutant, By); 46] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -26,6 +26,7 @@ const MUTANTS: [(Mutant, By); 45] = [
     (Mutant::NumberOfOneShard, By::Chance),
     (Mutant::RowMissing, By::Schedule(schedules::a_kill_under_an_old_row)),
     (Mutant::RowGoneAtOnce, By::Schedule(schedules::kills_while_a_row_is_taken_out)),
+    (Mutant::SiteRowMissing, By::Schedule(schedules::a_row_comes_while_the_site_is_ended)),
     (Mutant::QuietTooSoon, By::Chance),
     (Mutant::PollUnfenced, By::Chance),
     (Mutant::ShardUnfenced, By::Chance),

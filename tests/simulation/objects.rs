@@ -230,7 +230,13 @@ pub fn restore(world: &Rc<World>, slot: &Slot, earlier: Option<&Sqlite>) {
     slot.durable.become_again(earlier);
     let statement = "SELECT value FROM meta WHERE name = 'high'";
     let high = slot.durable.read().connection.query_row(statement, [], |row| row.get::<_, i64>(0));
-    world.history.borrow_mut().feed_high = high.map_or(0, |high| u64::try_from(high).unwrap_or(0));
+    let durable = slot.durable.read();
+    let rows = durable.connection.prepare("SELECT generation FROM map").and_then(|mut statement| {
+        statement.query_map([], |row| row.get::<_, u8>(0).map(u64::from))?.collect::<Result<BTreeSet<_>, _>>()
+    });
+    let mut history = world.history.borrow_mut();
+    history.feed_high = high.map_or(0, |high| u64::try_from(high).unwrap_or(0));
+    history.feed_rows = rows.unwrap_or_default();
 }
 
 /// Hands a message to the copy that this caller reaches. The answer comes when

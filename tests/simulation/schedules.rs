@@ -313,3 +313,24 @@ pub fn a_kill_under_an_old_row() -> Outcome {
         script.kill(1, "u0").await;
     })
 }
+
+/// A shard holds a kill of the site up, and meanwhile a version of the Worker
+/// comes that has one row more, under which somebody logs in.
+pub fn a_row_comes_while_the_site_is_ended() -> Outcome {
+    let plan = Plan { rows: vec![2, 2], ..Plan::quiet(13) };
+    play(plan, |script| async move {
+        let world = &script.0;
+        script.log_in(0, "u0").await;
+        script.link(Node::Feed, Node::Shard(1), DOWN);
+        world.history.borrow_mut().doom(None, None);
+        let seen = world.request(1, Ask::kill_site()).await;
+        assert_eq!(seen.status, Some(202), "{}", seen.body);
+        script.wait(1_000).await;
+        world.rows.set(2);
+        script.deploy(0);
+        let cookie = script.log_in(0, "u0").await;
+        script.browse(0, cookie, 1_000).await;
+        world.links.borrow_mut().clear();
+        script.browse(0, cookie, 5_000).await;
+    })
+}

@@ -9,19 +9,21 @@ use warifu::store::SqlValue;
 use super::check;
 use super::disk::Write;
 use super::executor::Micros;
-use super::history::{History, Published};
+use super::history::{History, Published, Scope};
 use super::moving;
 use super::world::Node;
 
 /// What is recognised, by the beginnings of statements. Each kind is counted: a statement that is
 /// written in another way one day would be overlooked here, and the checkers see nothing wrong.
-pub const KINDS: [&str; 6] = [ENTRIES, SESSIONS, ENDED, SUBJECTS, REFRESHES, CLAIMS];
+pub const KINDS: [&str; 7] = [ENTRIES, SESSIONS, ENDED, SUBJECTS, REFRESHES, CLAIMS, ROWS];
 const ENTRIES: &str = "entries";
 const SESSIONS: &str = "sessions";
 const ENDED: &str = "ended";
 const SUBJECTS: &str = "subjects";
 const REFRESHES: &str = "refreshes";
 const CLAIMS: &str = "claims";
+/// Of the map: the feed hears of one.
+const ROWS: &str = "map";
 
 /// The kind of a statement, if it is one of these.
 fn kind_of(statement: &str, values: &[SqlValue]) -> Option<&'static str> {
@@ -55,6 +57,7 @@ pub fn durable(history: &mut History, at: Node, writes: &[Write], epoch: Option<
                     .note(now, |_| format!("   a shard ends all of {} below {}", text(&values[0]), number(&values[1])));
             }
             REFRESHES => wanted(history, values),
+            ROWS => drop(history.feed_rows.insert(number(&values[0]))),
             _ => changed(history, values),
         }
     }
@@ -143,6 +146,10 @@ fn published(history: &mut History, values: &[SqlValue], epoch: Option<Epoch>, n
     };
     check::feed::at_publication(history, &entry, minimum);
     history.feed_high = entry.seq;
+    // Whoever begins under a row that the feed knows by now may have begun before this.
+    if let Some(kill) = history.kills.get_mut(&id).filter(|kill| kill.scope == Scope::Site) {
+        kill.rows.extend(history.feed_rows.iter().filter_map(|row| u8::try_from(*row).ok()));
+    }
     match (entry.kind.as_str(), SessionId::parse(&entry.target)) {
         ("session", Some(target)) => {
             if let Some(lineage) = history.lineages.get_mut(&target) {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use warifu::config::MapRow;
 use warifu::revocation::{EntryKey, Epoch, Position};
 use warifu::session::KillId;
-use warifu::store::feed::{EndSite, FeedCall, FeedReply};
+use warifu::store::feed::{EndSite, FeedCall, FeedReply, Poll};
 use warifu::store::message::{Home, Kill, KillScope, ShardCall};
 
-use crate::feed::Place;
+use crate::feed::{Place, poll};
 use crate::surroundings::{Task, settle};
 use crate::{BOUND_MS, EPOCH, NOW, handle};
 
@@ -214,6 +214,67 @@ fn a_kill_goes_to_the_rows_that_only_the_feed_knows_too() {
     assert_eq!(place.progress(), (105, 105, Some(1)));
     let asked = place.asked();
     assert_eq!(asked.iter().filter(|(home, _)| home.row.generation == 3).count(), 10, "committed, and told");
+}
+
+/// A version of the Worker that has one row more begins to run meanwhile: from
+/// its first poll on, sessions may start under that row.
+#[test]
+fn a_row_that_is_announced_while_the_kill_is_under_way_is_ended_too() {
+    let third = MapRow { generation: 3, shards: 5, region: 0 };
+    for rounds in 0..=2 {
+        let place = Place::new();
+        place.ask(order(KILL));
+        for _ in 0..rounds {
+            place.wake().expect("a round");
+        }
+        place.learn(third);
+        while place.progress().2.is_none() {
+            assert_eq!(place.poll(Some(0)).high, 0, "no edge is told before the new row has committed");
+            place.around.alarms.borrow_mut().clear();
+            place.wake().expect("a round");
+            assert!(place.around.alarm().is_some(), "it goes on");
+        }
+        let ended: Vec<_> = place.asked().into_iter().map(|(home, _)| home).collect();
+        let new = (0..5).map(|shard| Home { row: third, shard });
+        assert_eq!(ended, homes().into_iter().chain(new).collect::<Vec<_>>(), "{rounds} rounds before: each once");
+        assert_eq!(place.progress(), (105, 105, Some(1)), "{rounds} rounds before");
+        place.ring_out();
+        let told = place.asked();
+        assert!(told.iter().all(|(_, call)| matches!(call, ShardCall::Stands { .. })));
+        assert_eq!(told.into_iter().map(|(home, _)| home).collect::<Vec<_>>(), ended, "and told");
+    }
+}
+
+/// Each while the shards that were to be the last are asked.
+#[test]
+fn rows_that_are_announced_one_after_the_other_are_all_ended() {
+    let place = Place::new();
+    place.ask(order(KILL));
+    for generation in 3..=6 {
+        while place.progress().1 - place.progress().0 > 40 {
+            place.wake().expect("a round");
+        }
+        place.learn(MapRow { generation, shards: 40, region: 0 });
+        place.wake().expect("a round");
+        assert_eq!(place.progress().2, None, "row {generation}");
+    }
+    place.ring_out();
+    assert_eq!((place.progress(), place.asked().len()), ((260, 260, Some(1)), 520));
+}
+
+/// Whoever has a position from a poll that named the row began after the kill.
+#[test]
+fn a_row_that_is_announced_after_the_publication_is_not_the_kills() {
+    let place = Place::new();
+    place.ask(order(KILL));
+    while place.progress().2.is_none() {
+        place.wake().expect("a round");
+    }
+    let third = MapRow { generation: 3, shards: 5, region: 0 };
+    let answer = place.poll_as(Poll { rows: vec![third], ..poll(None) });
+    assert_eq!(answer.high, 1, "the first that an edge with the row knows of the feed is after the kill");
+    place.ring_out();
+    assert_eq!((place.progress(), place.asked().len()), ((100, 100, Some(1)), 200));
 }
 
 /// The order is durable before anybody is told that it was taken.

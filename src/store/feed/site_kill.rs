@@ -5,6 +5,7 @@
 use super::message::{EndSite, NewEntry};
 use super::{Feed, schema};
 use crate::config::MapRow;
+use crate::mutants::{self, Mutant};
 use crate::read;
 use crate::revocation::{EntryKey, Epoch, Position};
 use crate::session::KillId;
@@ -23,7 +24,6 @@ pub struct Round {
     pub by: Option<By>,
     /// How many were asked before these.
     done: u32,
-    total: u32,
 }
 
 impl<S: Sql> Feed<S> {
@@ -32,18 +32,21 @@ impl<S: Sql> Feed<S> {
     /// not know them all.
     pub(super) fn end_site(&self, call: &EndSite, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
         let mut all = call.rows.clone();
-        let is_new = |row: &MapRow| call.rows.iter().all(|other| other.generation != row.generation);
-        all.extend(schema::rows(&self.sql)?.into_iter().filter(is_new));
+        all.extend(self.rows_besides(&call.rows)?);
         let oldest = now.0.saturating_sub(millis(RECEIPTS_KEPT));
         self.sql.run("DELETE FROM site_kills WHERE told = total AND asked <= ?", &[oldest.into()])?;
-        let map = serde_json::to_string(&all).map_err(|error| SqlError(error.to_string()))?;
         let by =
             call.by.as_ref().map(serde_json::to_string).transpose().map_err(|error| SqlError(error.to_string()))?;
-        let total: u32 = all.iter().map(|row| row.shards).sum();
         self.sql.run(
             "INSERT INTO site_kills (id, map, done, total, told, min_generation, asked, asked_by)
              VALUES (?, ?, 0, ?, 0, 0, ?, ?) ON CONFLICT (id) DO NOTHING",
-            &[rows::blob(call.kill), map.as_str().into(), total.into(), now.into(), by.as_deref().into()],
+            &[
+                rows::blob(call.kill),
+                text_of(&all)?.as_str().into(),
+                shards_of(&all).into(),
+                now.into(),
+                by.as_deref().into(),
+            ],
         )?;
         self.site_kill(call.kill, now)
     }
@@ -52,14 +55,14 @@ impl<S: Sql> Feed<S> {
     pub fn next_round(&self) -> Result<Option<Round>, SqlError> {
         self.open()?;
         let found = self.sql.run(
-            "SELECT id, map, done, total, told, epoch, seq, asked_by FROM site_kills WHERE seq IS NULL OR told < total
+            "SELECT id, map, done, told, epoch, seq, asked_by FROM site_kills WHERE seq IS NULL OR told < total
              ORDER BY seq IS NOT NULL, asked, id LIMIT 1",
             &[],
         )?;
         let Some(row) = found.first() else { return Ok(None) };
-        let position = position_of(row, 5)?;
-        let map: Vec<MapRow> = read::text(row.text(1)?).map_err(|_| SqlError("a kill is malformed".to_owned()))?;
-        let done: u32 = row.integer(if position.is_some() { 4 } else { 2 })?;
+        let position = position_of(row, 4)?;
+        let map = map_of(row.text(1)?)?;
+        let done: u32 = row.integer(if position.is_some() { 3 } else { 2 })?;
         let homes = map
             .iter()
             .flat_map(|row| {
@@ -69,8 +72,8 @@ impl<S: Sql> Feed<S> {
             .take(ROUND_SHARDS)
             .collect();
         // What cannot be read keeps no kill from being carried out.
-        let by = row.optional_text(7)?.and_then(|text| serde_json::from_str(text).ok());
-        Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, by, done, total: row.integer(3)? }))
+        let by = row.optional_text(6)?.and_then(|text| serde_json::from_str(text).ok());
+        Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, by, done }))
     }
 
     /// Notes that the shards of a round know where the kill stands.
@@ -82,19 +85,30 @@ impl<S: Sql> Feed<S> {
 
     /// Notes that the shards of a round have committed, the largest generation
     /// that they raised given; publishes after the last.
+    ///
+    /// A kill takes long, and a version of the Worker with one row more may begin
+    /// to run meanwhile: from its first poll on, sessions start under that row. So
+    /// the rows are compared in the transaction that publishes. Whoever polls with
+    /// a new row before it is seen here; after it, whoever does is answered with
+    /// this entry among the rest, and what starts under the row is later than it.
     pub fn end_round(&self, round: &Round, generation: u64, now: UnixMillis) -> Result<(), SqlError> {
         let done = round.end();
         self.sql.atomically(|| {
             let noted = self.sql.run(
                 "UPDATE site_kills SET done = ?2, min_generation = max(min_generation, ?3) WHERE id = ?1
-                 RETURNING min_generation",
+                 RETURNING min_generation, map",
                 &[rows::blob(round.kill), done.into(), generation.into()],
             )?;
-            if done < round.total {
+            let Some(noted) = noted.first() else { return Ok(()) };
+            if done < self.take_in_rows(round.kill, map_of(noted.text(1)?)?)? {
                 return Ok(());
             }
-            let min_generation = noted.first().map(|row| row.integer(0)).transpose()?;
-            let entry = NewEntry { id: round.kill, key: EntryKey::Site, min_generation, rows: Vec::new() };
+            let entry = NewEntry {
+                id: round.kill,
+                key: EntryKey::Site,
+                min_generation: Some(noted.integer(0)?),
+                rows: Vec::new(),
+            };
             let added = self.add(&entry, now)?;
             let bound_ms = self.largest_bound(now)?;
             self.sql
@@ -112,6 +126,26 @@ impl<S: Sql> Feed<S> {
         })
     }
 
+    /// Adds to a kill what the feed has heard of since it began, behind the rest,
+    /// so that what is counted keeps its place; how many shards there are.
+    fn take_in_rows(&self, kill: KillId, mut map: Vec<MapRow>) -> Result<u32, SqlError> {
+        let new = if mutants::is(Mutant::SiteRowMissing) { Vec::new() } else { self.rows_besides(&map)? };
+        if !new.is_empty() {
+            map.extend(new);
+            self.sql.run(
+                "UPDATE site_kills SET map = ?2, total = ?3 WHERE id = ?1",
+                &[rows::blob(kill), text_of(&map)?.as_str().into(), shards_of(&map).into()],
+            )?;
+        }
+        Ok(shards_of(&map))
+    }
+
+    /// The rows that the feed knows and these are not.
+    fn rows_besides(&self, named: &[MapRow]) -> Result<Vec<MapRow>, SqlError> {
+        let is_new = |row: &MapRow| named.iter().all(|other| other.generation != row.generation);
+        Ok(schema::rows(&self.sql)?.into_iter().filter(is_new).collect())
+    }
+
     pub(super) fn site_kill(&self, kill: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
         let found = self.sql.run(
             "SELECT asked, done, total, epoch, seq, accepted, bound_ms FROM site_kills WHERE id = ?",
@@ -125,6 +159,18 @@ impl Round {
     fn end(&self) -> u32 {
         self.done.saturating_add(u32::try_from(self.homes.len()).unwrap_or(u32::MAX))
     }
+}
+
+fn shards_of(map: &[MapRow]) -> u32 {
+    map.iter().map(|row| row.shards).sum()
+}
+
+fn text_of(map: &[MapRow]) -> Result<String, SqlError> {
+    serde_json::to_string(map).map_err(|error| SqlError(error.to_string()))
+}
+
+fn map_of(text: &str) -> Result<Vec<MapRow>, SqlError> {
+    read::text(text).map_err(|_| SqlError("a kill is malformed".to_owned()))
 }
 
 /// The two columns of a position, which begin at `at`.
