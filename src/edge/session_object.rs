@@ -16,6 +16,7 @@ use crate::edge::sql::{ObjectSql, ObjectStorage};
 use crate::edge::turn;
 use crate::error::SESSION_OBJECT;
 use crate::ports::Clock;
+use crate::session::KillId;
 use crate::store::SqlError;
 use crate::store::feed::{Append, FeedCall, FeedReply};
 use crate::store::fence::Confirm;
@@ -120,5 +121,9 @@ impl ObjectPorts for Surroundings {
 
     async fn append(&self, append: &Append) -> Result<FeedReply, String> {
         self.objects.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| error.to_string())
+    }
+
+    async fn receipt(&self, kill: KillId) -> Result<FeedReply, String> {
+        self.objects.ask_feed(&FeedCall::Receipt { kill }).await.map_err(|error| error.to_string())
     }
 }

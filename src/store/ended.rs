@@ -64,7 +64,7 @@ fn is_later(row: &Row, since: Option<Position>, now: UnixMillis) -> Result<bool,
     Ok(match (stands, since) {
         (Some(stands), Some(since)) if stands.epoch == since.epoch => stands.seq > since.seq,
         // A kill of the site takes long to reach all shards, and is in the feed
-        // only then.
+        // only then. Whether the feed still knows it, the object asks.
         (None, _) if row.text(0)? == SITE => true,
         _ => now.since(UnixMillis(row.integer(1)?)) < REMEMBERED,
     })
@@ -90,6 +90,24 @@ pub(super) fn precede(sql: &impl Sql, subject: &Subject, current: Epoch) -> Resu
         &[subject.as_str().into(), SITE.into(), current.to_text().as_str().into()],
     )
     .map(|_| ())
+}
+
+/// The kill of the site that is older than any start and whose place is not
+/// known here.
+pub(super) fn untold(sql: &impl Sql, now: UnixMillis) -> Result<Option<KillId>, SqlError> {
+    let rows = sql.run("SELECT kill, learnt FROM ended WHERE subject = ? AND seq IS NULL", &[SITE.into()])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let is_old = now.since(UnixMillis(row.integer(1)?)) >= REMEMBERED;
+    Ok(is_old.then_some(KillId::from_bytes(row.bytes(0)?)))
+}
+
+/// Forgets that kill, of which the feed knows nothing: as any other end after so
+/// long. Not one that has come since.
+pub(super) fn forget_untold(sql: &impl Sql, kill: KillId, now: UnixMillis) -> Result<(), SqlError> {
+    if untold(sql, now)? != Some(kill) {
+        return Ok(());
+    }
+    sql.run("DELETE FROM ended WHERE subject = ? AND kill = ?", &[SITE.into(), rows::blob(kill)]).map(|_| ())
 }
 
 /// Forgets what no start can be older than; whether there is more.

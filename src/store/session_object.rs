@@ -10,7 +10,7 @@ use crate::session::{KillId, SessionId, Subject};
 use crate::store::feed::{Append, FeedReply};
 use crate::store::fence::{Confirm, Fence};
 use crate::store::flight::Flight;
-use crate::store::message::{Message, ShardAnswer, ShardCall};
+use crate::store::message::{Kill, Message, Published, ShardAnswer, ShardCall};
 use crate::store::session_shard::SessionShard;
 use crate::store::{Sql, SqlError, refresh};
 use crate::time::UnixMillis;
@@ -26,6 +26,8 @@ pub trait ObjectPorts: Confirm {
     async fn sleep(&self, span: Duration);
     /// Sends a call to the site's feed and waits for its answer.
     async fn append(&self, append: &Append) -> Result<FeedReply, String>;
+    /// Asks the site's feed how far a kill of the site has come.
+    async fn receipt(&self, kill: KillId) -> Result<FeedReply, String>;
 }
 
 /// What an alarm could not do, and why; it is tried again.
@@ -42,6 +44,10 @@ pub struct SessionObject<S> {
     publishing: Flight,
     /// When the feed was last found out of reach.
     failed: Cell<Option<UnixMillis>>,
+    /// The feed is asked for a kill of the site by one log-in at a time.
+    asking: Flight,
+    /// When it last said that the kill is under way.
+    under_way: Cell<Option<UnixMillis>>,
     fence: Fence,
 }
 
@@ -51,6 +57,8 @@ impl<S: Sql> SessionObject<S> {
             shard: SessionShard::new(sql),
             publishing: Flight::default(),
             failed: Cell::new(None),
+            asking: Flight::default(),
+            under_way: Cell::new(None),
             fence: Fence::default(),
         }
     }
@@ -67,10 +75,11 @@ impl<S: Sql> SessionObject<S> {
     /// old one's grace, and no edge may then still hold the old one for the
     /// newest.
     pub async fn answer(&self, message: &Message, ports: &impl ObjectPorts) -> ShardAnswer {
-        if let ShardCall::Start(start) = &message.call
-            && let Some(since) = start.since
-        {
-            self.place(&start.subject, since, ports).await;
+        if let ShardCall::Start(start) = &message.call {
+            self.place_site(ports).await;
+            if let Some(since) = start.since {
+                self.place(&start.subject, since, ports).await;
+            }
         }
         let answered = match &message.call {
             ShardCall::Rotate(call) => self.rotate(message, call.level.is_some(), ports).await,
@@ -124,6 +133,29 @@ impl<S: Sql> SessionObject<S> {
         {
             // Where that fails, so does the start.
             self.shard.note_epoch(subject, epoch).ok();
+        }
+    }
+
+    /// Learns how it stands with a kill of the site that this shard has committed
+    /// and not been told the place of for long. The feed goes on with it until it
+    /// has told all; but one that was lost, or set back, knows of no such kill, and
+    /// all log-ins would be refused for ever.
+    async fn place_site(&self, ports: &impl ObjectPorts) {
+        let now = ports.now();
+        // Where reading fails, so does the start.
+        let Ok(Some(kill)) = self.shard.untold(now) else { return };
+        if self.under_way.get().is_some_and(|at| now >= at && now.since(at) < UNDER_WAY_FOR) {
+            return;
+        }
+        let Some(_in_flight) = self.asking.begin() else { return self.asking.ended().await };
+        match self.receipt(kill, ports).await {
+            Ok(FeedReply::Receipt { kill: None }) => self.shard.forget_untold(kill, now).unwrap_or(()),
+            Ok(FeedReply::Receipt { kill: Some(Kill { published: Some(Published { epoch, seq, .. }), .. }) }) => {
+                self.shard.note_place(kill, Position { epoch, seq }).unwrap_or(());
+            }
+            Ok(FeedReply::Receipt { .. }) => self.under_way.set(Some(now)),
+            // The start is refused, and the next one asks.
+            _ => {}
         }
     }
 
@@ -257,7 +289,16 @@ impl<S: Sql> SessionObject<S> {
     /// it would else each wait in turn.
     async fn append(&self, append: &Append, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
         self.reachable(ports)?;
-        let reply = match ports.append(append).await {
+        self.heard(ports.append(append).await, ports)
+    }
+
+    async fn receipt(&self, kill: KillId, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
+        self.reachable(ports)?;
+        self.heard(ports.receipt(kill).await, ports)
+    }
+
+    fn heard(&self, answered: Result<FeedReply, String>, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
+        let reply = match answered {
             Ok(FeedReply::Failed { reason }) => Err(reason),
             answered => answered,
         };
@@ -281,3 +322,7 @@ fn text(error: SqlError) -> String {
 
 /// The feed is left alone for so long after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A kill that is under way is taken to be for so long: it goes through all
+/// shards, and log-ins come to each of them meanwhile.
+const UNDER_WAY_FOR: Duration = Duration::from_mins(1);

@@ -101,6 +101,32 @@ impl<S: Sql> SessionShard<S> {
         ended::precede(&self.sql, subject, current)
     }
 
+    /// The kill of the site that holds log-ins up here though no start can be
+    /// older than it any more: this shard has not been told where it stands.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn untold(&self, now: UnixMillis) -> Result<Option<KillId>, SqlError> {
+        self.open()?;
+        ended::untold(&self.sql, now)
+    }
+
+    /// Nobody will tell it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn forget_untold(&self, kill: KillId, now: UnixMillis) -> Result<(), SqlError> {
+        ended::forget_untold(&self.sql, kill, now)
+    }
+
+    /// It stands there.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn note_place(&self, kill: KillId, position: Position) -> Result<(), SqlError> {
+        ended::stands(&self.sql, kill, position)
+    }
+
     /// The write that an object which has been replaced cannot confirm.
     pub(super) fn tick(&self) -> Result<(), SqlError> {
         self.open()?;

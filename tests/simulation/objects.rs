@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use warifu::mutants::{self, Mutant};
 use warifu::revocation::Epoch;
+use warifu::session::KillId;
 use warifu::store::SqlError;
 use warifu::store::feed::{Append, FeedCall, FeedReply};
 use warifu::store::feed_object::{FeedObject, FeedPorts};
@@ -328,6 +329,12 @@ impl Surroundings<'_> {
         self.instance.disk.confirmed().await.map_err(|error| error.0)?;
         self.world.call(self.slot.node, to, wire, patience).await
     }
+
+    async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, String> {
+        let wire = serde_json::to_string(call).expect("JSON");
+        let reply = self.send(Node::Feed, wire, FEED_PATIENCE).await?;
+        Ok(serde_json::from_str(&reply).expect("a reply"))
+    }
 }
 
 impl Confirm for Surroundings<'_> {
@@ -350,9 +357,11 @@ impl ObjectPorts for Surroundings<'_> {
     }
 
     async fn append(&self, append: &Append) -> Result<FeedReply, String> {
-        let wire = serde_json::to_string(&FeedCall::Append(append.clone())).expect("JSON");
-        let reply = self.send(Node::Feed, wire, FEED_PATIENCE).await?;
-        Ok(serde_json::from_str(&reply).expect("a reply"))
+        self.ask_feed(&FeedCall::Append(append.clone())).await
+    }
+
+    async fn receipt(&self, kill: KillId) -> Result<FeedReply, String> {
+        self.ask_feed(&FeedCall::Receipt { kill }).await
     }
 }
 

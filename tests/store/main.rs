@@ -28,6 +28,7 @@ mod stored;
 mod surroundings;
 mod sweeping;
 mod telling;
+mod untold;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;

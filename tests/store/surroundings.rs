@@ -12,15 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use warifu::session::Handle;
+use warifu::session::{Handle, KillId};
 use warifu::store::SqlError;
-use warifu::store::feed::{Append, Appended, FeedReply, NewEntry};
-use warifu::store::feed_object::FeedPorts;
+use warifu::store::feed::{Append, Appended, FeedCall, FeedReply, NewEntry};
+use warifu::store::feed_object::{FeedObject, FeedPorts};
 use warifu::store::fence::Confirm;
 use warifu::store::message::{Home, Message, ShardAnswer, ShardCall};
 use warifu::store::session_object::ObjectPorts;
 use warifu::time::UnixMillis;
 
+use crate::feed::Disk;
 use crate::{BOUND_MS, EPOCH, NOW};
 
 /// What will be there later.
@@ -123,6 +124,9 @@ pub struct Surroundings {
     pub is_whole: Cell<bool>,
     /// What the feed has.
     pub taken: RefCell<Vec<NewEntry>>,
+    /// The feed that knows of kills of the site, and what it was asked of them.
+    pub feed: FeedObject<Disk>,
+    pub questions: RefCell<Vec<(KillId, Later<Answered>)>>,
     pub sleeps: RefCell<Vec<(UnixMillis, Later<()>)>>,
     /// Whether writes are confirmed only when the test says so.
     pub holds_writes: Cell<bool>,
@@ -145,6 +149,8 @@ impl Surroundings {
             in_flight_max: Cell::new(0),
             is_whole: Cell::new(true),
             taken: RefCell::default(),
+            feed: FeedObject::new(Disk::new(), EPOCH, BOUND_MS),
+            questions: RefCell::default(),
             sleeps: RefCell::default(),
             holds_writes: Cell::new(false),
             writes: RefCell::default(),
@@ -268,6 +274,17 @@ impl ObjectPorts for Surroundings {
         self.in_flight_max.set(self.in_flight_max.get().max(self.in_flight.get()));
         let _counted = Counted(&self.in_flight);
         self.sent.borrow_mut().push((append.clone(), answer.clone()));
+        answer.await
+    }
+
+    async fn receipt(&self, kill: KillId) -> Result<FeedReply, String> {
+        let answer = Later::new();
+        match self.reach.get() {
+            Reach::Answers => answer.is(Ok(self.feed.answer(&FeedCall::Receipt { kill }, self).await)),
+            Reach::IsDown => answer.is(Err("the feed is down".to_owned())),
+            Reach::Holds => {}
+        }
+        self.questions.borrow_mut().push((kill, answer.clone()));
         answer.await
     }
 }

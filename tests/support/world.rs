@@ -17,6 +17,7 @@ use warifu::ports::{
 use warifu::request::Request;
 use warifu::response::OwnResponse;
 use warifu::revocation::{Epoch, Memory};
+use warifu::session::KillId;
 use warifu::site::Site;
 use warifu::store::SqlError;
 use warifu::store::feed::{Append, FeedCall, FeedReply};
@@ -384,6 +385,10 @@ impl ObjectPorts for Shards {
 
     async fn append(&self, append: &Append) -> Result<FeedReply, String> {
         self.ask_feed(&FeedCall::Append(append.clone())).await.map_err(|error| format!("{error:?}"))
+    }
+
+    async fn receipt(&self, kill: KillId) -> Result<FeedReply, String> {
+        self.ask_feed(&FeedCall::Receipt { kill }).await.map_err(|error| format!("{error:?}"))
     }
 }
 
