@@ -14,6 +14,7 @@ mod ended;
 pub mod schema;
 mod turn;
 mod audit;
+mod awake;
 mod home;
 mod start;
 mod reading;

@@ -78,23 +78,22 @@ pub(super) fn published(
 }
 
 /// The kill of this handle, as long as its receipt is kept.
-pub(super) fn kill(sql: &impl Sql, id: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
+pub(super) fn kill(sql: &impl Sql, id: KillId, awake: UnixMillis, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
     let found = sql.run(
         "SELECT scope, committed, epoch, seq, accepted, bound_ms, published, partial FROM kills WHERE id = ?",
         &[rows::blob(id)],
     )?;
-    found.first().map(|row| kill_of(id, row, now)).transpose()
+    found.first().map(|row| kill_of(id, row, awake, now)).transpose()
 }
 
-fn kill_of(id: KillId, row: &Row, now: UnixMillis) -> Result<Kill, SqlError> {
+fn kill_of(id: KillId, row: &Row, awake: UnixMillis, now: UnixMillis) -> Result<Kill, SqlError> {
     let scope = KillScope::parse(row.text(0)?).ok_or_else(|| SqlError("a kill is malformed".to_owned()))?;
     let published = match (row.optional_text(2)?, row.optional_integer(3)?) {
         (Some(epoch), Some(seq)) => {
             let epoch = Epoch::parse(epoch).ok_or_else(|| SqlError("an epoch is malformed".to_owned()))?;
             let bound_ms = row.integer(5)?;
             // By this shard's own clock, from after the feed had committed it.
-            let quiet = UnixMillis(row.integer(6)?).plus(time_to_quiet(Duration::from_millis(bound_ms)));
-            let quiesced_in_ms = crate::time::millis(quiet.since(now));
+            let quiesced_in_ms = quiet_in(UnixMillis(row.integer(6)?), bound_ms, awake, now);
             Some(Published { epoch, seq, accepted: UnixMillis(row.integer(4)?), bound_ms, quiesced_in_ms })
         }
         _ if mutants::is(Mutant::AcknowledgedEarly) => {
@@ -118,6 +117,14 @@ pub fn time_to_quiet(bound: Duration) -> Duration {
         return Duration::ZERO;
     }
     stretched(bound) + CLOCK_STILL_MAX
+}
+
+/// What is left of that, in milliseconds, of a kill that was noted as published
+/// at `published` by an object that has been awake since `awake`. Where another
+/// incarnation has noted it, that was before; the clock was perhaps another one.
+pub(super) fn quiet_in(published: UnixMillis, bound_ms: u64, awake: UnixMillis, now: UnixMillis) -> u64 {
+    let quiet = published.max(awake).plus(time_to_quiet(Duration::from_millis(bound_ms)));
+    crate::time::millis(quiet.since(now))
 }
 
 fn entry_of(row: &Row) -> Result<NewEntry, SqlError> {

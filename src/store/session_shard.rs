@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use crate::revocation::{Epoch, Position};
 use crate::session::{KillId, SessionId, Subject};
+use crate::store::awake::Awake;
 use crate::store::feed::{Append, Appended};
 use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
@@ -20,6 +21,7 @@ pub struct SessionShard<S> {
     opened: Cell<Option<Opened>>,
     /// When the object wants to be woken; taken by [`SessionShard::take_alarm`].
     alarm: Cell<Option<UnixMillis>>,
+    awake: Awake,
 }
 
 /// The schema is up to date, and this is the shard's row of the map, which
@@ -31,7 +33,7 @@ struct Opened {
 
 impl<S: Sql> SessionShard<S> {
     pub fn new(sql: S) -> Self {
-        Self { sql, opened: Cell::new(None), alarm: Cell::new(None) }
+        Self { sql, opened: Cell::new(None), alarm: Cell::new(None), awake: Awake::default() }
     }
 
     /// The database itself.
@@ -43,12 +45,14 @@ impl<S: Sql> SessionShard<S> {
     /// storage: an object that has been replaced and does not know it could
     /// otherwise answer from memory.
     pub fn answer(&self, message: &Message, now: UnixMillis) -> ShardAnswer {
+        self.awake.since(now);
         self.try_answer(message, now).unwrap_or_else(|error| ShardAnswer::Failed { reason: error.0 })
     }
 
     /// What the object's alarm does: removes what is over, a batch at a time.
     /// Plans the next time also where it fails; the error is for the log.
     pub fn wake(&self, now: UnixMillis) -> Result<(), SqlError> {
+        self.awake.since(now);
         let next = self.open().and_then(|_| sweep::run(&self.sql, now));
         // The alarm that is ringing is gone: without a new one nobody comes back.
         self.alarm.set(next.as_ref().map_or_else(|_| Some(now.plus(sweep::SOON)), |next| *next));
@@ -147,12 +151,13 @@ impl<S: Sql> SessionShard<S> {
         entries: &[Appended],
         now: UnixMillis,
     ) -> Result<(), SqlError> {
+        self.awake.since(now);
         outbox::published(&self.sql, epoch, bound_ms, sent, entries, now)
     }
 
     pub(super) fn kill(&self, id: KillId, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
         self.open()?;
-        outbox::kill(&self.sql, id, now)
+        outbox::kill(&self.sql, id, self.awake.since(now), now)
     }
 
     fn open(&self) -> Result<Option<Home>, SqlError> {
@@ -182,7 +187,9 @@ impl<S: Sql> SessionShard<S> {
             ShardCall::Show { id } => reading::show(&turn, *id),
             ShardCall::List(list) => reading::list(&turn, list),
             ShardCall::Audit(audit) => audit::page(&turn, audit),
-            ShardCall::Receipt { kill } => outbox::kill(sql, *kill, now).map(|kill| ShardAnswer::Receipt { kill }),
+            ShardCall::Receipt { kill } => {
+                outbox::kill(sql, *kill, self.awake.since(now), now).map(|kill| ShardAnswer::Receipt { kill })
+            }
             _ => self.change(&turn, message, known),
         }
     }

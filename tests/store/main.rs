@@ -18,6 +18,7 @@ mod messages;
 mod migration;
 mod polling;
 mod publishing;
+mod quiet;
 mod raising;
 mod refreshes;
 mod rotation;

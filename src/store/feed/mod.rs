@@ -14,6 +14,7 @@ pub use self::site_kill::Round;
 use crate::mutants::{self, Mutant};
 use crate::revocation::{Entry, EntryKey, Epoch, FeedAnswer, Position};
 use crate::session::{SessionId, Subject};
+use crate::store::awake::Awake;
 use crate::store::{Row, Sql, SqlError};
 use crate::time::{UnixMillis, millis};
 
@@ -26,11 +27,12 @@ pub struct Feed<S> {
     /// even if no edge has announced it yet.
     bound_ms: u64,
     is_open: Cell<bool>,
+    awake: Awake,
 }
 
 impl<S: Sql> Feed<S> {
     pub fn new(sql: S, epoch: Epoch, bound_ms: u64) -> Self {
-        Self { sql, epoch, bound_ms, is_open: Cell::new(false) }
+        Self { sql, epoch, bound_ms, is_open: Cell::new(false), awake: Awake::default() }
     }
 
     pub fn sql(&self) -> &S {
@@ -41,6 +43,7 @@ impl<S: Sql> Feed<S> {
     /// was issued after it arrived: [`Feed::tick`] is that write, and whoever
     /// serves the object waits for it before calling this.
     pub fn answer(&self, call: &FeedCall, now: UnixMillis) -> FeedReply {
+        self.awake.since(now);
         let answered = self.open().and_then(|()| match call {
             FeedCall::Poll(poll) => self.poll(poll, now).map(FeedReply::Polled),
             FeedCall::Append(append) => self.append(append, now),

@@ -10,8 +10,9 @@ use crate::read;
 use crate::revocation::{EntryKey, Epoch, Position};
 use crate::session::KillId;
 use crate::store::message::{By, Home, Kill, KillScope, Progress, Published};
+use crate::store::outbox::quiet_in;
 use crate::store::sweep::RECEIPTS_KEPT;
-use crate::store::{Row, Sql, SqlError, rows, time_to_quiet};
+use crate::store::{Row, Sql, SqlError, rows};
 use crate::time::{UnixMillis, millis};
 
 /// The next shards that have to commit a kill, or to be told of it.
@@ -93,6 +94,7 @@ impl<S: Sql> Feed<S> {
     /// this entry among the rest, and what starts under the row is later than it.
     pub fn end_round(&self, round: &Round, generation: u64, now: UnixMillis) -> Result<(), SqlError> {
         let done = round.end();
+        self.awake.since(now);
         self.sql.atomically(|| {
             let noted = self.sql.run(
                 "UPDATE site_kills SET done = ?2, min_generation = max(min_generation, ?3) WHERE id = ?1
@@ -151,7 +153,7 @@ impl<S: Sql> Feed<S> {
             "SELECT asked, done, total, epoch, seq, accepted, bound_ms FROM site_kills WHERE id = ?",
             &[rows::blob(kill)],
         )?;
-        found.first().map(|row| kill_of(kill, row, now)).transpose()
+        found.first().map(|row| kill_of(kill, row, self.awake.since(now), now)).transpose()
     }
 }
 
@@ -184,12 +186,12 @@ fn position_of(row: &Row, at: usize) -> Result<Option<Position>, SqlError> {
     }
 }
 
-fn kill_of(id: KillId, row: &Row, now: UnixMillis) -> Result<Kill, SqlError> {
+fn kill_of(id: KillId, row: &Row, awake: UnixMillis, now: UnixMillis) -> Result<Kill, SqlError> {
     let published = match position_of(row, 3)? {
         Some(Position { epoch, seq }) => {
             let (accepted, bound_ms) = (UnixMillis(row.integer(5)?), row.integer(6)?);
-            let quiet = accepted.plus(time_to_quiet(core::time::Duration::from_millis(bound_ms)));
-            Some(Published { epoch, seq, accepted, bound_ms, quiesced_in_ms: millis(quiet.since(now)) })
+            let quiesced_in_ms = quiet_in(accepted, bound_ms, awake, now);
+            Some(Published { epoch, seq, accepted, bound_ms, quiesced_in_ms })
         }
         None => None,
     };
