@@ -14,13 +14,14 @@ pub struct Model {
     applied: Option<UnixMillis>,
     /// All that was told since the window began, also what it has forgotten.
     told: Vec<Entry>,
+    /// What was changed here, the last place that it speaks against, and when.
+    marks: Vec<(EntryKey, u64, UnixMillis)>,
 }
 
 struct View {
     at: Position,
     low: u64,
     fresh: UnixMillis,
-    marks: Vec<(EntryKey, u64, UnixMillis)>,
 }
 
 impl Model {
@@ -52,7 +53,7 @@ impl Model {
         };
         self.applied = Some(sent);
         let at = Position { epoch: answer.epoch, seq: answer.high };
-        match (&mut self.view, since) {
+        let applied = match (&mut self.view, since) {
             (Some(view), Some(since))
                 if since.epoch == view.at.epoch
                     && answer.epoch == view.at.epoch
@@ -68,19 +69,30 @@ impl Model {
             }
             _ => {
                 self.told.clone_from(&answer.entries);
-                // Marks go with the verdicts that they speak against.
-                self.view = Some(View { at, low: from, fresh, marks: Vec::new() });
+                self.view = Some(View { at, low: from, fresh });
+                self.marks.iter_mut().for_each(|(_, up_to, _)| *up_to = u64::MAX);
                 Applied::Restarted
             }
+        };
+        for (_, up_to, marked) in &mut self.marks {
+            if *up_to == u64::MAX && fresh > *marked {
+                *up_to = answer.high;
+            }
         }
+        self.marks.retain(|(.., marked)| fresh.0.saturating_sub(marked.0) <= 11 * 60_000);
+        applied
     }
 
-    /// This isolate's own change; whether there is anything to note it in.
-    pub fn mark(&mut self, key: &EntryKey, now: UnixMillis) -> bool {
-        let Some(view) = &mut self.view else { return false };
-        view.marks.retain(|(marked, ..)| subject_of(marked) != subject_of(key));
-        view.marks.push((key.clone(), view.at.seq + 1, now));
-        true
+    /// This isolate's own change: no place is known to be after it yet.
+    pub fn mark(&mut self, key: &EntryKey, now: UnixMillis) {
+        self.marks.retain(|(marked, ..)| subject_of(marked) != subject_of(key));
+        self.marks.push((key.clone(), u64::MAX, now));
+    }
+
+    /// Nothing from before counts, nor does anybody know how old it is.
+    pub fn clock_stepped(&mut self, now: UnixMillis) {
+        let marks = if self.marks.is_empty() { Vec::new() } else { vec![(EntryKey::Site, u64::MAX, now)] };
+        *self = Self { marks, ..Self::default() };
     }
 
     /// Whether a verdict that was asked for at a position stands.
@@ -99,9 +111,8 @@ impl Model {
 
     fn is_unsaid(&self, position: Position, asked: Option<UnixMillis>, session: &Session) -> bool {
         let is_told = self.told.iter().any(|entry| entry.seq > position.seq && is_about(&entry.key, session));
-        let marks = self.view.as_ref().map_or(&[][..], |view| &view.marks);
-        let is_marked = marks.iter().any(|(key, seq, at)| {
-            *seq > position.seq && is_about(key, session) && asked.is_none_or(|asked| asked <= *at)
+        let is_marked = self.marks.iter().any(|(key, up_to, at)| {
+            position.seq <= *up_to && is_about(key, session) && asked.is_none_or(|asked| asked <= *at)
         });
         !is_told && !is_marked
     }

@@ -104,7 +104,7 @@ impl Memory {
     pub fn observe(&self, now: UnixMillis) {
         if self.latest.replace(Some(now)).is_some_and(|latest| now < latest) {
             self.steps.set(self.steps.get() + 1);
-            self.window.replace(Window::default());
+            self.window.borrow_mut().clock_stepped(now);
             self.verdicts.borrow_mut().clear();
             self.polled.set(None);
             self.looked.set(None);
@@ -249,9 +249,7 @@ impl Memory {
     /// once, before the feed tells it.
     pub fn changed(&self, what: &EntryKey) {
         let now = self.latest.get().unwrap_or(UnixMillis(0));
-        if !self.window.borrow_mut().mark(what, now) {
-            self.verdicts.borrow_mut().clear();
-        }
+        self.window.borrow_mut().mark(what, now);
     }
 
     pub fn changed_session(&self, id: SessionId) {

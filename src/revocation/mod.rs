@@ -4,8 +4,10 @@
 //! A cached yes is only as good as the proof of how fresh the feed is, and that
 //! proof needs no clock but the one that reads it: see `docs/consistency.md`.
 
+mod about;
 mod cache;
 mod feed;
+mod marks;
 mod memory;
 mod under_way;
 mod window;

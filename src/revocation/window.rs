@@ -1,13 +1,13 @@
 //! The part of the feed that an isolate holds, and how fresh it is.
 
-use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
-use std::collections::{HashMap, VecDeque};
-use std::hash::RandomState;
+use std::collections::VecDeque;
 
+use super::about::{About, Hashed, Hashing, Table};
+use super::marks::Marks;
 use super::{CLOCK_STILL_MAX, EntryKey, Epoch, FeedAnswer, Position, stretched};
 use crate::mutants::{self, Mutant};
-use crate::session::{Session, SessionId};
+use crate::session::Session;
 use crate::time::UnixMillis;
 
 /// The entries in `(low, high]` of one epoch, and the time of sending of the
@@ -22,6 +22,9 @@ pub struct Window {
     view: Option<View>,
     /// When the newest poll whose answer was applied was sent.
     applied: Option<UnixMillis>,
+    /// What this isolate itself has changed; of more than this view.
+    marks: Marks,
+    hashing: Hashing,
 }
 
 struct View {
@@ -32,23 +35,8 @@ struct View {
     /// Hashes of the entries in `(low, high]`, in their order.
     order: VecDeque<Hashed>,
     /// The newest entry about a key, as its distance from `base`.
-    newest: HashMap<Hashed, u32, BuildHasherDefault<Spread>>,
+    newest: Table<u32>,
     base: u64,
-    /// What this isolate itself has changed stands above all positions until the
-    /// feed tells of it.
-    marks: HashMap<Hashed, Mark, BuildHasherDefault<Spread>>,
-    /// The highest of them.
-    marked: u64,
-    hashing: RandomState,
-}
-
-/// A key's hash, keyed at random: two keys of one hash come together once in
-/// four thousand million, and then one is asked for in vain.
-type Hashed = u32;
-
-struct Mark {
-    seq: u64,
-    at: UnixMillis,
 }
 
 /// What became of an answer.
@@ -92,17 +80,21 @@ impl Window {
                 && (since.is_some_and(|since| answer.low <= since.seq) || mutants::is(Mutant::GapIgnored))
                 && answer.high >= view.high
         });
+        let high = answer.high;
         if !continues {
             let earlier = self.view.as_ref().filter(|_| mutants::is(Mutant::OutOfOrder)).map(|view| view.fresh);
             let mut view = View::empty(&answer, since, fresh.max(earlier.unwrap_or(fresh)));
             let entries = if mutants::is(Mutant::WindowWithoutEntries) { Vec::new() } else { answer.entries };
-            view.advance(FeedAnswer { entries, ..answer }, fresh);
+            view.advance(FeedAnswer { entries, ..answer }, fresh, &self.hashing);
             self.view = Some(view);
+            self.marks.begin_anew();
+            self.marks.settle(fresh, high);
             return Applied::Restarted;
         }
         if let Some(view) = &mut self.view {
-            view.advance(answer, fresh);
+            view.advance(answer, fresh, &self.hashing);
         }
+        self.marks.settle(fresh, high);
         Applied::Advanced
     }
 
@@ -111,14 +103,22 @@ impl Window {
         self.view = None;
     }
 
+    /// The clock has stepped back: nothing counts until the next answer.
+    pub fn clock_stepped(&mut self, now: UnixMillis) {
+        self.forget();
+        self.applied = None;
+        self.marks.clock_stepped(now, self.hashing.hash(&About::Site));
+    }
+
     /// Goes by a change that this isolate has caused before the feed tells of
-    /// it: no verdict that was asked for by now stands. Returns whether there
-    /// was room to note it; if not, no verdict may be kept.
-    pub fn mark(&mut self, key: &EntryKey, now: UnixMillis) -> bool {
-        let Some(view) = &mut self.view else { return false };
-        let hash = view.hash_of_entry(key);
-        view.mark(hash, now);
-        view.marks.len() <= MARKS_MAX
+    /// it: no verdict that was asked for by now stands.
+    pub fn mark(&mut self, key: &EntryKey, now: UnixMillis) {
+        self.marks.note(self.hashing.hash(&key.into()), now, self.hashing.hash(&About::Site));
+    }
+
+    /// How many changes of its own it goes by.
+    pub fn marks(&self) -> usize {
+        self.marks.len()
     }
 
     /// How old the proof is that no entry is missing; `None`: there is none.
@@ -132,8 +132,8 @@ impl Window {
         self.age(now).is_some_and(|age| age <= limit || mutants::is(Mutant::WindowNeverOld))
     }
 
-    /// Whether a verdict that was asked for at `position` still stands: nothing
-    /// has been said of its session since.
+    /// Whether a verdict that somebody has asked for at `position` still stands:
+    /// nothing has been said of its session since.
     pub fn lets_stand(&self, position: Position, session: &Session) -> bool {
         self.knows_nothing_against(position, None, session)
     }
@@ -153,12 +153,14 @@ impl Window {
             return false;
         }
         // The common case, without hashing anything.
-        if position.seq == view.high && view.marked <= view.high {
+        let are_silent = self.marks.are_silent(position.seq, asked);
+        if position.seq == view.high && are_silent {
             return true;
         }
-        ![About::Session(session.id), About::Subject(session.subject.as_str()), About::Site]
-            .iter()
-            .any(|about| view.speaks_of(about, position.seq, asked))
+        ![About::Session(session.id), About::Subject(session.subject.as_str()), About::Site].iter().any(|about| {
+            let hash = self.hashing.hash(about);
+            view.speaks_of(hash, position.seq) || (!are_silent && self.marks.speak_of(hash, position.seq, asked))
+        })
     }
 
     /// How many entries are held.
@@ -171,37 +173,18 @@ impl Window {
     }
 }
 
-/// Kinds of keys; a kill and a refresh of a lineage come to the same.
-#[derive(Hash)]
-enum About<'a> {
-    Session(SessionId),
-    Subject(&'a str),
-    Site,
-}
-
 impl View {
     fn empty(answer: &FeedAnswer, since: Option<Position>, fresh: UnixMillis) -> Self {
         let low = begins_after(answer, since);
-        Self {
-            epoch: answer.epoch,
-            low,
-            high: low,
-            fresh,
-            order: VecDeque::new(),
-            newest: HashMap::default(),
-            base: low,
-            marks: HashMap::default(),
-            marked: 0,
-            hashing: RandomState::new(),
-        }
+        Self { epoch: answer.epoch, low, high: low, fresh, order: VecDeque::new(), newest: Table::default(), base: low }
     }
 
-    fn advance(&mut self, answer: FeedAnswer, fresh: UnixMillis) {
+    fn advance(&mut self, answer: FeedAnswer, fresh: UnixMillis, hashing: &Hashing) {
         for entry in answer.entries {
             if entry.seq <= self.high {
                 continue; // asked for twice, by polls that crossed
             }
-            let hash = self.hash_of_entry(&entry.key);
+            let hash = hashing.hash(&(&entry.key).into());
             self.newest.insert(hash, self.distance(entry.seq));
             self.order.push_back(hash);
             self.high = entry.seq;
@@ -216,60 +199,15 @@ impl View {
         }
     }
 
-    /// Whether an entry after `seq` is about this, or a change of this isolate's
-    /// own that is not known to have come before `asked`.
-    fn speaks_of(&self, about: &About<'_>, seq: u64, asked: Option<UnixMillis>) -> bool {
-        let hash = self.hash_of(about);
-        let is_before = |mark: &Mark| asked.is_some_and(|asked| asked > mark.at);
+    /// Whether an entry after `seq` is about this.
+    fn speaks_of(&self, hash: Hashed, seq: u64) -> bool {
         self.newest.get(&hash).is_some_and(|newest| *newest > self.distance(seq))
-            || self.marks.get(&hash).is_some_and(|mark| mark.seq > seq && !is_before(mark))
-    }
-
-    fn mark(&mut self, hash: Hashed, now: UnixMillis) {
-        if self.marks.len() >= MARKS_MAX {
-            self.marks.retain(|_, mark| now.since(mark.at) <= MARKED_FOR);
-        }
-        self.marked = self.high + 1;
-        self.marks.insert(hash, Mark { seq: self.marked, at: now });
     }
 
     /// More than four thousand million entries of one epoch are not held, and
     /// the last one speaks against everything.
     fn distance(&self, seq: u64) -> u32 {
         u32::try_from(seq - self.base).unwrap_or(u32::MAX)
-    }
-
-    fn hash_of_entry(&self, key: &EntryKey) -> Hashed {
-        self.hash_of(&match key {
-            EntryKey::Session(id) | EntryKey::Refresh(id) => About::Session(*id),
-            EntryKey::Subject(subject) => About::Subject(subject.as_str()),
-            EntryKey::Site => About::Site,
-        })
-    }
-
-    fn hash_of(&self, about: &About<'_>) -> Hashed {
-        #[allow(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
-        return self.hashing.hash_one(about) as Hashed;
-    }
-}
-
-/// Spreads a hash over the bits that a table looks at.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, hash: u32) {
-        self.0 = (self.0 ^ u64::from(hash)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -292,11 +230,6 @@ fn is_sound(answer: &FeedAnswer, since: Option<Position>) -> bool {
     answer.entries.len() as u64 == answer.high - asked
         && answer.entries.iter().zip(expected).all(|(entry, seq)| Some(entry.seq) == seq)
 }
-
-/// How long, and how many, changes of its own an isolate goes by: the feed tells
-/// of those that it has within the bound.
-const MARKED_FOR: Duration = Duration::from_mins(2);
-const MARKS_MAX: usize = 4_096;
 
 /// More than the feed holds for a minute at its highest rate; about 2.5 MB.
 const ENTRIES_MAX: usize = 120_000;

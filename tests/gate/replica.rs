@@ -6,6 +6,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use warifu::site::Site;
+use warifu::tally::{Outcome, Source};
 use warifu::token::KeyRing;
 
 use crate::support::{CONFIG, KEYS, KEYS_DROPPED, KEYS_ROTATED, World, request, site_plus, site_with};
@@ -88,6 +89,33 @@ fn a_record_of_before_a_kill_proves_nothing() {
     let second = begun(&world, FAR);
     assert_eq!(status(&world, second, &cookie), Some(401));
     assert_eq!(world.memory(second).counts().useless_records, 1);
+}
+
+/// The feed tells the isolate of something else before it tells of the end.
+#[test]
+fn what_an_isolate_has_ended_it_lets_in_by_no_record() {
+    let (world, first, third) = (World::commanding("do=start, sub=\"alice\""), site_plus(FAR), site_plus(FAR));
+    let cookie = world.log_in(&first);
+    let record: serde_json::Value =
+        serde_json::from_str(records(&world)[0].1.splitn(3, '.').nth(2).expect("a text")).expect("JSON");
+    let id = record["session"]["id"].as_str().expect("an id");
+    world.command.set("do=start, sub=\"bob\"");
+    let second = begun(&world, FAR);
+    let kill = |site: &Site, path: &str| {
+        world.serve(site, &request("DELETE", path, &[("authorization", "Bearer hunter2")])).status
+    };
+    kill(&third, "/_warifu/sessions?subject=carol");
+    world.pass(Duration::from_mins(4));
+    world.log_in(&first);
+    let before = records(&world);
+    assert_eq!(status(&world, &first, &cookie), None);
+    assert!(records(&world).iter().any(|record| !before.contains(record)), "renewed, by an edge that knows the entry");
+    world.shards.is_feed_down.set(true);
+    assert_eq!(kill(second, &format!("/_warifu/sessions/{id}")), Some(202), "committed");
+    world.shards.is_feed_down.set(false);
+    world.log_in(second);
+    assert_eq!(status(&world, second, &cookie), Some(401));
+    assert_eq!(world.memory(second).tally().checks(Source::Kv, Outcome::Live), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use warifu::revocation::{Applied, EntryKey, FeedAnswer, Window};
+use warifu::session::SessionId;
 use warifu::time::UnixMillis;
 
 use crate::{NOW, answer, at, epoch, id, position, session, subject};
@@ -134,18 +135,109 @@ fn what_the_feed_cannot_say_empties_the_window() {
     }
 }
 
+/// An entry about somebody else.
+fn other() -> [EntryKey; 1] {
+    [EntryKey::Session(id(9))]
+}
+
 #[test]
 fn what_this_isolate_has_changed_counts_at_once() {
     let mut window = begun();
     assert!(window.lets_stand(position(1, 10), &session(1)));
-    assert!(window.mark(&EntryKey::Session(id(1)), NOW));
+    window.mark(&EntryKey::Session(id(1)), NOW);
     assert!(!window.lets_stand(position(1, 10), &session(1)));
     assert!(window.lets_stand(position(1, 10), &session(2)), "the others stand");
     // The feed tells of something else first.
-    window.apply(at(1), Some(position(1, 10)), answer(1, 0, 10, &[EntryKey::Session(id(9))]));
+    window.apply(at(1), Some(position(1, 10)), answer(1, 0, 10, &other()));
     assert!(!window.lets_stand(position(1, 10), &session(1)));
-    assert!(window.lets_stand(position(1, 11), &session(1)), "asked for after the change");
-    assert!(!Window::default().mark(&EntryKey::Site, NOW), "without a window there is nothing to note it in");
+    assert!(!window.lets_answer_stand(position(1, 10), NOW, &session(1)));
+    assert!(window.lets_answer_stand(position(1, 10), at(1), &session(1)), "asked for after the change");
+}
+
+#[test]
+fn a_record_counts_again_when_it_is_of_after_all_that_the_feed_had_then() {
+    let mut window = begun();
+    window.mark(&EntryKey::Session(id(1)), at(5));
+    // Who wrote a record at 11 may have known that entry before the change was made.
+    window.apply(at(6), Some(position(1, 10)), answer(1, 0, 10, &other()));
+    assert!(!window.lets_stand(position(1, 11), &session(1)), "an entry about somebody else came first");
+    assert!(window.lets_stand(position(1, 11), &session(2)));
+    window.apply(at(7), Some(position(1, 11)), answer(1, 0, 11, &[EntryKey::Session(id(1))]));
+    assert!(!window.lets_stand(position(1, 11), &session(1)));
+    assert!(window.lets_stand(position(1, 12), &session(1)), "told of, and the record is of after that");
+}
+
+#[test]
+fn a_poll_of_before_a_change_says_nothing_of_it() {
+    let mut window = begun();
+    window.mark(&EntryKey::Subject(subject(1)), at(5));
+    // An earlier entry about the same, and a relay's answer of before.
+    window.apply(at(5), Some(position(1, 10)), answer(1, 0, 10, &[EntryKey::Subject(subject(1))]));
+    let mut relayed = answer(1, 0, 11, &other());
+    relayed.age_ms = 100;
+    window.apply(at(50), Some(position(1, 11)), relayed);
+    assert!((10..=12).all(|seq| !window.lets_stand(position(1, seq), &session(1))));
+    window.apply(at(60), Some(position(1, 12)), answer(1, 0, 12, &other()));
+    window.apply(at(70), Some(position(1, 13)), answer(1, 0, 13, &other()));
+    assert!(!window.lets_stand(position(1, 13), &session(1)) && window.lets_stand(position(1, 14), &session(1)));
+}
+
+#[test]
+fn a_change_is_remembered_without_a_window_and_over_a_new_one() {
+    let all = [10, 11].map(|seq| position(1, seq));
+    let stand = |window: &Window, who| all.map(|at| window.lets_stand(at, &session(who)));
+    let mut window = Window::default();
+    window.mark(&EntryKey::Session(id(1)), at(5));
+    // Of a poll that was under way then.
+    window.apply(at(4), None, answer(1, 10, 10, &other()));
+    assert_eq!((stand(&window, 1), stand(&window, 2)), ([false, false], [true, true]));
+    // The feed cannot go on from there: it has forgotten what came between.
+    window.apply(at(6), Some(position(1, 9)), answer(1, 10, 10, &other()));
+    assert_eq!((stand(&window, 1), stand(&window, 2)), ([false, false], [true, true]));
+    // What the feed cannot say.
+    assert_eq!(window.apply(at(7), Some(position(1, 11)), answer(1, 12, 11, &[])), Applied::Refused);
+    window.apply(at(8), None, answer(1, 10, 10, &other()));
+    assert_eq!((stand(&window, 1), stand(&window, 2)), ([false, false], [true, true]));
+    // Nor does anybody know how old it is when the clock has stepped back.
+    window.clock_stepped(NOW);
+    window.apply(at(1), None, answer(1, 10, 10, &other()));
+    assert_eq!(stand(&window, 1), [false, false]);
+    assert!(window.lets_answer_stand(position(1, 11), at(1), &session(1)));
+}
+
+#[test]
+fn changes_are_forgotten_when_no_record_of_before_them_counts() {
+    let mut window = begun();
+    window.mark(&EntryKey::Session(id(1)), NOW);
+    let mut poll = |at| {
+        window.apply(at, Some(position(1, 10)), answer(1, 0, 10, &[]));
+        window.lets_stand(position(1, 10), &session(1))
+    };
+    // The horizon is ten minutes at most, and two clocks differ by two seconds.
+    assert_eq!([1, 602_000, 700_000].map(|ms| poll(at(ms))), [false, false, true]);
+}
+
+#[test]
+fn more_changes_than_are_remembered_speak_against_everything() {
+    let mut window = begun();
+    let many = |window: &mut Window, count: u32, now| {
+        for number in 0..count {
+            let mut bytes = [200; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            window.mark(&EntryKey::Session(SessionId::from_bytes(bytes)), now);
+        }
+    };
+    window.mark(&EntryKey::Session(id(1)), NOW);
+    many(&mut window, 4_000, NOW);
+    let stand = |window: &Window, who| window.lets_stand(position(1, 10), &session(who));
+    assert_eq!((stand(&window, 1), stand(&window, 2), window.marks()), (false, true, 4_001));
+    many(&mut window, 100_000, at(1));
+    assert_eq!((stand(&window, 1), stand(&window, 2)), (false, false), "which they were is not known");
+    assert!(window.marks() <= 4_096, "{}", window.marks());
+    assert!(!window.lets_answer_stand(position(1, 10), at(1), &session(2)));
+    assert!(window.lets_answer_stand(position(1, 10), at(2), &session(2)), "asked for since then");
+    window.apply(at(700_000), Some(position(1, 10)), answer(1, 0, 10, &[]));
+    assert_eq!((window.marks(), stand(&window, 1)), (0, true));
 }
 
 #[test]
