@@ -96,6 +96,8 @@ pub enum Mutant {
     StartWithoutPosition,
     /// A start counts however late it comes.
     LateStart,
+    /// A span over a step back of the clock is what the clock shows.
+    SpanOverAStep,
     /// A shard that a subject has left takes starts.
     OldRowStart,
     /// A start makes no room.

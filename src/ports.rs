@@ -11,6 +11,7 @@ use crate::audit::{Event, Whence};
 use crate::error::{Failure, OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::limit::Limit;
+use crate::mutants::{self, Mutant};
 use crate::revocation::Memory;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
@@ -262,7 +263,12 @@ impl Reading {
     /// The time between two readings; where the clock has stepped back
     /// meanwhile, what the timer allowed at most.
     pub fn since(self, earlier: Self, at_most: Duration) -> Duration {
-        if self.steps == earlier.steps { self.at.since(earlier.at) } else { at_most }
+        self.known_since(earlier).unwrap_or(at_most)
+    }
+
+    /// The same; `None`: the clock has stepped back, and nobody knows.
+    pub fn known_since(self, earlier: Self) -> Option<Duration> {
+        (self.steps == earlier.steps || mutants::is(Mutant::SpanOverAStep)).then(|| self.at.since(earlier.at))
     }
 }
 

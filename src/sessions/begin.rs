@@ -11,7 +11,7 @@ use crate::custody::{self, Change, Owner};
 use crate::error::{Failure, StoreError};
 use crate::lookup;
 use crate::mutants::{self, Mutant};
-use crate::ports::{Ports, Random, Replica};
+use crate::ports::{Ports, Random, Reading, Replica};
 use crate::revocation::{Position, START_MAX};
 use crate::session::{Claims, Device, Held, Session, SessionId, Subject};
 use crate::site::Site;
@@ -45,7 +45,7 @@ pub struct NewSession<'a> {
 /// From when on a kill of the subject refuses a start that is on its way.
 #[derive(Clone, Copy, Debug)]
 pub struct Since {
-    pub at: UnixMillis,
+    pub at: Reading,
     /// `None`: the feed could not be reached.
     pub position: Option<Position>,
     /// Whether the feed was asked then; else it is known of a moment before.
@@ -55,7 +55,7 @@ pub struct Since {
 impl Since {
     /// Asks the feed, unless it was asked less than `fresh` ago.
     pub async fn now<P: Ports>(site: &Site, ports: &P, fresh: Duration) -> Self {
-        let at = ports.time();
+        let at = Reading::new(ports);
         match lookup::known_position(ports, fresh) {
             Some(position) => Self { at, position: Some(position), is_of_now: false },
             None => Self { at, position: lookup::ask_position(site, ports).await, is_of_now: true },
@@ -182,9 +182,11 @@ impl<P: Ports> Sessions<'_, P> {
         Ok(Outcome::Begun(Box::new(Begun { session, token: self.site.ring.mint(at, &secret) })))
     }
 
-    /// A shard remembers late kills only for so long.
+    /// A shard remembers late kills only for so long. How long a start has taken
+    /// over a step of the clock nobody knows.
     fn is_in_time(&self, subject: &Subject, since: Since, cause: Cause<'_>) -> Result<(), Failure> {
-        if self.ports.time().since(since.at) <= START_MAX || mutants::is(Mutant::LateStart) {
+        let took = Reading::new(self.ports).known_since(since.at);
+        if took.is_some_and(|took| took <= START_MAX) || mutants::is(Mutant::LateStart) {
             return Ok(());
         }
         Err(self.killed_meanwhile(subject, cause))

@@ -92,6 +92,28 @@ fn a_log_in_that_takes_more_than_a_minute_is_given_up() {
     assert_eq!(world.event_names().last().map(String::as_str), Some("start_refused"));
 }
 
+/// By an edge's own clock it took half a minute, and two in truth: the shard has
+/// forgotten the kill.
+#[test]
+fn a_log_in_over_a_step_of_the_clock_is_given_up() {
+    let (here, other) = (Rc::new(site()), site());
+    let there = Rc::clone(&here);
+    let world = slow(move |world| {
+        world.pass(Duration::from_secs(5));
+        admin(world, &other, "DELETE", "/_warifu/sessions?subject=alice", "");
+        world.pass(Duration::from_secs(55));
+        // Other requests show the clock to the isolate.
+        let reads_the_clock = || assert_eq!(admin(world, &there, "GET", "/_warifu/metrics", ""), 200);
+        reads_the_clock();
+        world.shards.isolates_behind.set(Duration::from_secs(100));
+        reads_the_clock();
+        world.pass(Duration::from_secs(70));
+        world.ring();
+        world.pass(Duration::from_secs(5));
+    });
+    assert_eq!(log_in(&world, &here), (Some(409), true));
+}
+
 #[test]
 fn a_log_in_in_flight_does_not_outlive_a_kill_of_the_site() {
     let other = site();

@@ -63,6 +63,7 @@ const MUTANTS: [(Mutant, By); 46] = [
     (Mutant::ExpiryMovesBack, By::Chance),
     (Mutant::StartWithoutPosition, By::Chance),
     (Mutant::LateStart, By::Schedule(schedules::a_log_in_of_two_minutes)),
+    (Mutant::SpanOverAStep, By::Schedule(schedules::a_log_in_over_a_step)),
     (Mutant::OldRowStart, By::Schedule(schedules::a_start_under_an_old_row)),
     (Mutant::LimitIgnored, By::Chance),
 ];

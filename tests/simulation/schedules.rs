@@ -252,6 +252,25 @@ pub fn a_log_in_of_two_minutes() -> Outcome {
     })
 }
 
+/// A log-in that takes as long, where the edge's clock says that it took half a
+/// minute.
+pub fn a_log_in_over_a_step() -> Outcome {
+    let plan = Plan { length: 140 * SECOND, ..Plan::quiet(13) };
+    play(plan, |script| async move {
+        script.log_in(1, "u0").await;
+        let other = script.log_in(0, "u1").await;
+        let late = Ask { origin_takes: 130 * SECOND, ..Ask::log_in("script", "u0", None) };
+        let world = Rc::clone(&script.0);
+        script.0.exec.spawn(FOREVER, async move { drop(world.request(0, late).await) });
+        script.wait(3_000).await;
+        script.kill(1, "u0").await;
+        script.wait(57_000).await;
+        script.get(0, Route::Account, other).await;
+        script.0.edges.borrow()[0].clock.step_back(100_000);
+        script.get(0, Route::Account, other).await;
+    })
+}
+
 /// An edge that does not know the newest row, beside one that does.
 fn two_versions(max_sessions: u32) -> (Plan, fn(&Rc<World>)) {
     let plan = Plan { rows: vec![2, 2], max_sessions, ..Plan::quiet(11) };

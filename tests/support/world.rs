@@ -71,6 +71,8 @@ pub struct Shards {
     /// From this call on, counted from 1, nothing is answered.
     pub fails_from_call: Cell<Option<u32>>,
     pub now: Cell<UnixMillis>,
+    /// How far the clocks of the isolates are behind those of the objects.
+    pub isolates_behind: Cell<Duration>,
 }
 
 /// What the origin says: header fields of its answer, or nothing at all.
@@ -123,6 +125,7 @@ impl World {
                 kv: RefCell::default(),
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
+                isolates_behind: Cell::new(Duration::ZERO),
             },
             origin: Closure {
                 answer: Box::new(answer),
@@ -360,7 +363,7 @@ impl warifu::ports::Shards for Shards {
         message: Message,
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
-        let After { put, .. } = then(self.call(at, &message), self.now.get());
+        let After { put, .. } = then(self.call(at, &message), Clock::now(self));
         self.kv.borrow_mut().extend(put.map(|put| (put.name, put.record)));
     }
 
@@ -403,7 +406,7 @@ impl Feed for Shards {
         call: FeedCall,
         then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
     ) {
-        then(pollster::block_on(Feed::ask(self, &call)), self.now.get());
+        then(pollster::block_on(Feed::ask(self, &call)), Clock::now(self));
     }
 }
 
@@ -455,7 +458,7 @@ impl FeedPorts for Shards {
 
 impl Clock for Shards {
     fn now(&self) -> UnixMillis {
-        self.now.get()
+        self.now.get().minus(self.isolates_behind.get()).expect("later than 1970")
     }
 }
 
