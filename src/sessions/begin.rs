@@ -148,13 +148,13 @@ impl<P: Ports> Sessions<'_, P> {
             Ok(started) => started,
             Err(outcome) => return Ok(outcome),
         };
+        if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
+            self.ports.memory().changed_subject(&session.subject);
+        }
         session.held = kept;
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
         self.is_in_time(&session.subject, new.since, new.cause)?;
-        if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
-            self.ports.memory().changed_subject(&session.subject);
-        }
         // The shard has to see the first use of what an old cookie was exchanged for: it is what
         // ends the grace of that.
         let place = self.record_place(at, &secret.session_key()).filter(|_| new.adopts.is_none());
@@ -283,7 +283,12 @@ impl<P: Ports> Sessions<'_, P> {
                 kill: self.handle(home.locator())?,
             };
             match self.order(*home, call, cause).await? {
-                ShardAnswer::Left { live: here } => live += here,
+                ShardAnswer::Left { live: here } => {
+                    if keep.is_some() {
+                        self.ports.memory().changed_subject(subject);
+                    }
+                    live += here;
+                }
                 other => return Err(self.unexpected(&other)),
             }
         }
@@ -301,6 +306,7 @@ impl<P: Ports> Sessions<'_, P> {
         match self.order(home, ShardCall::End(call), cause).await? {
             ShardAnswer::Ended { session } => {
                 if let Some(ended) = session {
+                    self.ports.memory().changed_session(ended.id);
                     self.tell_replaced(ended.id, subject, cause);
                 }
                 Ok(())

@@ -65,7 +65,6 @@ impl<P: Ports> Sessions<'_, P> {
             self.end_all_at_each(&later, subject, kill.id, cause).await?;
         }
         count += live;
-        self.ports.memory().changed_subject(subject);
         self.ports.tell(Event::SessionsEnded {
             subject: subject.as_str().to_owned(),
             count,
@@ -213,7 +212,11 @@ impl<P: Ports> Sessions<'_, P> {
     ) -> Result<(u32, u64, Option<Kill>), Failure> {
         let call = ShardCall::EndAll(EndAllCall { subject: subject.clone(), kill, lead });
         match self.order(home, call, cause).await? {
-            ShardAnswer::EndedAll { live, generation, kill } => Ok((live, generation, kill)),
+            // Whatever becomes of the rest.
+            ShardAnswer::EndedAll { live, generation, kill } => {
+                self.ports.memory().changed_subject(subject);
+                Ok((live, generation, kill))
+            }
             other => Err(self.unexpected(&other)),
         }
     }

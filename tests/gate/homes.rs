@@ -115,6 +115,46 @@ fn the_limit_holds_across_rows() {
     }
 }
 
+/// What has been ended on the way holds at once where it was, also where the rest fails.
+#[test]
+fn what_was_ended_before_a_failure_is_refused_at_once() {
+    let (ops, same) = (("authorization", "Bearer hunter2"), ("sec-fetch-site", "same-origin"));
+    // Who asks, and from which call on the shards are out of reach.
+    for (limit, command, ask, fails_from, expected) in [
+        (r#""max_sessions": 1, "on_limit": "refuse""#, "do=start, sub=\"alice\"", ("POST", "/login"), None, 409),
+        (r#""max_sessions": 0"#, "do=start, sub=\"alice\", end-others", ("POST", "/login"), Some(2), 503),
+        (r#""max_sessions": 2"#, "do=start, sub=\"alice\"", ("POST", "/login"), Some(4), 503),
+        (r#""max_sessions": 0"#, "", ("DELETE", "/_warifu/sessions?subject=alice"), Some(2), 503),
+    ] {
+        let (one, two) = (site_plus(ONE), site_plus(&format!("{TWO}, {limit}")));
+        let world = World::commanding("do=start, sub=\"alice\"");
+        let old = world.log_in(&one);
+        world.pass(Duration::from_millis(1));
+        world.log_in(&one);
+        world.command.set("do=start, sub=\"bob\"");
+        world.log_in(&two);
+        world.command.set("");
+        assert_eq!(status(&world, &two, &old), None);
+        let calls = world.shards.calls.get();
+        assert_eq!(status(&world, &two, &old), None);
+        assert_eq!(world.shards.calls.get(), calls, "from memory");
+        world.command.set(command);
+        world.shards.fails_from_call.set(fails_from.map(|from| calls + from));
+        let headers = match (ask.0, expected) {
+            ("DELETE", _) => vec![ops],
+            (_, 409) => vec![same, ("cookie", &*old)],
+            _ => vec![same],
+        };
+        let seen = world.serve(&two, &request(ask.0, ask.1, &headers));
+        assert_eq!(seen.status, Some(expected), "{}", seen.body);
+        world.command.set("");
+        world.shards.fails_from_call.set(None);
+        let polls = world.shards.polls.get();
+        assert_eq!(status(&world, &two, &old), Some(401), "{command} {ask:?} {limit}");
+        assert_eq!(world.shards.polls.get(), polls);
+    }
+}
+
 #[test]
 fn a_row_that_is_gone_ends_its_sessions_and_a_later_one_is_not_known() {
     let (one, two) = (site_plus(ONE), site_plus(TWO));
