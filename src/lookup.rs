@@ -142,10 +142,7 @@ async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixM
     let now = ports.time();
     // Where KV fails, there is still the object.
     let text = found.ok().flatten()?;
-    let Some(record) = Record::open(&site.ring, &name, &text) else {
-        memory.note_bad_record();
-        return None;
-    };
+    let record = Record::open(&site.ring, &name, &text)?;
     memory.take_record(key, record, now, config.bound, config.replica_horizon)
 }
 

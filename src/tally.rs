@@ -82,6 +82,10 @@ pub struct Tally {
     pub store_calls: Counter,
     /// Those without an answer that counts.
     pub store_failures: Counter,
+    /// Polls of the feed.
+    pub polls: Counter,
+    /// Answers to them that were not what the feed says.
+    pub refused_answers: Counter,
     /// From sending a poll of the feed to its answer.
     pub poll_time: Histogram,
     /// Polls without an answer that counts.
@@ -172,7 +176,7 @@ impl Tally {
 pub fn figures(memory: &Memory, now: UnixMillis) -> Vec<u64> {
     use Outcome::{Live, None as Nobody, Unknown};
     use Source::{Kv, Memory as Remembered, Object, Outage};
-    let (tally, counts, held) = (memory.tally(), memory.counts(), memory.holdings());
+    let (tally, held) = (memory.tally(), memory.holdings());
     let counted = vec![
         tally.checks(Remembered, Live),
         tally.checks(Remembered, Nobody),
@@ -183,7 +187,7 @@ pub fn figures(memory: &Memory, now: UnixMillis) -> Vec<u64> {
         tally.checks(Outage, Live),
         tally.store_calls.get(),
         tally.store_failures.get(),
-        counts.polls,
+        tally.polls.get(),
         tally.poll_time.sum_ms(),
         tally.poll_failures.get(),
         tally.kill_delay.count(),

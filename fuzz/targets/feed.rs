@@ -175,15 +175,15 @@ impl World {
     fn late_answers(&mut self) {
         for (_, _, poll) in self.under_way.drain(..) {
             let nothing = FeedAnswer { epoch: Epoch([1; 8]), low: 7, high: 7, age_ms: 0, entries: Vec::new() };
-            let before = (self.memory.position(), self.memory.held());
+            let before = (self.memory.position(), self.memory.holdings());
             assert!(poll.is_none_or(|poll| self.memory.polled(&poll, nothing)));
-            assert_eq!((self.memory.position(), self.memory.held()), before);
+            assert_eq!((self.memory.position(), self.memory.holdings()), before);
         }
     }
 
     fn answer(&mut self, since: Option<Position>, sent: UnixMillis, poll: Option<&SentPoll>, answer: FeedAnswer) {
         let before = self.window.position();
-        let refused = self.memory.counts().refused_answers;
+        let refused = self.memory.tally().refused_answers.get();
         let expected = self.model.apply(sent, since, &answer);
         if expected == Applied::Restarted || expected == Applied::Refused {
             self.kept.clear();
@@ -192,7 +192,7 @@ impl World {
         let applied = self.window.apply(sent, since, answer);
         assert_eq!(applied, expected);
         assert_eq!(is_feeds, applied != Applied::Refused);
-        assert_eq!(self.memory.counts().refused_answers, refused + u64::from(!is_feeds));
+        assert_eq!(self.memory.tally().refused_answers.get(), refused + u64::from(!is_feeds));
         let after = self.window.position();
         match applied {
             Applied::Late => {
@@ -201,11 +201,12 @@ impl World {
             }
             Applied::Refused => {
                 reached!("refused");
-                assert_eq!((after, self.window.len(), self.memory.held()), (None, 0, (0, 0)));
+                let held = self.memory.holdings();
+                assert_eq!((after, self.window.len(), held.entries, held.verdicts), (None, 0, 0, 0));
             }
             Applied::Restarted => {
                 reached!("restarted");
-                assert_eq!(self.memory.held().1, 0, "verdicts of before");
+                assert_eq!(self.memory.holdings().verdicts, 0, "verdicts of before");
             }
             Applied::Advanced => {
                 reached!("advanced");
@@ -223,7 +224,7 @@ impl World {
         let now = UnixMillis(self.now);
         assert_eq!(self.window.position(), self.model.position());
         assert_eq!(self.memory.position(), self.model.position());
-        assert_eq!((self.window.len(), self.memory.held().0), (self.model.len(), self.model.len()));
+        assert_eq!((self.window.len(), self.memory.holdings().entries), (self.model.len(), self.model.len()));
         assert_eq!(self.window.is_fresh(now, BOUND), self.model.is_fresh(now, BOUND));
         let mut all_stand = true;
         for which in 0..4 {

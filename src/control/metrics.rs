@@ -30,7 +30,7 @@ pub fn isolate<P: Ports>(ports: &P) -> String {
 
 fn text<P: Ports>(ports: &P) -> String {
     let (memory, now) = (ports.memory(), ports.time());
-    let (tally, counts, held) = (memory.tally(), memory.counts(), memory.holdings());
+    let (tally, held) = (memory.tally(), memory.holdings());
     let isolate = isolate(ports);
     let mut page = Page { text: String::with_capacity(8_192), isolate: &isolate };
 
@@ -50,12 +50,12 @@ fn text<P: Ports>(ports: &P) -> String {
         "Messages to session objects without an answer that counts.",
         tally.store_failures.get(),
     );
-    page.one("warifu_polls_total", "counter", "Polls of the feed.", counts.polls);
+    page.one("warifu_polls_total", "counter", "Polls of the feed.", tally.polls.get());
     page.one(
         "warifu_poll_failures_total",
         "counter",
         "Polls of the feed without an answer that counts.",
-        tally.poll_failures.get() + counts.refused_answers,
+        tally.poll_failures.get() + tally.refused_answers.get(),
     );
     page.histogram("warifu_poll_seconds", "From sending a poll of the feed to its answer.", &tally.poll_time);
     if let Some(age) = memory.window_age(now) {

@@ -67,7 +67,7 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
     Some(match what {
         "worker-panic" => panic!("a secret that must not get out"),
         "store-calls" => {
-            let polls = ports.memory().counts().polls;
+            let polls = ports.memory().tally().polls.get();
             OwnResponse::json(200, &json!({ "store_calls": store_calls(), "polls": polls }))
         }
         "waiting" => {

@@ -33,28 +33,8 @@ pub struct Memory {
     /// When somebody was last let in without a question.
     relied: Cell<Option<UnixMillis>>,
     under_way: UnderWay,
-    counts: RefCell<Counts>,
     tally: Tally,
     buckets: Buckets,
-}
-
-/// What this isolate has done.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Requests that were let through, or refused, without a question.
-    pub from_memory: u64,
-    /// Requests that were let through by a record of KV.
-    pub from_replica: u64,
-    /// Records of KV that proved nothing: too old, or of before the window.
-    pub useless_records: u64,
-    /// Records of KV that could not be read.
-    pub bad_records: u64,
-    /// Questions to session objects.
-    pub asked: u64,
-    /// Polls of the feed.
-    pub polls: u64,
-    /// Answers of the feed that were not what the feed says.
-    pub refused_answers: u64,
 }
 
 /// What an isolate holds in memory.
@@ -123,7 +103,6 @@ impl Memory {
     pub fn look(&self, key: &SessionKey, now: UnixMillis, bound: Duration, idle_timeout: Duration) -> Known {
         let (window, mut verdicts) = (self.window.borrow(), self.verdicts.borrow_mut());
         if verdicts.is_dead(key, now) {
-            self.count(|counts| counts.from_memory += 1);
             return Known::Dead;
         }
         if !window.is_fresh(now, bound) {
@@ -131,7 +110,6 @@ impl Memory {
         }
         match verdicts.look(key, &window, now, idle_timeout) {
             Some(session) => {
-                self.count(|counts| counts.from_memory += 1);
                 self.relied.set(Some(now));
                 Known::Live(session)
             }
@@ -172,7 +150,6 @@ impl Memory {
     pub fn question(&self, now: UnixMillis) -> Question {
         // A change that this isolate makes later must not seem to have come before.
         self.observe(now);
-        self.count(|counts| counts.asked += 1);
         Question { position: self.position(), asked: now, steps: self.steps.get() }
     }
 
@@ -216,20 +193,13 @@ impl Memory {
             && window.lets_stand(record.position, &record.session)
             && record.session.is_live(now);
         if !counts {
-            self.count(|counts| counts.useless_records += 1);
             return None;
         }
         let session = Rc::new(record.session);
         let asked = record.confirmed.min(now);
         self.verdicts.borrow_mut().keep_for(key, Rc::clone(&session), record.position, asked, Some(horizon));
-        self.count(|counts| counts.from_replica += 1);
         self.relied.set(Some(now));
         Some(session)
-    }
-
-    /// A record of KV that cannot be read.
-    pub fn note_bad_record(&self) {
-        self.count(|counts| counts.bad_records += 1);
     }
 
     /// Keeps that a key opens nothing.
@@ -277,7 +247,7 @@ impl Memory {
 
     /// Before a poll is sent.
     pub fn poll(&self, now: UnixMillis) -> SentPoll {
-        self.count(|counts| counts.polls += 1);
+        self.tally.polls.add();
         self.polled.set(Some(now));
         SentPoll { since: self.position(), sent: now, steps: self.steps.get() }
     }
@@ -309,7 +279,7 @@ impl Memory {
             Applied::Restarted => self.verdicts.borrow_mut().clear(),
             Applied::Refused => {
                 self.verdicts.borrow_mut().clear();
-                self.count(|counts| counts.refused_answers += 1);
+                self.tally.refused_answers.add();
             }
         }
         applied != Applied::Refused
@@ -320,11 +290,7 @@ impl Memory {
         &self.under_way
     }
 
-    pub fn counts(&self) -> Counts {
-        *self.counts.borrow()
-    }
-
-    /// What is counted besides.
+    /// What is counted.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -344,14 +310,5 @@ impl Memory {
             dead: verdicts.dead(),
             evicted: verdicts.evicted(),
         }
-    }
-
-    /// Entries of the window and verdicts that are held.
-    pub fn held(&self) -> (usize, usize) {
-        (self.window.borrow().len(), self.verdicts.borrow().len())
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.counts.borrow_mut());
     }
 }

@@ -123,8 +123,8 @@ pub fn answers_cross() -> Outcome {
         let (cookie, other) = (script.log_in(0, "u0").await, script.log_in(0, "u1").await);
         script.browse(0, cookie, 2_500).await;
         script.link(Node::Feed, Node::Edge(0), slow(1_400 * MILLI));
-        let polls = script.0.edges.borrow()[0].memory.counts().polls;
-        while script.0.edges.borrow()[0].memory.counts().polls == polls {
+        let polls = script.0.edges.borrow()[0].memory.tally().polls.get();
+        while script.0.edges.borrow()[0].memory.tally().polls.get() == polls {
             script.get(0, Route::Account, cookie).await;
             script.wait(50).await;
         }
@@ -144,8 +144,8 @@ pub fn a_step_with_a_poll_under_way() -> Outcome {
         let cookie = script.log_in(0, "u0").await;
         script.browse(0, cookie, 2_500).await;
         script.link(Node::Feed, Node::Edge(0), slow(800 * MILLI));
-        let polls = script.0.edges.borrow()[0].memory.counts().polls;
-        while script.0.edges.borrow()[0].memory.counts().polls == polls {
+        let polls = script.0.edges.borrow()[0].memory.tally().polls.get();
+        while script.0.edges.borrow()[0].memory.tally().polls.get() == polls {
             script.get(0, Route::Account, cookie).await;
             script.wait(50).await;
         }

@@ -68,6 +68,8 @@ pub struct Shards {
     pub takes: Cell<Duration>,
     /// What KV holds; nothing is ever forgotten.
     pub kv: RefCell<HashMap<String, String>>,
+    /// How many records it has given out.
+    pub records: Cell<u64>,
     /// From this call on, counted from 1, nothing is answered.
     pub fails_from_call: Cell<Option<u32>>,
     pub now: Cell<UnixMillis>,
@@ -123,6 +125,7 @@ impl World {
                 is_down: Cell::new(false),
                 takes: Cell::new(Duration::ZERO),
                 kv: RefCell::default(),
+                records: Cell::new(0),
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
                 isolates_behind: Cell::new(Duration::ZERO),
@@ -424,7 +427,9 @@ impl Shards {
 
 impl Replica for Shards {
     async fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.kv.borrow().get(name).cloned())
+        let found = self.kv.borrow().get(name).cloned();
+        self.records.set(self.records.get() + u64::from(found.is_some()));
+        Ok(found)
     }
 
     fn write_later(&self, put: Put) {

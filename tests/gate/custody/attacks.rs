@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use warifu::site::Site;
+use warifu::tally::{Outcome, Source};
 
 use super::{App, COOKIES, HOUR, TOKENS, jwt, jwt_of};
 use crate::support::site_of;
@@ -33,7 +34,7 @@ fn the_record_of_a_start_has_what_the_session_holds() {
     app.log_in(&format!("token={}", jwt("bob", HOUR)));
     let visit = app.ask("GET /account", &[("cookie", &session)], &[]);
     assert_eq!(visit.got("warifu-subject"), Some("alice"));
-    assert_eq!(app.world.memory(&app.site).counts().from_replica, 1, "by the record");
+    assert_eq!(app.world.memory(&app.site).tally().checks(Source::Kv, Outcome::Live), 1, "by the record");
     drop(first);
     assert_eq!(visit.got("cookie"), Some(&*format!("token={token}")));
 }
