@@ -34,7 +34,11 @@ pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<
         // Where any answer may start a session, the feed is not asked for each
         // request: what is known of it is old at worst, which refuses too much.
         let may_start = !site.config.custody.is_off() && demand.access != Access::Public;
-        return may_start.then(|| Since { at: Reading::new(ports), position: ports.memory().position(), is_of_now: false });
+        return may_start.then(|| Since {
+            at: Reading::new(ports),
+            position: ports.memory().position(),
+            is_of_now: false,
+        });
     }
     Some(Since::now(site, ports, site.config.bound).boxed_local().await)
 }
