@@ -248,6 +248,9 @@ impl Model {
         };
         let is_newest = self.is_newest(&place);
         let lineage = &mut self.sessions[place.lineage];
+        if is_newest {
+            lineage.use_newest(now);
+        }
         let session = &mut lineage.session;
         let is_written = now.0 - session.last_seen.0 >= call.idle_ms / 10;
         if is_written {
