@@ -7,7 +7,8 @@
 //! older version of the Worker. One that lacks a row of a *lower* generation has
 //! had it taken out: but another version, which has it still, may run beside.
 //! That one names the row with each poll, so once nobody has named it for a
-//! minute there is no such version, and nothing can live on under the row.
+//! minute there is no such version that polls as often; what one that polls more
+//! seldom leaves open, is in `docs/consistency.md`.
 
 use core::time::Duration;
 
