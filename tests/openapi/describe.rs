@@ -462,8 +462,8 @@ fn responses(used: &[u16]) -> Value {
 /// nothing to do with the call, 421 and 431, is said once, in [`ABOUT`].
 const ANY_CALL: [u16; 3] = [400, 405, 500];
 
-const ABOUT: &str = "Sessions that can be taken back. Unknown parameters and members are refused. What is answered to GET \
-     is answered to HEAD. A browser that navigates gets pages and redirects instead of problems. Calls of administrators \
-     are taken from browsers on admin_host only, those of users from their own origin only. In answers, members may be \
-     added. Any call can also answer 421 `misdirected` (a host that is not served) and 431 `headers_too_large` (a Cookie \
-     header over 16384 bytes, or headers over max_header_bytes together).";
+const ABOUT: &str = "Sessions that can be taken back. Unknown parameters and members are refused. HEAD is answered as GET is. A \
+     browser that navigates gets pages and redirects, no problems. From browsers, calls of administrators are taken \
+     on admin_host only, users' on their own origin only. In answers, members may be added. Any call can answer \
+     421 `misdirected` (a host not served) and 431 `headers_too_large` (a Cookie header over 16384 bytes, or all \
+     headers over max_header_bytes).";

@@ -153,7 +153,7 @@ pub fn all() -> Value {
                 },
                 "progress": {
                     "type": "object",
-                    "description": "Of the site's: shards that have committed it. `total` grows if a row of the map comes into use meanwhile.",
+                    "description": "Of the site's: shards that have committed it.",
                     "required": ["done", "total"],
                     "properties": {
                         "done": { "type": "integer", "minimum": 0 },
