@@ -179,8 +179,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
                     since: since.ok_or(Failure::Internal)?,
                 })
                 .await?;
-            let since = begun.session.created;
-            Ok(Written::Cookie(cookie::set(&site.config, &begun.token, &begun.session, since)))
+            Ok(Written::Cookie(begun.set_cookie(&site.config)))
         }
         Command::Rotate { level } => {
             let (caller, token) = caller()?;

@@ -117,13 +117,11 @@ pub fn problem(failure: &Failure) -> OwnResponse {
 fn head(failure: &Failure) -> OwnResponse {
     let response = OwnResponse::empty(failure.problem().status);
     match failure {
-        Failure::StoreUnavailable => response.with("retry-after", RETRY_AFTER_SECONDS.to_string()),
-        Failure::EndedInPart(cookie) => {
-            let response = response.with("retry-after", RETRY_AFTER_SECONDS.to_string());
-            match cookie {
-                Some(SetCookie(set_cookie)) => response.with("set-cookie", set_cookie),
-                None => response,
-            }
+        Failure::StoreUnavailable | Failure::EndedInPart(None) => {
+            response.with("retry-after", RETRY_AFTER_SECONDS.to_string())
+        }
+        Failure::EndedInPart(Some(SetCookie(set_cookie))) => {
+            response.with("retry-after", RETRY_AFTER_SECONDS.to_string()).with("set-cookie", set_cookie)
         }
         Failure::RateLimited { seconds, .. } => response.with("retry-after", seconds.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", allow),

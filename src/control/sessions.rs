@@ -10,7 +10,6 @@ use super::receipt::{self, Receipt, wants_quiet};
 use super::record::{Page, Record};
 use crate::answer::LEVEL_DEFAULT;
 use crate::audit::Cause;
-use crate::cookie;
 use crate::error::Failure;
 use crate::ports::{BodyOf, Ports};
 use crate::request::Request;
@@ -89,8 +88,7 @@ pub async fn mint<P: Ports>(
             since: Since::now(site, ports, Duration::ZERO).await,
         })
         .await?;
-    let set_cookie = cookie::set(&site.config, &begun.token, &begun.session, begun.session.created);
-    let set_cookie = zeroize::Zeroizing::new(set_cookie);
+    let set_cookie = zeroize::Zeroizing::new(begun.set_cookie(&site.config));
     let minted = Minted { session: Record::from(&begun.session), set_cookie: &set_cookie, token: begun.token.expose() };
     Ok(OwnResponse::json(201, &minted))
 }

@@ -93,7 +93,7 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             since: since.ok_or(Failure::Internal)?,
         })
         .await?;
-    Ok(cookie::set(&site.config, &begun.token, &begun.session, begun.session.created))
+    Ok(begun.set_cookie(&site.config))
 }
 
 /// Ends the person's other sessions; this one gets a secret that no copy leads to.

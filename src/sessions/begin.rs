@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::{Sessions, put};
 use crate::audit::{Cause, Event};
-use crate::config::OnLimit;
+use crate::config::{Config, OnLimit};
+use crate::cookie;
 use crate::custody::{self, Change, Owner};
 use crate::error::{Failure, StoreError};
 use crate::lookup;
@@ -67,6 +68,13 @@ impl Since {
 pub struct Begun {
     pub session: Session,
     pub token: Minted,
+}
+
+impl Begun {
+    /// The Set-Cookie value for the browser, for all of the session's time.
+    pub fn set_cookie(&self, config: &Config) -> String {
+        cookie::set(config, &self.token, &self.session, self.session.created)
+    }
 }
 
 /// What has come of a start.

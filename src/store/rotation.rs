@@ -137,7 +137,7 @@ pub(super) fn cut(
     Ok(session)
 }
 
-/// A use of a served secret; the first of the newest one is that of [`first_use`].
+/// Notes a use of a served secret.
 pub(super) fn note_use(turn: &Turn<'_, impl Sql>, served: &ServedSession, key: &Key) -> Result<(), SqlError> {
     match (served.standing, served.grace_ms) {
         (Standing::Current, Some(grace_ms)) => first_use(turn, &served.session, key, grace_ms),

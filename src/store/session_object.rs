@@ -298,10 +298,7 @@ impl<S: Sql> SessionObject<S> {
     }
 
     fn heard(&self, answered: Result<FeedReply, String>, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
-        let reply = match answered {
-            Ok(FeedReply::Failed { reason }) => Err(reason),
-            answered => answered,
-        };
+        let reply = answered.and_then(|reply| reply.heard().map_err(|error| error.to_string()));
         self.failed.set(reply.is_err().then(|| ports.now()));
         reply
     }
