@@ -12,6 +12,8 @@ import { ask, headersWith } from "./load.mjs";
 const SUBJECT = "3f9a7c52-8f0e-4d6b-9a51-000000000042";
 const CLAIMS = { name: "Alice Example", roles: ["admin", "billing"], tenant: "3f9a7c52" };
 const PASSWORD = randomBytes(32).toString("base64url");
+// As long as a session's cookie, so that those who check nothing get the same request as warifu.
+const COOKIE = `__Host-Http-warifu=${randomBytes(54).toString("base64url")}`;
 const keys = () => JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base64url") }]);
 
 // `group` is how the figure colours it; `share` how many turns it has where others have one: those
@@ -19,9 +21,9 @@ const keys = () => JSON.stringify([{ kid: 1, key: randomBytes(32).toString("base
 // its sessions are used up: `fresh` makes others. `start` is given a `startWorkerd`, and
 // returns a workerd and what is sent to it.
 export const CONTENDERS = [
-  { name: "bare", group: "without a check", share: 2, says: "JavaScript pass-through, bare", checks: false, identifies: false, start: js("bare") },
-  { name: "floor-public", group: "without a check", share: 2, says: "JavaScript, header hygiene", checks: false, identifies: false, start: js("floor", { bindings: { IDENTITY: "no" } }) },
-  { name: "floor", group: "without a check", share: 2, says: "JavaScript, header hygiene and identity headers: the floor", checks: false, start: js("floor", { bindings: { IDENTITY: "yes" } }) },
+  { name: "bare", group: "without a check", share: 2, says: "JavaScript pass-through, bare", checks: false, identifies: false, start: js("bare", { cookie: COOKIE }) },
+  { name: "floor-public", group: "without a check", share: 2, says: "JavaScript, header hygiene", checks: false, identifies: false, start: js("floor", { bindings: { IDENTITY: "no" }, cookie: COOKIE }) },
+  { name: "floor", group: "without a check", share: 2, says: "JavaScript, header hygiene and identity headers: the floor", checks: false, start: js("floor", { bindings: { IDENTITY: "yes" }, cookie: COOKIE }) },
   { name: "hs256", group: "peers", says: "jose, JWT with HS256", start: jwt("HS256") },
   { name: "es256", group: "peers", says: "jose, JWT with ES256", start: jwt("ES256") },
   { name: "iron-session", group: "peers", says: "iron-session", start: ironSession },
