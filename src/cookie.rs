@@ -4,6 +4,8 @@
 //! Parsers that trim or unquote more than that have let one host's cookie pass
 //! for another's, so here nothing is trimmed but the one space after `;`.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+
 use crate::config::{Config, Cookie, SameSite};
 use crate::headers::{folded, holds};
 use crate::session::Session;
@@ -67,6 +69,53 @@ pub fn only<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, value) = values.next()?;
     let is_alone = values.all(|(_, other)| other == value);
     (is_alone && !value.is_empty() && !value.contains('\u{FFFD}')).then_some(value)
+}
+
+/// A cookie's value in the one form that all of its spellings have: lenient parsers trim,
+/// unquote (RFC 2109, section 4.1, and octal escapes as Python has them) and percent-decode
+/// values, so that a copy can be spelt otherwise and mean the same. Values of letters, digits
+/// and what `encodeURIComponent` leaves alone are as they came, and so is what it encodes.
+pub fn canonical(value: &str) -> String {
+    let mut bytes = value.as_bytes().to_vec();
+    for _ in 0..READINGS_MAX {
+        let read = read_leniently(&bytes);
+        if read == bytes {
+            break;
+        }
+        bytes = read;
+    }
+    percent_encode(&bytes, AS_COMPONENT).to_string()
+}
+
+fn read_leniently(value: &[u8]) -> Vec<u8> {
+    let trimmed = value.trim_ascii();
+    match trimmed.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(quoted) => percent_decode(&unescaped(quoted)).collect(),
+        None => percent_decode(trimmed).collect(),
+    }
+}
+
+/// Without the backslashes of a quoted string.
+fn unescaped(quoted: &[u8]) -> Vec<u8> {
+    let mut rest = quoted;
+    let mut plain = Vec::with_capacity(quoted.len());
+    loop {
+        rest = match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', rest @ ..] => {
+                plain.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest
+            }
+            [b'\\', escaped, rest @ ..] => {
+                plain.push(*escaped);
+                rest
+            }
+            [byte, rest @ ..] => {
+                plain.push(*byte);
+                rest
+            }
+            [] => return plain,
+        }
+    }
 }
 
 /// The Cookie header for the origin: without the session cookie. `None` where
@@ -170,3 +219,55 @@ pub const COOKIE_HEADER_BYTES_MAX: usize = 16_384;
 
 /// More session cookies than this are no accident, and each would cost a MAC.
 const SESSION_COOKIES_MAX: usize = 4;
+
+/// A value that could be read anew so often is no application's.
+const READINGS_MAX: u32 = 8;
+
+/// What `encodeURIComponent` leaves alone (ECMA-262, section 19.2.6.4).
+const AS_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_a_value_are_one() {
+        for (spelt, plain) in [
+            ("\"old\"", "old"),
+            (" old\t", "old"),
+            ("%6fld", "old"),
+            ("%256F%6c%64", "old"),
+            ("%22old%22", "old"),
+            ("\"o\\ld\"", "old"),
+            ("\"\\157ld\"", "old"),
+            ("\"%6fld\"", "old"),
+            ("s:a.b+c/d=", "s%3Aa.b%2Bc%2Fd%3D"),
+        ] {
+            assert_eq!(canonical(spelt), plain, "{spelt}");
+        }
+    }
+
+    #[test]
+    fn what_frameworks_write_is_as_it_came() {
+        for value in ["a1-_.!~*'()", "s%3Aab-c_d.e%2Ff%2B", "eyJhIjoxfQ.eyJi.c-_", "\u{fffd}"] {
+            let read = canonical(value);
+            assert!(read == value || value == "\u{fffd}", "{value}: {read}");
+            assert_eq!(canonical(&read), read, "it is its own");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_encoded_without_end_is_given_up() {
+        let deep = format!("%{}41", "25".repeat(4_000));
+        assert!(canonical(&deep).len() > 7_000);
+    }
+}

@@ -33,6 +33,10 @@ pub async fn answer<P: Ports>(
         None => OwnResponse::empty(204),
     };
     write_cookie(site, cookie::clear(&site.config.cookie), presented.len(), &mut response.headers);
+    // What has not moved in yet would let the person in again at the next request.
+    if let Some(adopt) = &site.config.adopt {
+        response = response.with("set-cookie", adopt.clear());
+    }
     Ok(response.with("clear-site-data", "\"cache\""))
 }
 

@@ -14,6 +14,7 @@ use super::begin::Outcome;
 use super::{NewSession, Sessions, Since, device, home_of};
 use crate::audit::{Cause, Event};
 use crate::config::{Adopt, MapRow};
+use crate::cookie;
 use crate::custody::{self, Change, Jwt, Kind, Value};
 use crate::error::{Failure, OriginError};
 use crate::forward;
@@ -39,7 +40,7 @@ impl<P: Ports> Sessions<'_, P> {
         if began >= adopt.until {
             return Ok(None);
         }
-        let old = Secret::of_cookie(cookie, &config.site);
+        let old = Secret::of_cookie(&cookie::canonical(cookie), &config.site);
         let key = old.session_key();
         let memory = ports.memory();
         let question = memory.question(began);
@@ -169,7 +170,8 @@ impl<P: Ports> Sessions<'_, P> {
             OriginError::Unreachable(reason) => unreachable(reason, Failure::OriginUnreachable),
             OriginError::BodyNotCarried => Failure::Internal,
         })?;
-        if status >= 500 {
+        // RFC 9110, section 15.5.9, RFC 8470 and RFC 6585: it was not looked at.
+        if status >= 500 || matches!(status, 408 | 425 | 429) {
             return Err(unreachable(format!("status {status}"), Failure::OriginUnreachable));
         }
         let Some(body) = body.filter(|_| (200..300).contains(&status)) else { return Ok(None) };

@@ -136,6 +136,24 @@ fn a_copy_of_the_old_cookie_is_a_replay_after_the_grace() {
 }
 
 #[test]
+fn a_copy_that_is_spelt_otherwise_is_the_same_old_cookie() {
+    for spelt in ["\"old\"", "%6fld", "%256Fld", "\"o\\ld\"", "\"\\157ld\"", " old", "old\t"] {
+        let app = App::new(CONFIG);
+        let session = app.get("/account", "sid=old").session().to_owned();
+        assert_eq!(app.get("/account", &session).status, None);
+        app.world.pass(Duration::from_secs(16));
+        app.world.ring();
+        let copy = app.get("/account", &format!("sid={spelt}"));
+        assert_eq!((copy.status, copy.set.len(), app.probes()), (Some(401), 0, 1), "{spelt}");
+    }
+    // The application gets it as it came.
+    let app = App::new(CONFIG);
+    app.get("/account", "sid=s%3Aa.b");
+    let probes = app.world.origin.probes.borrow();
+    assert!(probes[0].headers.set.iter().any(|(name, value)| name == "cookie" && value == "sid=s%3Aa.b"));
+}
+
+#[test]
 fn a_lost_answer_logs_nobody_out() {
     let app = App::new(CONFIG);
     let lost = app.get("/account", "sid=old").session().to_owned();
@@ -182,6 +200,9 @@ fn no_answer_is_not_no_session() {
         (Err(OriginError::Unreachable("refused".to_owned())), 502),
         (Err(OriginError::TimedOut), 504),
         (Ok(Probed { status: 503, body: None }), 502),
+        (Ok(Probed { status: 408, body: None }), 502),
+        (Ok(Probed { status: 425, body: None }), 502),
+        (Ok(Probed { status: 429, body: None }), 502),
     ] {
         let app = App::new(CONFIG);
         *app.world.origin.probed.borrow_mut() = probed;

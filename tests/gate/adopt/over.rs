@@ -68,6 +68,15 @@ fn a_kill_of_the_site_ends_what_has_not_moved_in_yet() {
 }
 
 #[test]
+fn a_log_out_takes_an_old_cookie_that_has_not_moved_in() {
+    let app = App::new(CONFIG);
+    let headers = [("cookie", "sid=old"), ("sec-fetch-site", "same-origin")];
+    let visit = app.ask("POST", "/_warifu/logout", &headers);
+    assert_eq!(visit.status, Some(204));
+    assert!(visit.set.contains(&"sid=; Path=/; Secure; Max-Age=0".to_owned()), "{:?}", visit.set);
+}
+
+#[test]
 fn who_logs_out_is_not_let_in_by_the_old_cookie_again() {
     let app = App::new(CONFIG);
     let session = app.get("/account", "sid=old").session().to_owned();
