@@ -34,13 +34,23 @@ pub async fn put_away<P: Ports>(
             None => Ok(None),
         };
     }
+    if let (true, true, Some((caller, _))) = (finds.ends, finds.ends_others, caller) {
+        return end_all(site, ports, &caller.session).await.map(Some);
+    }
     let ignored = |reason| {
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
         Ok(None)
     };
-    if let (true, Some((_, token)), Some(opened)) = (finds.ends, caller, &opened) {
+    // A log-out by its path ends the session that holds nothing too; what it clears does so only
+    // where it was held.
+    if let (true, Some((_, token))) = (finds.ends, caller)
+        && (opened.is_some() || finds.change.cleared.is_empty())
+    {
         // The application may have cleared a value that was replaced meanwhile.
-        let is_old = !finds.change.cleared.is_empty() && !is_held(site, ports, token, opened).await?;
+        let is_old = match &opened {
+            Some(opened) if !finds.change.cleared.is_empty() => !is_held(site, ports, token, opened).await?,
+            _ => false,
+        };
         return if is_old {
             ignored("what it clears is held no longer")
         } else {
@@ -58,15 +68,19 @@ pub async fn put_away<P: Ports>(
         }
         (Some(_), _, _) => ignored("another site caused the request"),
         (None, None, _) if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
+        (None, Some((caller, token)), _) if finds.ends_others => {
+            end_others(site, ports, token, &caller.session).await.map(Some)
+        }
         (None, _, _) => ignored("no session to keep it with"),
     }
 }
 
-/// Whether the session still holds what the request had.
+/// Whether the session still holds what the request had. One that has ended holds nothing: a late
+/// answer about it must not take away the cookie of a log-in that has come since.
 async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opened) -> Result<bool, Failure> {
     Ok(match Sessions::new(site, ports).check(token).await? {
         Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
-        Checked::Nothing { .. } => true,
+        Checked::Nothing { .. } => false,
     })
 }
 
@@ -96,6 +110,14 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
     Ok(begun.set_cookie(&site.config))
 }
 
+/// Ends all of the person's sessions: the others are to end, and so is this one, as where
+/// the application has whoever changes the password log in again.
+async fn end_all<P: Ports>(site: &Site, ports: &P, session: &Session) -> Result<String, Failure> {
+    let cause = Cause { actor: CUSTODY, reason: "ends_others" };
+    Sessions::new(site, ports).end_all(&session.subject, cause).await?;
+    Ok(cookie::clear(&site.config.cookie))
+}
+
 /// Ends the person's other sessions; this one gets a secret that no copy leads to.
 async fn end_others<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Result<String, Failure> {
     let cause = Cause { actor: CUSTODY, reason: "ends_others" };
@@ -121,6 +143,9 @@ async fn replace<P: Ports>(
         let applied = opened.holding.apply(&finds.change, site.config.custody.cookies.first().map(String::as_str));
         if !applied.has_changed {
             return if finds.ends_others { end_others(site, ports, token, known).await.map(Some) } else { Ok(None) };
+        }
+        if opened.holding.is_empty() && finds.ends_others {
+            return end_all(site, ports, known).await.map(Some);
         }
         if opened.holding.is_empty() {
             return end(site, ports, admitted).await.map(Some);

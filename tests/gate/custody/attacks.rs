@@ -292,6 +292,21 @@ fn a_clearing_that_is_about_an_older_value_ends_nothing() {
 }
 
 #[test]
+fn a_late_clearing_about_a_dead_session_leaves_a_newer_log_in_alone() {
+    let app = App::new(COOKIES);
+    let other = site_of(COOKIES);
+    let old = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    let others = format!("token={}", jwt("bob", HOUR));
+    at(&app, &other, "POST /login", "", &[("Set-Cookie", &others)]);
+    at(&app, &other, "GET /a", &old, &[]);
+    // Logged out at one isolate; the answer to a request under way at another clears the token.
+    let headers = [("cookie", old.as_str()), ("sec-fetch-site", "same-origin")];
+    app.ask("POST /_warifu/logout", &headers, &[]);
+    let (_, set) = at(&app, &other, "GET /a", &old, &[("Set-Cookie", "token=; Max-Age=0")]);
+    assert_eq!(set, None, "the browser may have another session by now");
+}
+
+#[test]
 fn elsewhere_is_another_isolate() {
     let mut app = App::new(COOKIES);
     let here = app.world.memory(&app.site);

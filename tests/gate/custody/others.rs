@@ -100,6 +100,24 @@ fn a_new_password_without_a_session_ends_all_if_it_logs_in() {
 }
 
 #[test]
+fn a_new_password_after_which_one_logs_in_again_ends_all() {
+    // The application clears what it had set, in the same answer.
+    for cleared in [vec!["token=; Max-Age=0"], vec!["token=; Max-Age=0", "refresh=; Max-Age=0"]] {
+        let app = App::new(CONFIG);
+        let token = || format!("token={}", jwt("alice", HOUR));
+        let (here, there) = (app.log_in(&token()), app.log_in(&token()));
+        let bobs = app.log_in(&format!("token={}", jwt("bob", HOUR)));
+        let mut says = vec![DONE];
+        says.extend(cleared.iter().map(|line| ("Set-Cookie", *line)));
+        let visit = app.ask("POST /password", &[("cookie", &here)], &says);
+        assert!(visit.set_cookies().iter().any(|set| set.contains("Max-Age=0")), "{:?}", visit.set_cookies());
+        for (cookie, expected) in [(&here, false), (&there, false), (&bobs, true)] {
+            assert_eq!(app.is_in(cookie), expected, "{cleared:?}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_say_so_ends_nothing() {
     let app = App::new(CONFIG);
     let token = || format!("token={}", jwt("alice", HOUR));

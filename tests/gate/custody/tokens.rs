@@ -142,6 +142,23 @@ fn a_log_out_of_the_page_ends_the_session() {
 }
 
 #[test]
+fn a_log_out_of_the_page_ends_a_session_that_holds_nothing() {
+    let config = TOKENS.replacen(r#""bearer": ["#, r#""bearer": [{"path": "/api/logout", "ends": true}, "#, 1);
+    let config = config.replacen(
+        r#""routes": ["#,
+        r#""routes": [{"path": "/enter", "access": "optional", "commands": true}, "#,
+        1,
+    );
+    let app = App::new(&config);
+    let begun = app.ask("POST /enter", &[], &[("Warifu-Command", r#"do=start, sub="alice""#)]);
+    let session = begun.seen.cookie().expect("a session").to_owned();
+    assert_eq!(app.ask("GET /api/me", &[("cookie", &session)], &[]).seen.status, None);
+    let visit = app.ask("POST /api/logout", &[("cookie", &session)], &[(":status", "204")]);
+    assert!(visit.set_cookies().iter().any(|set| set.contains("Max-Age=0")));
+    assert!(app.ask("GET /api/me", &[("cookie", &session)], &[]).seen.status.is_some());
+}
+
+#[test]
 fn other_spellings_of_the_path_are_read_too() {
     for path in ["/api/login/", "/api/login;v=1", "/api/logi%6e"] {
         let config = TOKENS.replace(r#"{"path": "/api/login", "access""#, r#"{"path": "/api/*", "access""#);
