@@ -57,11 +57,11 @@ impl AdminKey {
         let text = if json { both(&key, &entry) } else { serde_json::to_string(&entry).map(Zeroizing::new) };
         let text = text.map_err(|error| Failure::Unusable(format!("the entry cannot be written: {error}")))?;
         if !json {
-            crate::remark(&format!(
+            crate::tell(&format!(
                 "The key of {}, shown this once and stored nowhere (for the header: Authorization: Bearer <key>):\n\n    \
                  {}\n\nIts entry for the list WARIFU_ADMIN_KEYS:\n",
                 entry.id, *key
-            ));
+            ))?;
         }
         crate::print(format!("{}\n", *text).as_bytes())
     }

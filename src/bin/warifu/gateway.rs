@@ -55,13 +55,6 @@ impl Asked {
     pub fn gateway(self) -> Result<Gateway, Failure> {
         self.place.with_key(self.key)
     }
-
-    /// For an answer that is held back: it may take longer, unless it was said
-    /// how long.
-    pub fn patient(mut self) -> Self {
-        self.place.timeout.get_or_insert(TIMEOUT_OF_PATIENT);
-        self
-    }
 }
 
 /// An address and what is needed to ask there.
@@ -70,6 +63,7 @@ pub struct Gateway {
     /// Scheme, host and port.
     base: String,
     timeout: Duration,
+    patience: Duration,
     key: Option<HeaderValue>,
     /// Where the key came from.
     key_source: String,
@@ -89,6 +83,7 @@ impl Place {
     pub fn without_key(self) -> Result<Gateway, Failure> {
         let base = self.base()?;
         let timeout = self.timeout.unwrap_or(TIMEOUT);
+        let patience = self.timeout.unwrap_or(TIMEOUT_OF_PATIENT);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -100,7 +95,7 @@ impl Place {
         // Through a tunnel, a proxy sees nothing. Without TLS it would see the key.
         let config = if is_encrypted { config.https_only(true) } else { config.proxy(None) };
         let agent = config.build().new_agent();
-        Ok(Gateway { agent, base, timeout, key: None, key_source: String::new() })
+        Ok(Gateway { agent, base, timeout, patience, key: None, key_source: String::new() })
     }
 
     fn with_key(self, key: Key) -> Result<Gateway, Failure> {
@@ -174,20 +169,32 @@ impl Gateway {
         self.timeout
     }
 
+    /// The same for one that is held back.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Asks for what is below `/_warifu/`.
     pub fn get<T: DeserializeOwned>(&self, below: &str, hints: Hints) -> Result<T, Failure> {
         let asked = self.authorized(self.agent.get(self.url(below))).call();
-        self.read(asked, hints)
+        self.read(asked, self.timeout, hints)
     }
 
-    /// Ends what is below `/_warifu/`.
-    pub fn delete<T: DeserializeOwned>(&self, below: &str, body: Option<&str>, hints: Hints) -> Result<T, Failure> {
+    /// Ends what is below `/_warifu/`. The answer may take so long.
+    pub fn delete<T: DeserializeOwned>(
+        &self,
+        below: &str,
+        body: Option<&str>,
+        within: Duration,
+        hints: Hints,
+    ) -> Result<T, Failure> {
         let request = self.authorized(self.agent.delete(self.url(below)));
+        let request = request.config().timeout_global(Some(within)).build();
         let asked = match body {
             None => request.call(),
             Some(json) => request.force_send_body().header(CONTENT_TYPE, "application/json").send(json),
         };
-        self.read(asked, hints)
+        self.read(asked, within, hints)
     }
 
     fn url(&self, below: &str) -> String {
@@ -204,11 +211,12 @@ impl Gateway {
     fn read<T: DeserializeOwned>(
         &self,
         asked: Result<Response<Body>, ureq::Error>,
+        within: Duration,
         hints: Hints,
     ) -> Result<T, Failure> {
-        let (head, body) = asked.map_err(|error| self.lost(&error, hints))?.into_parts();
+        let (head, body) = asked.map_err(|error| self.lost(&error, within, hints))?.into_parts();
         let bytes = body.into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let bytes = bytes.map_err(|error| self.lost(&error, hints))?;
+        let bytes = bytes.map_err(|error| self.lost(&error, within, hints))?;
         if head.status.is_success() {
             return serde_json::from_slice(&bytes)
                 .map_err(|_| self.strange(head.status.as_u16(), &head.headers, hints));
@@ -270,13 +278,16 @@ impl Gateway {
     }
 
     /// There is no answer, or only a part of one.
-    fn lost(&self, error: &ureq::Error, hints: Hints) -> Failure {
+    fn lost(&self, error: &ureq::Error, within: Duration, hints: Hints) -> Failure {
         let (says, is_sent) = match error {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 (format!("cannot be reached: no connection within {}", show_span(CONNECT_MAX.min(self.timeout))), false)
             }
-            ureq::Error::Timeout(_) => (format!("gave no answer within {}", show_span(self.timeout)), true),
+            ureq::Error::Timeout(_) => (format!("gave no answer within {}", show_span(within)), true),
             ureq::Error::HostNotFound => ("cannot be reached: no such host".to_owned(), false),
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::ConnectProxyFailed(_) => {
+                (format!("cannot be reached: {error}"), false)
+            }
             ureq::Error::Io(error) if is_before_sending(error) => (format!("cannot be reached: {error}"), false),
             ureq::Error::Io(error) => (format!("gave no answer: {error}"), true),
             other => (format!("gave no answer that can be read: {other}"), true),
@@ -322,8 +333,9 @@ fn text_of(headers: &HeaderMap, name: ureq::http::HeaderName) -> Option<&str> {
 fn is_before_sending(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
     matches!(error.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable)
-        // std has no kind for a host that has no address.
-        || error.to_string().starts_with("failed to lookup address")
+        // std has no kind for a host that has no address, nor for a certificate that is not believed: with that,
+        // the handshake has ended before anything of the request is sent.
+        || ["failed to lookup address", "invalid peer certificate"].iter().any(|says| error.to_string().starts_with(says))
 }
 
 fn is_this_machine(host: &str) -> bool {

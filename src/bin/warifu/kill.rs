@@ -4,11 +4,11 @@ use std::io::BufRead as _;
 
 use clap::{Args, Subcommand};
 use form_urlencoded::Serializer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::gateway::{Asked, Gateway, Hints};
-use crate::receipt::{self, Until};
+use crate::receipt::{self, Answer, Until};
 use crate::sessions::{id, subject};
 use crate::text::{self, json_line, time, visible};
 
@@ -82,7 +82,7 @@ impl Kill {
         };
         let Ending { wait, asked } = ending;
         let as_json = asked.json;
-        let gateway = if wait { asked.patient() } else { asked }.gateway()?;
+        let gateway = asked.gateway()?;
         let body = match &what {
             Ended::Site(yes) => {
                 let name = yes.clone().map_or_else(|| ask_for_site(gateway.address()), Ok)?;
@@ -95,14 +95,16 @@ impl Kill {
             query.append_pair("wait", "quiesced");
         }
         // The site's is answered at once, and followed.
-        if wait && !is_site {
-            let until = text::now().saturating_add(gateway.timeout()).map(time).unwrap_or_default();
-            crate::remark(&format!("waiting, until {until} at most, for every edge to refuse it"));
+        let is_held_back = wait && !is_site;
+        let within = if is_held_back { gateway.patience() } else { gateway.timeout() };
+        if is_held_back {
+            let until = text::now().saturating_add(within).map(time).unwrap_or_default();
+            crate::remark(&format!("waiting for every edge to refuse it; the answer may take until {until}"));
         }
         let query = query.finish();
         let below = if query.is_empty() { below } else { format!("{below}?{query}") };
         let hints = Hints { not_found, unknown: Some(UNKNOWN) };
-        let answer: Value = gateway.delete(&below, body.as_deref(), hints)?;
+        let answer = gateway.delete(&below, body.as_deref(), within, hints)?;
         let until = match (wait, is_site) {
             (true, _) => Until::Quiesced,
             (false, true) => Until::Published,
@@ -123,9 +125,15 @@ fn show(id: &str, ending: Ending) -> Result<(), Failure> {
 }
 
 /// Prints the receipt, also where it does not come as far as was wanted.
-fn follow_and_print(gateway: &Gateway, title: &str, answer: Value, until: Until, as_json: bool) -> Result<(), Failure> {
+fn follow_and_print(
+    gateway: &Gateway,
+    title: &str,
+    answer: Answer,
+    until: Until,
+    as_json: bool,
+) -> Result<(), Failure> {
     let (answer, followed) = receipt::follow(gateway, answer, until);
-    let text = if as_json { json_line(&answer)? } else { format!("{title}\n{}", receipt::for_people(&answer)) };
+    let text = if as_json { json_line(answer.json())? } else { format!("{title}\n{}", receipt::for_people(&answer)) };
     crate::print(text.as_bytes())?;
     if until == Until::Now {
         receipt::warn(&answer);

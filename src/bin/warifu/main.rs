@@ -97,6 +97,14 @@ fn print(bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::Unusable(format!("stdout cannot be written: {error}")))
 }
 
+/// Writes to stderr what must not be lost.
+fn tell(text: &str) -> Result<(), Failure> {
+    let mut stderr = anstream::stderr().lock();
+    writeln!(stderr, "{text}")
+        .and_then(|()| stderr.flush())
+        .map_err(|error| Failure::Unusable(format!("stderr cannot be written: {error}")))
+}
+
 /// Writes a remark to stderr, where it is in no program's way.
 fn remark(text: &str) {
     // Nobody is left to be told that it failed.

@@ -5,13 +5,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use warifu::time::show_span;
 
 use crate::failure::Failure;
 use crate::gateway::{Gateway, Hints};
-use crate::text::{self, absolute, time, visible};
+use crate::text::{self, absolute, time};
 
 /// How far it is to come before it is shown.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -22,16 +23,24 @@ pub enum Until {
 }
 
 /// A receipt, as far as it is shown. What is not known yet is null.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct Receipt {
-    kill_id: Option<String>,
-    state: Option<String>,
+    #[serde(deserialize_with = "id_of")]
+    kill_id: String,
+    state: State,
     committed_at: Option<Timestamp>,
     accepted_at: Option<Timestamp>,
     bound_ms: Option<u64>,
     refused_everywhere_by: Option<Timestamp>,
     progress: Option<Progress>,
+}
+
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq, PartialOrd)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Committed,
+    Published,
+    Quiesced,
 }
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
@@ -40,52 +49,72 @@ struct Progress {
     total: u32,
 }
 
-impl Receipt {
-    /// It is done, whatever the receipt looks like.
-    fn read(answer: &Value) -> Self {
-        Self::deserialize(answer).unwrap_or_default()
-    }
+/// What a gateway answers to an end. Whatever else answers must not be taken for it: that
+/// something has ended is what people go by.
+pub struct Answer {
+    json: Value,
+    receipt: Receipt,
+}
 
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        let receipt = Receipt::deserialize(&json).map_err(D::Error::custom)?;
+        Ok(Self { json, receipt })
+    }
+}
+
+impl Answer {
+    /// As it came.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+}
+
+fn id_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    crate::sessions::id(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+impl Receipt {
     fn is_at(&self, until: Until) -> bool {
         match until {
             Until::Now => true,
-            Until::Published => self.state.as_deref() != Some("committed"),
-            Until::Quiesced => !matches!(self.state.as_deref(), Some("committed" | "published")),
+            Until::Published => self.state >= State::Published,
+            Until::Quiesced => self.state == State::Quiesced,
         }
     }
 }
 
 /// Asks for the receipt anew.
-pub fn ask(gateway: &Gateway, id: &str) -> Result<Value, Failure> {
+pub fn ask(gateway: &Gateway, id: &str) -> Result<Answer, Failure> {
     let hints = Hints { not_found: "the gateway has no receipt of this id; it keeps them for a day", unknown: None };
     gateway.get(&format!("revocations/{id}"), hints)
 }
 
 /// Asks again until the receipt has come so far. Returns the last one in any
 /// case: what has been ended stays ended.
-pub fn follow(gateway: &Gateway, answer: Value, until: Until) -> (Value, Result<(), Failure>) {
+pub fn follow(gateway: &Gateway, answer: Answer, until: Until) -> (Answer, Result<(), Failure>) {
     let mut last = answer;
-    let mut receipt = Receipt::read(&last);
     let mut shown = Shown::default();
     let mut moved = Instant::now();
     let mut pause = PAUSE_MIN;
     let mut failures = 0;
-    while !receipt.is_at(until) {
-        let Some(id) = receipt.kill_id.clone().filter(|id| crate::sessions::id(id).is_ok()) else { break };
-        if moved.elapsed() >= patience(&receipt) {
+    while !last.receipt.is_at(until) {
+        let patience = patience(&last.receipt);
+        if moved.elapsed() >= patience {
             shown.clear();
-            return (last, Err(stuck(&id)));
+            let stuck = stuck(&last.receipt.kill_id, patience);
+            return (last, Err(stuck));
         }
-        shown.tell(&receipt);
+        shown.tell(&last.receipt);
         std::thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
-        match ask(gateway, &id) {
-            Ok(answer) => {
-                let next = Receipt::read(&answer);
-                if next.progress != receipt.progress || next.state != receipt.state {
+        match ask(gateway, &last.receipt.kill_id) {
+            Ok(next) => {
+                if next.receipt.progress != last.receipt.progress || next.receipt.state != last.receipt.state {
                     moved = Instant::now();
                 }
-                (last, receipt, failures) = (answer, next, 0);
+                (last, failures) = (next, 0);
             }
             Err(failure) => {
                 failures += 1;
@@ -101,27 +130,24 @@ pub fn follow(gateway: &Gateway, answer: Value, until: Until) -> (Value, Result<
 }
 
 /// Says that the end is no promise yet, if it is none.
-pub fn warn(answer: &Value) {
-    let receipt = Receipt::read(answer);
-    if receipt.state.as_deref() == Some("committed") && receipt.progress.is_none() {
+pub fn warn(Answer { receipt, .. }: &Answer) {
+    if receipt.state == State::Committed && receipt.progress.is_none() {
         crate::remark("note: the feed could not be reached, so other edges may go on accepting it");
-        if let Some(id) = receipt.kill_id {
-            crate::remark(&format!("hint: it is tried again; see warifu kill receipt {} --wait", visible(&id)));
-        }
+        crate::remark(&format!("hint: it is tried again; see warifu kill receipt {} --wait", receipt.kill_id));
     }
 }
 
 /// For how long nothing needs to change.
 fn patience(receipt: &Receipt) -> Duration {
-    match receipt.state.as_deref() {
-        Some("published") => PATIENCE + Duration::from_millis(receipt.bound_ms.unwrap_or_default()),
+    match receipt.state {
+        State::Published => PATIENCE + Duration::from_millis(receipt.bound_ms.unwrap_or_default()),
         _ => PATIENCE,
     }
 }
 
-fn stuck(id: &str) -> Failure {
+fn stuck(id: &str, patience: Duration) -> Failure {
     Failure::Refused(
-        format!("it has come no further for {}", show_span(PATIENCE)),
+        format!("it has come no further for {}", show_span(patience)),
         Some(format!("the gateway goes on by itself; see how far with warifu kill receipt {id}")),
     )
 }
@@ -135,7 +161,7 @@ struct Shown {
 
 impl Shown {
     fn tell(&mut self, receipt: &Receipt) {
-        if receipt.state.as_deref() == Some("published") {
+        if receipt.state == State::Published {
             if !self.is_waiting {
                 self.clear();
                 let until = receipt.refused_everywhere_by.map(not_before).map(time).unwrap_or_default();
@@ -144,7 +170,7 @@ impl Shown {
             }
             return;
         }
-        let id = receipt.kill_id.as_deref().unwrap_or_default();
+        let id = &receipt.kill_id;
         let line = match receipt.progress {
             Some(Progress { done, total }) => format!("{id}: {done} of {total} shards have done it"),
             None => format!("{id}: waiting until the feed has it"),
@@ -164,20 +190,18 @@ impl Shown {
 }
 
 /// Rows for people.
-pub fn for_people(answer: &Value) -> String {
-    let receipt = Receipt::read(answer);
+pub fn for_people(Answer { receipt, .. }: &Answer) -> String {
     let now = text::now();
     let at = |time: Option<Timestamp>| time.map(|time| absolute(time, now));
-    let state = receipt.state.map(|state| match state.as_str() {
-        "committed" if receipt.progress.is_some() => "committed: not in all shards yet".to_owned(),
-        "committed" => "committed: its own shards refuse it".to_owned(),
-        "published" => "published: every edge refuses it within the bound".to_owned(),
-        "quiesced" => "quiesced: no edge can still accept it".to_owned(),
-        _ => state,
-    });
+    let state = match receipt.state {
+        State::Committed if receipt.progress.is_some() => "committed: not in all shards yet",
+        State::Committed => "committed: its own shards refuse it",
+        State::Published => "published: every edge refuses it within the bound",
+        State::Quiesced => "quiesced: no edge can still accept it",
+    };
     text::pairs([
-        ("receipt", receipt.kill_id),
-        ("state", state),
+        ("receipt", Some(receipt.kill_id.clone())),
+        ("state", Some(state.to_owned())),
         ("shards", receipt.progress.map(|Progress { done, total }| format!("{done} of {total}"))),
         ("committed", at(receipt.committed_at)),
         ("accepted", at(receipt.accepted_at)),

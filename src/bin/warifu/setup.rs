@@ -160,10 +160,12 @@ impl Setup {
             return Ok(());
         }
         Err(Failure::Unreachable(
-            format!(
-                "wrangler secret bulk failed ({status}): nothing is known to be set, and what was printed is no copy"
+            format!("wrangler secret bulk failed ({status}): whether the secrets are set is not known"),
+            Some(
+                "keep what was printed: of those that npx wrangler secret list shows now, it is the only copy; then do \
+                 it again for the others"
+                    .to_owned(),
             ),
-            Some("npx wrangler secret list shows what is there; then do it again".to_owned()),
         ))
     }
 
