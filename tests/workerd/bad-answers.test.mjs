@@ -6,7 +6,15 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
 import { COOKIE, newAdminKey, sessionCookie, start, until } from "./support/gateway.mjs";
-import { jwt } from "./support/jwt.mjs";
+import { jwt as newJwt } from "./support/jwt.mjs";
+
+const tokens = [];
+const jwt = (claims) => {
+  tokens.push(newJwt(claims));
+  return tokens.at(-1);
+};
+// The beginning of the header, the claims or the signature of one of these, since a text may be cut.
+const quotes = (text) => tokens.flatMap((token) => token.split(".")).some((part) => text.includes(part.slice(0, 20)));
 
 const ops = newAdminKey();
 let application, gateway, answer;
@@ -104,7 +112,7 @@ test("the application's bad answers", async (t) => {
         assert.deepEqual([got.status, JSON.parse(text).code], [status, code], text);
         assert.match(got.headers.get("content-type"), /^application\/problem\+json/);
         assert.deepEqual(got.headers.getSetCookie(), []);
-        assert.ok(!text.includes("c2lnbmF0dXJl"), "nothing of a token");
+        assert.ok(!quotes(text), "nothing of a token");
         await until(() => events().length > before, event);
         assert.deepEqual(events().slice(before), [event]);
       }
