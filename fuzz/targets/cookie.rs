@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use warifu::cookie::{Presented, is_session_cookie, presented, without_session};
+use warifu::cookie::{Presented, canonical, is_session_cookie, presented, without_session};
 use warifu::token::{KeyRing, Locator, Secret};
 use warifu_fuzz::{KEYS, KEYS_BEFORE, NAME, reached};
 
@@ -32,6 +32,7 @@ fuzz_target!(|data: &str| {
     agrees(&header);
     what_is_left(&header);
     what_a_browser_keeps(&header);
+    assert!(canonical(&header).is_ascii());
 });
 
 /// `\x01` is the name, `\x02` to `\x04` are genuine tokens, `\x05` and `\x06`

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use generators::{command, configuration, no_token, tokenless_cookies, tricky_path};
 use proptest::prelude::*;
 use warifu::command::{CommandRefusal, Nonce, parse};
-use warifu::cookie::{Presented, presented, without_session};
+use warifu::cookie::{Presented, canonical, presented, without_session};
 use warifu::path::CanonicalPath;
 use warifu::site::{Secrets, Sites};
 use warifu::time::{parse_span, show_span};
@@ -109,6 +109,23 @@ proptest! {
     fn without_a_session_cookie_the_header_is_untouched(header in "[ -~]{1,200}") {
         prop_assume!(!header.contains(NAME));
         prop_assert_eq!(without_session(&header, NAME), Some(header));
+    }
+
+    #[test]
+    fn a_value_is_the_same_in_all_its_spellings(value in "[ -~]{0,60}", quoted in "[^\"\\\\;,]{0,30}") {
+        let known = canonical(&value);
+        let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        prop_assert!(known.is_ascii());
+        prop_assert_eq!(&canonical(&known), &known, "it is its own");
+        for spelt in [format!(" {value}\t"), encoded(&value), encoded(&encoded(&value)), format!("\"{}\"", encoded(&value))] {
+            prop_assert_eq!(&canonical(&spelt), &known, "{}", spelt);
+        }
+        let known = canonical(&quoted);
+        let octal: String = quoted.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+        let escaped: String = quoted.chars().flat_map(|c| (!c.is_ascii_digit()).then_some('\\').into_iter().chain([c])).collect();
+        for spelt in [quoted.clone(), octal, escaped] {
+            prop_assert_eq!(&canonical(&format!("\"{spelt}\"")), &known, "{}", spelt);
+        }
     }
 
     #[test]
