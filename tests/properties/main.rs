@@ -114,14 +114,15 @@ proptest! {
     #[test]
     fn a_value_is_the_same_in_all_its_spellings(value in "[ -~]{0,60}", quoted in "[^\"\\\\;,]{0,30}") {
         let known = canonical(&value);
-        let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let each = |text: &str, as_written: fn(u8) -> String| text.bytes().map(as_written).collect::<Vec<_>>().concat();
+        let encoded = |text: &str| each(text, |byte| format!("%{byte:02x}"));
         prop_assert!(known.is_ascii());
         prop_assert_eq!(&canonical(&known), &known, "it is its own");
         for spelt in [format!(" {value}\t"), encoded(&value), encoded(&encoded(&value)), format!("\"{}\"", encoded(&value))] {
             prop_assert_eq!(&canonical(&spelt), &known, "{}", spelt);
         }
         let known = canonical(&quoted);
-        let octal: String = quoted.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+        let octal = each(&quoted, |byte| format!("\\{byte:03o}"));
         let escaped: String = quoted.chars().flat_map(|c| (!c.is_ascii_digit()).then_some('\\').into_iter().chain([c])).collect();
         for spelt in [quoted.clone(), octal, escaped] {
             prop_assert_eq!(&canonical(&format!("\"{spelt}\"")), &known, "{}", spelt);
