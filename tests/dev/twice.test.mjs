@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 let folder, lock, log;
 before(() => {
   folder = mkdtempSync(path.join(tmpdir(), "warifu-twice-"));
-  for (const part of ["scripts", "tests/schemathesis/requirements.txt", "tests/httpbin/requirements.txt", "examples/verify/flask/requirements.txt"]) {
+  for (const part of ["scripts", ".ci/budgets.tsv", "tests/schemathesis/requirements.txt", "tests/httpbin/requirements.txt", "examples/verify/flask/requirements.txt"]) {
     cpSync(path.join(root, part), path.join(folder, part), { recursive: true, verbatimSymlinks: true });
   }
   mkdirSync(path.join(folder, ".warifu/logs"), { recursive: true });
@@ -55,4 +55,10 @@ test("a run that is ended gives its lock back", async () => {
   child.kill("SIGTERM");
   await once(child, "exit");
   assert.throws(() => lstatSync(lock), { code: "ENOENT" });
+});
+
+test("a stage that does not exist is named, with those that do", () => {
+  const { status, stdout, stderr } = run("scripts/test natve");
+  assert.deepEqual([status, stdout], [1, ""]);
+  assert.match(stderr, /^warifu: there is no stage natve; there are: setup fmt .* native .* fuzz \n$/);
 });
