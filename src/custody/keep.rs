@@ -37,7 +37,7 @@ pub async fn put_away<P: Ports>(
     if let (true, true, Some((caller, _))) = (finds.ends, finds.ends_others, caller) {
         return end_all(site, ports, &caller.session).await.map(Some);
     }
-    let ignored = |reason| {
+    let ignored = |reason| -> Result<Option<String>, Failure> {
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
         Ok(None)
     };
@@ -69,6 +69,7 @@ pub async fn put_away<P: Ports>(
         (Some(_), _, _) => ignored("another site caused the request"),
         (None, None, _) if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
         (None, Some((caller, token)), _) if finds.ends_others => {
+            ignored("no session to keep it with")?;
             end_others(site, ports, token, &caller.session).await.map(Some)
         }
         (None, _, _) => ignored("no session to keep it with"),

@@ -118,6 +118,19 @@ fn a_new_password_after_which_one_logs_in_again_ends_all() {
 }
 
 #[test]
+fn a_session_that_holds_nothing_ends_the_others_too() {
+    // It began by a command; the application sets a value that is nobody's by itself.
+    let app = App::new(CONFIG);
+    let begin = || app.ask("POST /password", &[], &[("Warifu-Command", r#"do=start, sub="alice""#)]);
+    let start = || begin().seen.cookie().expect("a session").to_owned();
+    let (here, there) = (start(), start());
+    let visit = app.ask("POST /password", &[("cookie", &here)], &[DONE, ("Set-Cookie", "refresh=opaque")]);
+    let fresh = visit.seen.cookie().expect("a fresh secret").to_owned();
+    assert!(app.is_in(&fresh) && !app.is_in(&here) && !app.is_in(&there));
+    assert!(app.events().contains(&"custody_ignored".to_owned()), "the value is not kept");
+}
+
+#[test]
 fn what_does_not_say_so_ends_nothing() {
     let app = App::new(CONFIG);
     let token = || format!("token={}", jwt("alice", HOUR));
