@@ -130,10 +130,14 @@ fn all_shards_are_read_in_groups() {
         let seen: HashSet<_> = events.iter().map(|event| event["session"].as_str().expect("an id")).collect();
         assert_eq!(seen.len(), 300);
         assert!(started.iter().all(|id| seen.contains(id.as_str())));
-        let at: Vec<_> = events.iter().map(|event| event["at"].as_str().expect("a time")).collect();
-        let steps_back = at.windows(2).filter(|pair| pair[0] < pair[1]).count();
-        assert_eq!(steps_back, 1, "where the second group begins");
+        assert_eq!(steps_back(&events), 1, "where the second group begins");
     }
+}
+
+/// How often a later event comes after an earlier one.
+fn steps_back(events: &[Value]) -> usize {
+    let at: Vec<_> = events.iter().map(|event| event["at"].as_str().expect("a time")).collect();
+    at.windows(2).filter(|pair| pair[0] < pair[1]).count()
 }
 
 #[test]
@@ -155,9 +159,7 @@ fn what_happens_meanwhile_disturbs_no_page() {
     let distinct: HashSet<_> = subjects.iter().collect();
     assert_eq!((old, distinct.len()), (40, subjects.len()), "each once");
     // What comes late to shards that are being read stands in no later page of theirs.
-    let at: Vec<_> = events.iter().map(|event| event["at"].as_str().expect("a time")).collect();
-    let steps_back = at.windows(2).filter(|pair| pair[0] < pair[1]).count();
-    assert_eq!(steps_back, 1, "where the second group begins");
+    assert_eq!(steps_back(&events), 1, "where the second group begins");
 }
 
 #[test]
