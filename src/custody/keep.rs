@@ -145,11 +145,10 @@ async fn replace<P: Ports>(
         if !applied.has_changed {
             return if finds.ends_others { end_others(site, ports, token, known).await.map(Some) } else { Ok(None) };
         }
-        if opened.holding.is_empty() && finds.ends_others {
-            return end_all(site, ports, known).await.map(Some);
-        }
         if opened.holding.is_empty() {
-            return end(site, ports, admitted).await.map(Some);
+            let ended =
+                if finds.ends_others { end_all(site, ports, known).await } else { end(site, ports, admitted).await };
+            return ended.map(Some);
         }
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
