@@ -181,6 +181,30 @@ fn who_moves_sessions_in_is_reminded_of_the_first_row() {
 }
 
 #[test]
+fn a_login_that_needs_a_session_is_told_of() {
+    let told = |name: &str, more: &str| -> Vec<String> {
+        let run = warifu(&["check", &file(name, &format!("{FINE}{more}"))]);
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        run.stderr.lines().filter(|line| line.starts_with("note: login")).map(str::to_owned).collect()
+    };
+    let route = |path: &str, access: &str| format!("[[vars.WARIFU.routes]]\npath = {path:?}\naccess = {access:?}\n");
+    let note = "note: login is \"/login\", and a session is needed there, so nobody can log in; give it a route with \
+                access = \"optional\" and commands = true";
+    assert_eq!(told("login-1.toml", ""), [note], "what no route names");
+    assert_eq!(told("login-2.toml", &route("/login", "required")), [note]);
+    assert_eq!(told("login-3.toml", &route("/*", "strict")), [note]);
+    assert!(told("login-4.toml", &route("/login", "optional")).is_empty());
+    assert!(told("login-5.toml", &route("/login", "public")).is_empty(), "the form may be sent elsewhere");
+    let asked = format!("login = \"/auth?x=1\"\n{}", route("/auth", "optional"));
+    assert!(told("login-6.toml", &asked).is_empty());
+    // Custody takes the log-in without commands.
+    let custody = "[vars.WARIFU.custody]\ncookies = [\"token\"]\n";
+    assert_eq!(told("login-7.toml", custody), [note.trim_end_matches(" and commands = true")]);
+    let of = |site: &str| note.replacen("login", &format!("login of the site \"{site}\""), 1);
+    assert_eq!(told("login-8.toml", SITES), [of("shop"), of("news")]);
+}
+
+#[test]
 fn a_copy_that_is_wanted_needs_a_kv_namespace() {
     let namespace = "\n[[kv_namespaces]]\nbinding = \"REPLICA\"\n";
     let row = |region: &str| format!("[[vars.WARIFU.map]]\ngeneration = 1\nregion = \"{region}\"\n");
@@ -257,7 +281,8 @@ fn what_cannot_be_read_is_2() {
 
 #[test]
 fn keys_are_checked_as_wrangler_would_hand_them_over() {
-    let fine = file("keys-fine.toml", FINE);
+    let open = "[[vars.WARIFU.routes]]\npath = \"/login\"\naccess = \"optional\"\n";
+    let fine = file("keys-fine.toml", &format!("{FINE}{open}"));
     let check = |name: &str, vars: &str| {
         let vars = file(name, vars);
         let run = warifu(&["check", &fine, "--json", "--keys-file", &vars]);

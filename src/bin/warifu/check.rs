@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use toml::de::DeValue;
-use warifu::config::{Config, Mistake, Replica};
-use warifu::site::{Secrets, Sites};
+use warifu::config::{Access, Config, Mistake, Replica};
+use warifu::path::CanonicalPath;
+use warifu::policy;
+use warifu::site::{Secrets, Site, Sites};
 
 use crate::document::{Document, to_json};
 use crate::explain::explain;
@@ -133,7 +135,11 @@ impl Check {
                 if vars.is_none() {
                     say_what_needs_origin_keys(&binding, secrets, &table);
                 }
-                sites.as_slice().iter().for_each(|site| remind_of_first_row(&site.config));
+                let several = sites.as_slice();
+                for Site { config, .. } in several {
+                    remind_of_first_row(config);
+                    remind_of_login(config, several.len() > 1);
+                }
                 Ok(sites)
             }
         }
@@ -235,6 +241,22 @@ fn remind_of_first_row(config: &Config) {
              in, old cookies that were used up or ended under it open sessions again, so take adopt out as well",
         );
     }
+}
+
+/// Whoever has no session is sent there, and gets no further.
+fn remind_of_login(config: &Config, has_names: bool) {
+    let login = &config.login;
+    let Ok(path) = CanonicalPath::parse(login.split('?').next().unwrap_or_default()) else { return };
+    if policy::demand(config, &path, "GET").access < Access::Required {
+        return;
+    }
+    let of = if has_names { format!(" of the site {:?}", config.site) } else { String::new() };
+    // Custody takes the log-in without them.
+    let commands = if config.custody.is_off() { " and commands = true" } else { "" };
+    crate::remark(&format!(
+        "note: login{of} is {login:?}, and a session is needed there, so nobody can log in; give it a route with access \
+         = \"optional\"{commands}"
+    ));
 }
 
 /// An environment that the file does not have would have nothing of it.
