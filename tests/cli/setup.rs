@@ -129,6 +129,14 @@ fn where_it_cannot_be_known_what_is_there_nothing_is_made() {
     let run = npx.run(&[]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
     assert!(run.stderr.contains("npx found no wrangler") && !run.stderr.contains("logged in"), "{}", run.stderr);
+    assert!(run.stderr.contains("docs/operations/release.md has the command"), "{}", run.stderr);
+    // wrangler's own words, where it can ask nobody.
+    let several = "More than one account available but unable to select one in non-interactive mode.";
+    let npx = Npx::new("accounts", &format!("echo '{several}' >&2; exit 1"), 0);
+    let run = npx.run(&[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("set the variable CLOUDFLARE_ACCOUNT_ID, or account_id"), "{}", run.stderr);
+    assert!(!run.stderr.contains("logged in?"), "{}", run.stderr);
     let npx = Npx::new("unknown", NO_WORKER, 0);
     let run = npx.run(&["--env", "staging"]);
     assert_eq!((run.code, npx.saw("arguments").as_str()), (2, ""));

@@ -118,13 +118,23 @@ impl Setup {
         if is_no_wrangler(&says) {
             return Err(Failure::Unreachable(
                 "npx found no wrangler in this folder or above it, so nothing was made or set".to_owned(),
-                Some("in a clone, make build installs it; elsewhere: npm install --no-save wrangler".to_owned()),
+                Some(
+                    "in a clone, make build installs it; for an archive of a release, docs/operations/release.md has \
+                     the command, with the version that it was tried with"
+                        .to_owned(),
+                ),
             ));
         }
+        let hint = if is_undecided(&says) {
+            "wrangler can ask nobody here which account is meant: set the variable CLOUDFLARE_ACCOUNT_ID, or account_id \
+             at the top of the file; npx wrangler whoami lists them"
+        } else {
+            "is this machine logged in? npx wrangler whoami"
+        };
         // Whether there are keys cannot be known, and to replace them would log everybody out.
         Err(Failure::Unreachable(
             format!("wrangler secret list failed ({status}), so nothing was made or set:\n{}", says.trim()),
-            Some("is this machine logged in? npx wrangler whoami".to_owned()),
+            Some(hint.to_owned()),
         ))
     }
 
@@ -196,6 +206,11 @@ impl Secrets {
 /// In wrangler's words, or by the code of Cloudflare's API.
 fn is_no_worker(says: &str) -> bool {
     says.lines().any(|line| line.contains("Worker \"") && line.contains("not found.")) || says.contains("[code: 10007]")
+}
+
+/// In wrangler's words: who is logged in has several accounts.
+fn is_undecided(says: &str) -> bool {
+    says.contains("More than one account available")
 }
 
 /// In npm's words: it was told not to fetch what is not there.
