@@ -411,6 +411,8 @@ fn a_refusal_says_what_can_be_done() {
         (503, "store_unavailable", None, "try again in 2 s; whether it was done is not known"),
         (503, "ended_in_part", Some("so"), "hint: nobody goes on with it: give the command once more"),
         (429, "rate_limited", None, "hint: try again"),
+        (421, "misdirected", None, "hint: is the address right? Its host must be in hosts"),
+        (500, "internal", None, "the event panicked or threw; report it; whether it was done is not known"),
         (500, "misconfigured", None, "hint: the Worker's log says why"),
         (400, "bad_request", Some("so"), "error: No (bad_request): so\n"),
     ] {

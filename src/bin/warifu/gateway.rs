@@ -255,6 +255,13 @@ impl Gateway {
                 Some("nobody goes on with it: give the command once more, until it gets a receipt".to_owned())
             }
             "rate_limited" => Some(format!("try again {}", later())),
+            "misdirected" => Some(
+                "is the address right? Its host must be in hosts of the configuration, or be admin_host".to_owned(),
+            ),
+            "internal" => Some(format!(
+                "a defect of the gateway's: the Worker's log has it, at the event panicked or threw; report it{}",
+                hints.unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
+            )),
             "misconfigured" => Some("the Worker's log says why; warifu check finds it in the file".to_owned()),
             _ => None,
         };
