@@ -97,7 +97,7 @@ pub enum Blame {
 #[derive(Debug)]
 pub struct Problem {
     pub status: u16,
-    /// Stable; listed in `docs/reference.md`.
+    /// Stable; listed in `docs/errors.md`.
     pub code: &'static str,
     pub title: &'static str,
     pub blame: Blame,

@@ -171,7 +171,7 @@ impl Tally {
     }
 }
 
-/// What Analytics Engine is given, in this order, which docs/reference.md lists:
+/// What Analytics Engine is given, in this order, which docs/operations/metrics.md lists:
 /// what was counted since the last time, then what is held now.
 pub fn figures(memory: &Memory, now: UnixMillis) -> Vec<u64> {
     use Outcome::{Live, None as Nobody, Unknown};
