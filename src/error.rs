@@ -158,6 +158,8 @@ impl Failure {
                  once more",
             ),
             Self::Misdirected => Some("the host is in no list hosts of the configuration"),
+            // Where, and not what: that is for whoever can read the log.
+            Self::Misconfigured => Some("the Worker's log says what is wrong, in the event misconfigured"),
             Self::RateLimited { detail, .. } => *detail,
             _ => None,
         }

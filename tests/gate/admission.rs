@@ -164,7 +164,8 @@ fn a_shard_of_another_row_is_a_misconfiguration_and_no_missing_session() {
     let changed = site_of(&format!(r#"{{{rule}, "map": [{{"generation": 1, "shards": 17}}]}}"#));
     let reply = world.serve(&changed, &request("POST", "/login", &[]));
     assert_eq!(reply.status, Some(500));
-    assert!(reply.body.contains("misconfigured"));
+    assert!(reply.body.contains("misconfigured") && reply.body.contains("the Worker's log says what is wrong"));
+    assert!(!reply.body.contains("row"), "the client is not told what");
 }
 
 #[test]

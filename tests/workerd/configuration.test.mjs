@@ -31,7 +31,8 @@ for (const [name, options, says] of cases) {
         assert.equal(answer.status, 500, path);
         const problem = await answer.json();
         assert.equal(problem.code, "misconfigured");
-        assert.equal(problem.detail, undefined, "the client is not told how");
+        assert.equal(problem.detail, "the Worker's log says what is wrong, in the event misconfigured");
+        assert.doesNotMatch(JSON.stringify(problem), says, "the client is not told how");
       }
       await until(() => says.test(gateway.logs()), `the log says ${says}`);
     } finally {
