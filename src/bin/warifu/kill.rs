@@ -57,7 +57,8 @@ pub enum Kill {
 
 #[derive(Args)]
 pub struct Ending {
-    /// Wait until no edge can still accept what was ended; an answer may then take 11m, unless --timeout says else
+    /// Wait until no edge can still accept what was ended. Unless --timeout says else, the answer to kill session and
+    /// kill subject may then take 11m, since it is held back; kill site and kill receipt ask again, 30s each time
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
