@@ -325,7 +325,7 @@ pub const SECTIONS: &[Section] = &[
                 Is(r#""closed""#),
                 &[r#""open""#],
                 r#""continue""#,
-                "While the session's object gives no answer: 503, or the last verdict is gone by, for `continue_for`. Not on `strict`.",
+                "While the session's object gives no answer: 503, or the last verdict goes on counting, for `continue_for`. Not on `strict`.",
             ),
             key(
                 "on_end",
