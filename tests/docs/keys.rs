@@ -148,7 +148,7 @@ pub const SECTIONS: &[Section] = &[
                 Is("[]"),
                 &[r#"["*"]"#],
                 r#"["https://www.example"]"#,
-                "Other web origins that may send unsafe methods to this site. Each can act in the name of whoever visits it.",
+                "Other web origins that may send unsafe methods to this site. Each can act in the name of whoever visits it. Their [preflights](reference.md#preflights) pass on every route, without a session, identity or signature.",
             ),
             key(
                 "cross_origin",
