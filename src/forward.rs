@@ -175,7 +175,7 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
         .get("connection")
         .map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()).collect())
         .unwrap_or_default();
-    let is_upgrade = request.is_upgrade();
+    let opens_web_socket = request.opens_web_socket();
     let is_unwanted = |name: &str| {
         folds_to_start(name, "warifu-")
             || folds_to_start(name, "x-forwarded-")
@@ -184,7 +184,7 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
             // RFC 9110, section 7.6.1: "Intermediaries MUST parse a received
             // Connection header field … and, for each connection-option in
             // this field, remove any header field(s) … with the same name".
-            || (name == "upgrade" && !is_upgrade)
+            || (name == "upgrade" && !opens_web_socket)
             // An upgrade that was let through is passed on as one.
             || (name != "upgrade" && nominated.contains(name))
     };

@@ -67,10 +67,17 @@ impl Request {
         self.headers.get("upgrade").is_some_and(protocols)
     }
 
+    /// Whether it may open one. RFC 6455, section 4.1: "The method of the
+    /// request MUST be GET". The platform makes a GET of whatever asks for a
+    /// WebSocket, so that another method would be judged as what it is not.
+    pub fn opens_web_socket(&self) -> bool {
+        self.method == "GET" && self.is_upgrade()
+    }
+
     /// A browser's question whether it may send a cross-origin request
     /// (Fetch, section 4.8).
     pub fn is_preflight(&self) -> bool {
-        self.method == "OPTIONS" && self.headers.get("access-control-request-method").is_some()
+        self.method == "OPTIONS" && self.headers.get("access-control-request-method").is_some() && !self.is_upgrade()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bad input, each with the contract's answer. Names are those of the breaks
 //! in other gates that the cases repeat.
 
+use crate::support::world::at_origin;
 use crate::support::{World, request, site, site_plus};
 
 #[test]
@@ -218,4 +219,24 @@ fn an_upgrade_needs_to_say_where_it_comes_from() {
     assert_eq!(upgrade("/account", "https://evil.test"), Some(403), "cross-site WebSocket");
     let bare = request("GET", "/account", &[("cookie", &cookie), ("upgrade", "websocket")]);
     assert_eq!(world.serve(&site, &bare).status, Some(403), "upgrades need Origin or Sec-Fetch-Site");
+}
+
+/// The platform opens one with GET, whatever method the request had that asked for it.
+#[test]
+fn only_a_get_opens_a_web_socket() {
+    let (world, site) = (World::with_login(), site());
+    let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade")];
+    let preflight = [("origin", "https://friend.test"), ("access-control-request-method", "POST")];
+    let preflight = request("OPTIONS", "/account", &[upgrade, preflight].concat());
+    assert_eq!(world.serve(&site, &preflight).status, Some(401), "no browser asks for both");
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"] {
+        let ours = request(method, "/", &[upgrade.as_slice(), &[("origin", "https://app.test")]].concat());
+        assert_eq!(world.serve(&site, &ours).status, None, "{method}");
+        let headers = at_origin(&ours, world.origin.seen.borrow().last().expect("forwarded"));
+        assert_eq!(headers.iter().any(|(name, _)| name == "upgrade"), method == "GET", "{method}");
+        for theirs in [&[("origin", "https://evil.test")][..], &[]] {
+            let theirs = request(method, "/", &[upgrade.as_slice(), theirs].concat());
+            assert_eq!(world.serve(&site, &theirs).status, Some(403), "{method}");
+        }
+    }
 }
