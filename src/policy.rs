@@ -39,6 +39,19 @@ impl Demand {
         on_end: OnEnd::Close,
     };
 
+    /// What a rule asks for.
+    fn of(route: &Route) -> Self {
+        Self {
+            access: route.access,
+            level: route.level,
+            max_auth_age: route.max_auth_age,
+            commands: route.commands,
+            activity: route.activity,
+            continues: route.on_outage == OnOutage::Continue,
+            on_end: route.on_end,
+        }
+    }
+
     /// The stricter of two readings of one path, in every respect.
     fn and(self, other: Self) -> Self {
         Self {
@@ -68,33 +81,35 @@ impl Demand {
 /// What the policy asks of a path and a method. Of the ways in which
 /// origins may read the path, the strictest counts.
 pub fn demand(config: &Config, path: &CanonicalPath, method: &str) -> Demand {
-    let as_is = first_match(config, path.decoded(), method);
-    path.other_readings().iter().fold(as_is, |demand, reading| demand.and(first_match(config, reading, method)))
+    let of = |reading: &[u8]| {
+        let as_is = first_match(config, reading, method, false).map_or(Demand::UNMATCHED, Demand::of);
+        // Many frameworks serve `/a/` by what `/a` is routed to, or the other way
+        // round. A rule for all below has both, and says nothing new.
+        match first_match(config, reading, method, true) {
+            Some(route) if !route.below => as_is.and(Demand::of(route)),
+            _ => as_is,
+        }
+    };
+    path.other_readings().iter().fold(of(path.decoded()), |demand, reading| demand.and(of(reading)))
 }
 
-fn first_match(config: &Config, decoded: &[u8], method: &str) -> Demand {
+/// The first rule for a path, or for the one that differs by a `/` at its end.
+fn first_match<'a>(config: &'a Config, decoded: &[u8], method: &str, by_slash: bool) -> Option<&'a Route> {
     let matches = |route: &&Route| {
         route.methods.as_ref().is_none_or(|methods| methods.iter().any(|m| m == method))
-            && covers(route, decoded, config.case_insensitive)
+            && covers(route, decoded, config.case_insensitive, by_slash)
     };
-    config.routes.iter().find(matches).map_or(Demand::UNMATCHED, |route| Demand {
-        access: route.access,
-        level: route.level,
-        max_auth_age: route.max_auth_age,
-        commands: route.commands,
-        activity: route.activity,
-        continues: route.on_outage == OnOutage::Continue,
-        on_end: route.on_end,
-    })
+    config.routes.iter().find(matches)
 }
 
 /// Whether the rule's path is this one, or an ancestor of it for `/a/*`.
-fn covers(route: &Route, decoded: &[u8], case_insensitive: bool) -> bool {
+fn covers(route: &Route, decoded: &[u8], case_insensitive: bool, by_slash: bool) -> bool {
     let same = |a: &[u8], b: &[u8]| if case_insensitive { a.eq_ignore_ascii_case(b) } else { a == b };
-    if !route.below {
-        return same(&route.decoded, decoded);
-    }
     let parent = route.decoded.strip_suffix(b"/").unwrap_or(&route.decoded);
+    if !route.below {
+        let bare = decoded.strip_suffix(b"/").unwrap_or(decoded);
+        return same(parent, bare) && (route.decoded.len() == decoded.len()) != by_slash;
+    }
     match decoded.split_at_checked(parent.len()) {
         Some((start, rest)) => same(start, parent) && (rest.is_empty() || rest.starts_with(b"/")),
         None => false,

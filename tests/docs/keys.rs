@@ -282,7 +282,7 @@ pub const SECTIONS: &[Section] = &[
                 Required,
                 &[r#""/a/../b""#],
                 r#""/account""#,
-                "`/account` is that path alone; `/api/*` is `/api` and everything below it.",
+                "`/account` is that path alone; `/api/*` is `/api` and everything below it. Where another rule, or none, names a path that differs by a `/` at its end, the stricter of the two counts: `/account/` is not laxer than `/account`.",
             ),
             key("methods", Nothing, &[r#"["FETCH"]"#], r#"["GET", "HEAD"]"#, "Only these methods; absent: all."),
             key(

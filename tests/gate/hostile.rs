@@ -1,6 +1,10 @@
 //! Bad input, each with the contract's answer. Names are those of the breaks
 //! in other gates that the cases repeat.
 
+use warifu::config::{Access, Commands};
+use warifu::path::CanonicalPath;
+use warifu::policy;
+
 use crate::support::world::at_origin;
 use crate::support::{World, request, site, site_plus};
 
@@ -239,4 +243,34 @@ fn only_a_get_opens_a_web_socket() {
             assert_eq!(world.serve(&site, &theirs).status, Some(403), "{method}");
         }
     }
+}
+
+/// Most frameworks serve `/pay/` by what `/pay` is routed to, or the other way round.
+#[test]
+fn a_slash_at_the_end_leads_past_no_rule() {
+    let site = crate::support::site_of(
+        r#"{"origin": "http://o", "routes": [
+            {"path": "/login", "access": "optional", "commands": true},
+            {"path": "/pay", "methods": ["POST"], "access": "strict", "level": 2},
+            {"path": "/safe/", "access": "required"},
+            {"path": "/docs", "access": "public"},
+            {"path": "/api/*", "access": "required"},
+            {"path": "/open", "access": "public"},
+            {"path": "/*", "access": "public"}
+        ]}"#,
+    );
+    let demand = |method, path| policy::demand(&site.config, &CanonicalPath::parse(path).expect("a path"), method);
+    for path in ["/pay", "/pay/", "/pay;x/", "/pay%3Fa/"] {
+        let demand = demand("POST", path);
+        assert_eq!((demand.access, demand.level), (Access::Strict, 2), "{path}");
+    }
+    assert_eq!(demand("GET", "/pay/").access, Access::Public, "the rule is for POST");
+    for path in ["/safe", "/safe/", "/api", "/api/"] {
+        assert_eq!(demand("GET", path).access, Access::Required, "{path}");
+    }
+    let log_ins = ["/login", "/login/"].map(|path| demand("POST", path));
+    assert_eq!(log_ins.map(|demand| demand.access), [Access::Optional; 2]);
+    assert_eq!(log_ins.map(|demand| demand.commands), [Commands::Yes, Commands::No], "of two rules the stricter");
+    let world = World::with_login();
+    assert_eq!(world.serve(&site, &request("POST", "/pay/", &[])).status, Some(401));
 }

@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod generators;
+mod slash;
 
 use std::sync::LazyLock;
 
