@@ -7,7 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::config::{Config, Cookie, SameSite};
-use crate::headers::{folded, holds};
+use crate::headers::{holds, is_folded};
 use crate::session::Session;
 use crate::time::UnixMillis;
 use crate::token::{KeyRing, Minted, TOKEN_CHARS, Token};
@@ -132,7 +132,7 @@ pub fn without_session(header: &str, name: &str) -> Option<String> {
 }
 
 /// The same, and without cookies of these names, as the most careless origin
-/// reads names ([`folded`]).
+/// reads names ([`is_folded`]).
 pub fn for_origin(header: &str, name: &str, kept: &[String]) -> Option<String> {
     let rest = without_session(header, name)?;
     if !pairs(&rest).any(|pair| could_be(pair, kept)) {
@@ -144,20 +144,27 @@ pub fn for_origin(header: &str, name: &str, kept: &[String]) -> Option<String> {
 
 /// Whether some parser would read a cookie of one of these names out of a pair:
 /// there are those that split at commas and spaces, decode what is encoded, and
-/// map characters to each other.
+/// map characters to each other. Each `=` costs as much as the name before it, or as
+/// a kept one: not all before, of which there may be 16 KiB.
 fn could_be(pair: &str, kept: &[String]) -> bool {
     if kept.is_empty() {
         return false;
     }
     let decoded = percent_encoding::percent_decode_str(pair).decode_utf8_lossy();
-    decoded.match_indices('=').any(|(at, _)| {
-        let before = decoded[..at].trim();
-        let is_separator = |c: char| c.is_control() || " \"(),/:;<=>?@[\\]{}".contains(c);
-        let last = before.rsplit(is_separator).next().unwrap_or_default();
-        // And those that end a name at a NUL.
-        let cut = before.split('\0').next().unwrap_or_default().rsplit(is_separator).next().unwrap_or_default();
-        [before, last, cut].into_iter().any(|name| kept.contains(&folded(name)))
-    })
+    let decoded = decoded.trim_start();
+    let is_separator = |c: char| c.is_control() || " \"(),/:;<=>?@[\\]{}".contains(c);
+    let last = |before: &str| before.rsplit(is_separator).next().is_some_and(|name| is_kept(name, kept));
+    // And those that end a name at a NUL: that is the same for all behind it.
+    let is_cut = |(nul, _)| decoded[nul..].contains('=') && last(&decoded[..nul]);
+    decoded.match_indices('\0').next().is_some_and(is_cut)
+        || decoded.match_indices('=').any(|(at, _)| {
+            let before = decoded[..at].trim_end();
+            is_kept(before, kept) || last(before)
+        })
+}
+
+fn is_kept(name: &str, kept: &[String]) -> bool {
+    kept.iter().any(|kept| is_folded(name, kept))
 }
 
 /// Whether a Set-Cookie value of the origin's would write the session cookie.

@@ -183,7 +183,17 @@ pub fn holds(text: &str, part: &str) -> bool {
 /// A name as origins may read it: many map `-` and `_`, or any other sign, to
 /// one character, so `warifu_subject` can stand for `Warifu-Subject`.
 pub fn folded(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+    folded_chars(name).collect()
+}
+
+/// Whether a name, [`folded`], is this one. Looks at none that is too long for it:
+/// a character is folded to one, and has four bytes at most.
+pub fn is_folded(name: &str, whole: &str) -> bool {
+    name.len() <= 4 * whole.len() && folded_chars(name).eq(whole.chars())
+}
+
+fn folded_chars(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
 }
 
 /// Whether a name, [`folded`], begins like this.

@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 use warifu::command::{Nonce, parse};
-use warifu::cookie::is_forged;
+use warifu::cookie::{for_origin, is_forged};
 use warifu::site::{Secrets, Sites};
 use warifu::token::{KeyRing, Locator, Secret};
 
@@ -59,6 +59,40 @@ pub fn tokenless_cookies() -> impl Strategy<Value = String> {
     ];
     (prop::collection::vec(pair, 0..6), select(vec!["; ", ";", ";  ", " ;", ";;", "; = ; "]))
         .prop_map(|(pairs, between)| pairs.join(between))
+}
+
+/// Cookie headers that hold names of kept cookies, and what parsers take for their ends.
+pub fn names_in_pairs() -> impl Strategy<Value = String> {
+    let pieces = select(vec![
+        "sid",
+        "s",
+        "id",
+        "SID",
+        "_",
+        "-",
+        "__Host-id",
+        "..Host.id",
+        "=",
+        "=",
+        "=",
+        "%3d",
+        "; ",
+        ";",
+        " ",
+        ",",
+        "[",
+        "\"",
+        "\0",
+        "%00",
+        "\u{1}",
+        "%20",
+        "\u{2003}",
+        "\u{e4}",
+        "\u{fffd}",
+        "%ff",
+        "x",
+    ]);
+    prop::collection::vec(pieces, 3..16).prop_map(|pieces| pieces.concat())
 }
 
 /// Dictionaries of a command's members, most of which fit together, and some noise.
@@ -179,6 +213,10 @@ fn the_generators_come_close() {
     assert!(of_hundred(&no_token(), |text| text.len() == 72) > 40, "as long as a token");
     assert!(of_hundred(&no_token(), |text| ring.has_key_of(text)) > 30, "nothing is wrong but the MAC");
     assert!(of_hundred(&tokenless_cookies(), |header| is_forged(Some(header), NAME, ring)) > 20, "under our name");
+    let is_cut =
+        |header: &str| for_origin(header, NAME, &["sid".to_owned(), "id".to_owned()]).is_none_or(|rest| rest != header);
+    let cut = of_hundred(&names_in_pairs(), is_cut);
+    assert!(cut > 5, "under a kept name: {cut}");
     for (many, is_such) in [(10, true), (30, false)] {
         assert!(of_hundred(&command(), |header| parse(header, Nonce::NotSent).is_ok() == is_such) > many, "{is_such}");
         let is_valid = |text: &str| Sites::read(text, Secrets { keys: Some(KEYS), ..Secrets::default() }).is_ok();

@@ -6,10 +6,11 @@ mod slash;
 
 use std::sync::LazyLock;
 
-use generators::{command, configuration, no_token, tokenless_cookies, tricky_path};
+use generators::{command, configuration, names_in_pairs, no_token, tokenless_cookies, tricky_path};
 use proptest::prelude::*;
 use warifu::command::{CommandRefusal, Nonce, parse};
-use warifu::cookie::{Presented, canonical, presented, without_session};
+use warifu::cookie::{Presented, canonical, for_origin, presented, without_session};
+use warifu::headers::folded;
 use warifu::path::CanonicalPath;
 use warifu::site::{Secrets, Sites};
 use warifu::time::{parse_span, show_span};
@@ -28,6 +29,34 @@ fn ring() -> &'static KeyRing {
 /// An origin that decodes once more than it should.
 fn decode(text: &[u8]) -> Vec<u8> {
     percent_encoding::percent_decode(text).collect()
+}
+
+/// Whether there is a parser that reads one of these names, tried at each `=` from the beginning.
+fn is_read_as(pair: &str, kept: &[String]) -> bool {
+    let decoded = percent_encoding::percent_decode_str(pair).decode_utf8_lossy();
+    decoded.match_indices('=').any(|(at, _)| {
+        let before = decoded[..at].trim();
+        let is_separator = |c: char| c.is_control() || " \"(),/:;<=>?@[\\]{}".contains(c);
+        let last = before.rsplit(is_separator).next().unwrap_or_default();
+        let cut = before.split('\0').next().unwrap_or_default().rsplit(is_separator).next().unwrap_or_default();
+        [before, last, cut].into_iter().any(|name| kept.contains(&folded(name)))
+    })
+}
+
+/// Each `=` ends a name, and may not cost what all before it do: 16 KiB of them would take a
+/// processor for seconds.
+#[test]
+fn a_header_of_names_without_end_is_read_in_no_time() {
+    let kept = vec!["s".repeat(128), format!("{}x", "-".repeat(127))];
+    let began = std::time::Instant::now();
+    for piece in ["=", " =", "%00=", "s=", "\u{2003}=", "a,=", "%3d"] {
+        let rest = ["", "\0", "=\0", &" ".repeat(8_000), &"s".repeat(8_000), "\u{2003}"];
+        for first in rest {
+            let header = [first, &piece.repeat((16_384 - first.len()) / piece.len())].concat();
+            assert!(for_origin(&header, NAME, &kept).is_some());
+        }
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 proptest! {
@@ -110,6 +139,19 @@ proptest! {
     fn without_a_session_cookie_the_header_is_untouched(header in "[ -~]{1,200}") {
         prop_assume!(!header.contains(NAME));
         prop_assert_eq!(without_session(&header, NAME), Some(header));
+    }
+
+    #[test]
+    fn what_some_parser_reads_under_a_kept_name_is_taken_out(header in names_in_pairs()) {
+        let kept = ["sid", "__host-id", "-"].map(str::to_owned);
+        let others: Vec<&str> = header.split(';').enumerate()
+            .map(|(index, pair)| if index == 0 { pair } else { pair.strip_prefix(' ').unwrap_or(pair) })
+            .filter(|pair| !is_read_as(pair, &kept)).collect();
+        let others = if others.len() == header.split(';').count() { Some(header.clone()) } else {
+            let others: Vec<&str> = others.into_iter().filter(|pair| !pair.contains('\u{fffd}')).collect();
+            (!others.is_empty()).then(|| others.join("; "))
+        };
+        prop_assert_eq!(for_origin(&header, NAME, &kept), others);
     }
 
     #[test]
