@@ -73,6 +73,7 @@ async fn pass<P: Ports>(
     if is_admin_host(site, request) {
         return Err(Failure::AdminHost);
     }
+    refuse_echo(request)?;
     let demand = policy::demand(&site.config, &path, &request.method);
     // What the application has done, such as a change of password, does not come undone when
     // its client goes away: nor may what it then says of the session be lost.
@@ -156,6 +157,17 @@ fn refuse_large_headers(site: &Site, request: &Request) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::HeadersTooLarge(text))
+}
+
+/// RFC 9110, section 9.3.8: "A client MUST NOT generate fields in a TRACE request
+/// containing sensitive data that might be disclosed by the response." What is
+/// forwarded has the identity, its signature and what is held in custody. TRACK
+/// is what older IIS calls it.
+fn refuse_echo(request: &Request) -> Result<(), Failure> {
+    if matches!(request.method.as_str(), "TRACE" | "TRACK") {
+        return Err(Failure::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
+    }
+    Ok(())
 }
 
 /// The operators' own host: the application, whose scripts must not share an

@@ -46,7 +46,10 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "A path below `/_warifu/` that is no call; or a session, a receipt or a subject that is not there, or is somebody else's.",
             "To an end it means that nothing lived: there is nothing left to do. Receipts are kept for 24 hours.",
         ],
-        Failure::MethodNotAllowed(_) => ["A call with another method.", "`Allow` names the right ones."],
+        Failure::MethodNotAllowed(_) => [
+            "A call with another method; or `TRACE` or `TRACK`, on any route: what the application sends back of such a request would show what only it may know.",
+            "`Allow` names the right ones; on routes, those that there are in any case. Others than these two go to the application.",
+        ],
         Failure::StepUp { .. } => [
             "The session's level is lower than the route's, or its log-in is longer ago. `level` and `max_auth_age` (seconds or null) say what is asked for.",
             "Let the person log in more strongly, or once more, and answer with `do=rotate, level=…`. See [step-up](reference.md#step-up).",

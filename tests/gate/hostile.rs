@@ -274,3 +274,21 @@ fn a_slash_at_the_end_leads_past_no_rule() {
     let world = World::with_login();
     assert_eq!(world.serve(&site, &request("POST", "/pay/", &[])).status, Some(401));
 }
+
+/// RFC 9110, section 9.3.8: what an application sends back of a TRACE would show the browser what
+/// only the gateway and the application may know.
+#[test]
+fn a_request_that_would_come_back_as_it_arrived_is_refused() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let sent = world.origin.seen.borrow().len();
+    for method in ["TRACE", "TRACK"] {
+        for path in ["/", "/account", "/echo/x", "/unknown"] {
+            let seen = world.serve(&site, &request(method, path, &[("cookie", &cookie)]));
+            assert_eq!(seen.status, Some(405), "{method} {path}");
+            assert!(seen.body.contains("method_not_allowed"), "{}", seen.body);
+            assert_eq!(seen.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+    }
+    assert_eq!(world.origin.seen.borrow().len(), sent);
+}
