@@ -14,7 +14,7 @@ use crate::config::{Access, Commands};
 use crate::cookie;
 use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
-use crate::headers::{HeaderBlock, HeaderEdits, folds_to_start};
+use crate::headers::{HeaderBlock, HeaderEdits, folds_to_start, holds};
 use crate::limit::{self, Limit};
 use crate::origin_proof;
 use crate::path::CanonicalPath;
@@ -125,7 +125,9 @@ pub async fn obey<P: Ports>(
                 && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
             {
                 write_cookie(site, set_cookie, 1, &mut edits.append);
-                old_kind_goes(site, admitted, &mut edits);
+                if admitted.is_adopted() {
+                    old_kind_goes(visit, &mut edits);
+                }
             }
             return Ok((edits, body));
         }
@@ -133,8 +135,10 @@ pub async fn obey<P: Ports>(
     };
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
-        old_kind_goes(site, admitted, &mut edits);
     }
+    // What has not moved in yet would let the person in again at the next request, or
+    // somebody else than who has just logged in.
+    old_kind_goes(visit, &mut edits);
     never_stored(headers, &mut edits);
     Ok((edits, body))
 }
@@ -236,10 +240,12 @@ pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut 
     to.push(("set-cookie".to_owned(), set_cookie));
 }
 
-/// Takes the cookie of the old kind from the browser, now that it gets ours
-/// with the same answer.
-fn old_kind_goes(site: &Site, admitted: &Admitted, edits: &mut HeaderEdits) {
-    if let Some(adopt) = site.config.adopt.as_ref().filter(|_| admitted.is_adopted()) {
+/// Takes a cookie of the old kind that came with the request from the browser. The
+/// application's own way to do that does not get through to it.
+fn old_kind_goes<P>(visit: &Visit<'_, P>, edits: &mut HeaderEdits) {
+    if let Some(adopt) = &visit.site.config.adopt
+        && visit.request.headers.get("cookie").is_some_and(|header| holds(header, &adopt.cookie))
+    {
         edits.append.push(("set-cookie".to_owned(), adopt.clear()));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, CONFIG};
-use crate::support::request;
+use crate::support::{World, request};
 
 #[test]
 fn after_its_day_the_old_kind_is_refused() {
@@ -90,4 +90,43 @@ fn who_logs_out_is_not_let_in_by_the_old_cookie_again() {
     assert_eq!(app.probes(), 1);
     // Nor does the end of a session keep another one from moving in.
     assert_eq!(app.get("/account", "sid=phone").got("warifu-subject"), Some("alice"));
+}
+
+const GONE: &str = "sid=; Path=/; Secure; Max-Age=0";
+
+/// Whether the answer to a visit with an old cookie takes it from the browser.
+fn takes_it(app: &App, path: &str, cookie: &str) -> bool {
+    let visit = app.ask("POST", path, &[("cookie", cookie), ("sec-fetch-site", "same-origin")]);
+    assert_eq!(visit.status, None, "{path}");
+    visit.set.iter().any(|set| set == GONE)
+}
+
+/// Else the next request would bring in again who has just logged out, or somebody else than who
+/// has just logged in.
+#[test]
+fn what_the_application_starts_or_ends_takes_an_old_cookie_that_has_not_moved_in() {
+    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
+    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    for command in ["do=start, sub=\"bob\"", "do=end", "do=end-all"] {
+        let app = App { world: World::commanding(""), ..App::new(&config) };
+        app.says(200, r#"{"user": {"id": "alice"}}"#);
+        let session = app.get("/account", "sid=first").session().to_owned();
+        app.world.command.set(command);
+        assert!(takes_it(&app, "/in", &format!("{session}; sid=old")), "{command}");
+        if command != "do=end-all" {
+            app.says(401, "");
+            assert!(takes_it(&app, "/in", "sid=old"), "{command}");
+            assert!(!takes_it(&app, "/in", "other=old"), "{command}: there is none");
+        }
+    }
+}
+
+#[test]
+fn a_log_out_that_custody_sees_takes_an_old_cookie_that_has_not_moved_in() {
+    let custody = r#"{"custody": {"cookies": ["token"], "bearer": [{"path": "/out", "ends": true}]}, "#;
+    let config = CONFIG.replacen('{', custody, 1);
+    let app = App { world: World::new(|_| Some(vec![("content-type", "application/json")])), ..App::new(&config) };
+    app.says(200, r#"{"user": {"id": "alice"}}"#);
+    let session = app.get("/account", "sid=first").session().to_owned();
+    assert!(takes_it(&app, "/out", &format!("{session}; sid=old")));
 }
