@@ -44,14 +44,14 @@ impl<P: Ports> Sessions<'_, P> {
         let homes = self.homes_of(trail);
         let passed = after.as_ref().map_or(0, |after| after.passed as usize);
         let group: Vec<Home> = homes.iter().copied().skip(passed).take(GROUP_SHARDS).collect();
-        let is_first = after.is_none();
         let mut marks = after.map_or_else(|| vec![TOP; group.len()], |after| after.marks);
         if marks.len() != group.len() {
             return Err(Failure::BadInput("cursor is of another shard map".to_owned()));
         }
-        // A look at one person's history is itself noted, once; one at everybody's
-        // would be a row in each shard, and stands in the log.
-        let is_noted = is_first && (trail.subject.is_some() || trail.session.is_some());
+        // A look at one person's history is itself noted; one at everybody's would be a
+        // row in each shard, and stands in the log. So it is at each page: a cursor can
+        // be made up, and then no page is the first.
+        let is_noted = trail.subject.is_some() || trail.session.is_some();
         let asked = group.iter().zip(&marks).map(|(home, mark)| async {
             if *mark == 0 {
                 return Ok((Vec::new(), 0));

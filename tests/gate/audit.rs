@@ -235,3 +235,19 @@ fn no_secret_is_written_down() {
     let text = serde_json::to_string(&events).expect("JSON");
     assert!(names(&events).contains(&"session_ended") && !text.contains(&token[8..20]), "{text}");
 }
+
+/// Anybody can make up a cursor, so that a first page cannot be told from others.
+#[test]
+fn who_looks_at_somebodys_history_is_noted_at_every_page() {
+    let (world, site) = (World::with_login(), site());
+    let id = mint(&world, &site, "alice");
+    mint(&world, &site, "alice");
+    for query in ["subject=alice".to_owned(), format!("session={id}")] {
+        let looks = || names(&pages(&world, &site, &query).0).iter().filter(|name| **name == "admin_called").count();
+        let before = looks();
+        let cursor = page(&world, &site, &format!("{query}&limit=1")).1.expect("there is more");
+        let noted = looks();
+        page(&world, &site, &format!("{query}&limit=1&cursor={cursor}"));
+        assert_eq!((noted - before, looks() - noted), (2, 2), "{query}: the look before, and this one");
+    }
+}
