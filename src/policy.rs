@@ -173,8 +173,13 @@ pub fn is_trusted_preflight(config: &Config, request: &Request) -> bool {
     request.is_preflight() && request.headers.get("origin").is_some_and(|origin| is_trusted(config, origin))
 }
 
+/// Over https, a page without TLS is another's: whoever sits on its way can have made
+/// it. Not the other way round: something before the gateway may end TLS.
 fn is_own(request: &Request, origin: &str) -> bool {
-    crate::config::WebOrigin::parse(origin).is_some_and(|origin| origin.host() == request.host)
+    crate::config::WebOrigin::parse(origin).is_some_and(|origin| {
+        let is_downgrade = request.scheme == "https" && origin.as_str().starts_with("http:");
+        origin.host() == request.host && !is_downgrade
+    })
 }
 
 fn is_trusted(config: &Config, origin: &str) -> bool {

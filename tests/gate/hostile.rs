@@ -2,8 +2,10 @@
 //! in other gates that the cases repeat.
 
 use warifu::config::{Access, Commands};
+use warifu::headers::HeaderBlock;
 use warifu::path::CanonicalPath;
 use warifu::policy;
+use warifu::request::Request;
 
 use crate::support::world::at_origin;
 use crate::support::{World, request, site, site_plus};
@@ -291,4 +293,24 @@ fn a_request_that_would_come_back_as_it_arrived_is_refused() {
         }
     }
     assert_eq!(world.origin.seen.borrow().len(), sent);
+}
+
+/// Who sits on the way can make any page at `http://`, and no fetch metadata come from there.
+#[test]
+fn an_origin_without_tls_is_another_one() {
+    let (world, site) = (World::with_login(), site());
+    let cookie = world.log_in(&site);
+    let post = |scheme: &str, origin: &str, more: &[(&str, &str)]| {
+        let headers = [&[("cookie", cookie.as_str()), ("origin", origin)], more].concat();
+        let headers = HeaderBlock::from_pairs(headers);
+        let request = Request::new("POST", &format!("{scheme}://app.test/account"), headers).expect("a request");
+        world.serve(&site, &request).status
+    };
+    assert_eq!(post("https", "http://app.test", &[]), Some(403));
+    assert_eq!(post("https", "http://app.test", &[("upgrade", "websocket")]), Some(403));
+    assert_eq!(post("https", "https://app.test", &[]), None);
+    // Where something before the gateway ends TLS, the page's origin is what the browser sees.
+    for origin in ["http://app.test", "https://app.test"] {
+        assert_eq!(post("http", origin, &[]), None, "{origin}");
+    }
 }
