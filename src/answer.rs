@@ -277,8 +277,12 @@ fn ours(headers: &HeaderBlock) -> Vec<String> {
     headers.iter().map(|(name, _)| name).filter(|name| folds_to_start(name, "warifu-")).map(str::to_owned).collect()
 }
 
-/// What belongs to one person must not be kept by a cache for the next one.
+/// What belongs to one person must not be kept by a cache for the next one. Where a
+/// field is for some caches only, they go by that (RFC 9213, section 2.2: "it MUST ignore
+/// the Cache-Control and Expires header fields in that response").
 fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
+    let is_targeted = |name: &&str| name.ends_with("cdn-cache-control") || *name == "surrogate-control";
+    edits.remove.extend(headers.iter().map(|(name, _)| name).filter(is_targeted).map(str::to_owned));
     let said = headers.get("cache-control").is_some_and(|value| {
         value.split(',').any(|directive| {
             let directive = directive.trim().to_ascii_lowercase();

@@ -121,7 +121,10 @@ export function forward(request, lines, replaced, sharedCache) {
 }
 
 // Of an answer's header fields those that the gate looks at.
-const LOOKED_AT = new Set(["cache-control", "content-type", "set-cookie", "signature", "signature-input", "upgrade"]);
+const LOOKED_AT = new Set([
+  "cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control",
+  "content-type", "set-cookie", "signature", "signature-input", "upgrade",
+]);
 
 // Throws for what could not be passed on: that must fail before a command in it is obeyed.
 export function answerLines(response) {

@@ -203,3 +203,32 @@ fn an_origin_out_of_reach_is_502() {
     assert!(browser.body.contains("<h1>"));
     assert!(browser.header("content-security-policy").is_some());
 }
+
+/// RFC 9213, section 2.2: a targeted field is what its caches go by, whatever Cache-Control says.
+#[test]
+fn what_only_some_caches_read_does_not_let_them_store_it() {
+    const TARGETED: [&str; 3] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
+    let site = site();
+    for said in ["public", "private", "no-store"] {
+        let world = World::new(move |outgoing| {
+            let login = outgoing.url.contains("/login").then_some(("Warifu-Command", "do=start, sub=\"alice\""));
+            Some(
+                TARGETED
+                    .map(|name| (name, "max-age=60"))
+                    .into_iter()
+                    .chain([("Cache-Control", said)])
+                    .chain(login)
+                    .collect(),
+            )
+        });
+        let removed = |path: &str, cookie: &str| {
+            let reply = world.serve(&site, &request("GET", path, &[("cookie", cookie)]));
+            assert_eq!(reply.status, None, "{path}");
+            TARGETED.map(|name| reply.removed.iter().any(|removed| removed == name))
+        };
+        assert_eq!(removed("/login", ""), [true; 3], "it says who has logged in");
+        let cookie = world.log_in(&site);
+        assert_eq!(removed("/account", &cookie), [true; 3], "{said}");
+        assert_eq!((removed("/assets/x", &cookie), removed("/echo/x", "")), ([false; 3], [false; 3]), "to nobody");
+    }
+}
