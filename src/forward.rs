@@ -55,7 +55,7 @@ pub fn compose<P: Ports>(
     Ok(Outgoing {
         url: [&*base, path.as_str(), &*query].concat(),
         edits,
-        shared_cache: !admitted.with_identity(),
+        shared_cache: !admitted.with_identity() && is_for_all(site, request),
         timeout: has_small_body(request).then_some(config.origin_timeout),
         body: None,
     })
@@ -140,6 +140,15 @@ fn base<'a>(config: &'a Config, request: &Request) -> Cow<'a, str> {
         Some(origin) => origin.as_str().into(),
         None => [&*request.scheme, "://", &*request.host].concat().into(),
     }
+}
+
+/// Whether all that gets to a URL of the application says the same of where it comes
+/// from. The platform's cache knows answers by that URL, and the application makes
+/// them by `X-Forwarded-Host` and `X-Forwarded-Proto`.
+fn is_for_all(site: &Site, request: &Request) -> bool {
+    let is_own = |rest: &str| rest.starts_with(':');
+    let has_scheme = |origin: &str| origin.strip_prefix(&*request.scheme).is_some_and(is_own);
+    site.config.origin.as_ref().is_none_or(|origin| site.has_one_host && has_scheme(origin.as_str()))
 }
 
 /// Whether the whole request reaches the origin at once, so that the time to

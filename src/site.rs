@@ -21,6 +21,8 @@ pub struct Site {
     /// Verifies commands; `None`: they need no signature.
     pub verifier: Option<Verifier>,
     pub admins: AdminKeys,
+    /// Whether one host alone leads to its application, as far as that is configured.
+    pub has_one_host: bool,
 }
 
 /// The secrets beside the configuration, as the platform hands them over.
@@ -55,7 +57,7 @@ impl Site {
                 let (signer, verifier) = of_origin.unzip();
                 let signer = signer.filter(|_| config.sign);
                 let verifier = verifier.filter(|_| config.require_signed_commands);
-                Ok(Self { config, ring, signer, verifier, admins })
+                Ok(Self { config, ring, signer, verifier, admins, has_one_host: true })
             }
             (ring, admins, of_origin) => {
                 mistakes.extend(ring.err().into_iter().chain(admins.err()).chain(of_origin.err()).flatten());
@@ -99,7 +101,15 @@ impl Sites {
         // What stands in the common part is wrong in each site.
         let mut seen = BTreeSet::new();
         mistakes.retain(|mistake| seen.insert(mistake.to_string()));
-        if mistakes.is_empty() { Ok(Self(sites)) } else { Err(mistakes) }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        for index in 0..sites.len() {
+            let same = sites.iter().filter(|other| other.config.origin == sites[index].config.origin);
+            let hosts: usize = same.map(|site| site.config.hosts.len().max(1)).sum();
+            sites[index].has_one_host = hosts == 1;
+        }
+        Ok(Self(sites))
     }
 
     /// The place of the site that a host leads to. One site alone decides for

@@ -146,7 +146,6 @@ fn answers_of_public_routes_are_left_alone() {
     let reply = world.serve(&site, &request("GET", "/assets/x.css", &[]));
     assert_eq!(reply.header("cache-control"), None, "the origin's caching is kept");
     assert_eq!(reply.removed, ["warifu-anything"]);
-    assert!(world.origin.seen.borrow()[0].shared_cache);
 }
 
 #[test]
@@ -231,4 +230,36 @@ fn what_only_some_caches_read_does_not_let_them_store_it() {
         assert_eq!(removed("/account", &cookie), [true; 3], "{said}");
         assert_eq!((removed("/assets/x", &cookie), removed("/echo/x", "")), ([false; 3], [false; 3]), "to nobody");
     }
+}
+
+/// The platform keeps answers by the application's URL, and X-Forwarded-Host and -Proto go into
+/// what the application makes.
+#[test]
+fn what_differs_by_host_or_scheme_is_in_no_shared_cache() {
+    const PUBLIC: &str = r#""routes": [{"path": "/*", "access": "public"}]"#;
+    let shared = |config: &str, url: &str| {
+        let (world, site) = (World::with_login(), crate::support::site_of(&format!("{{{config}{PUBLIC}}}")));
+        let headers = warifu::headers::HeaderBlock::default();
+        let request = warifu::request::Request::new("GET", url, headers).expect("a request");
+        assert_eq!(world.serve(&site, &request).status, None, "{url}");
+        world.origin.seen.borrow()[0].shared_cache
+    };
+    let (origin, one, two) =
+        (r#""origin": "https://o", "#, r#""hosts": ["a.test"], "#, r#""hosts": ["a.test", "b.test"], "#);
+    for hosts in ["", one] {
+        assert!(shared(&[origin, hosts].concat(), "https://a.test/"), "{hosts}");
+        assert!(!shared(&[origin, hosts].concat(), "http://a.test/"), "{hosts}");
+    }
+    assert!(!shared(&[origin, two].concat(), "https://a.test/"));
+    assert!(!shared(r#""origin": "http://o", "#, "https://a.test/"));
+    assert!(shared(r#""origin": "http://o", "#, "http://a.test/"));
+    for url in ["https://a.test/", "http://b.test/"] {
+        assert!(shared(two, url), "to its own URL, which is the visitor's");
+    }
+    let sites = |second: &str| {
+        let sites = [("a", "https://o"), ("b", second)]
+            .map(|(name, origin)| format!(r#"{{"site": "{name}", "hosts": ["{name}.test"], "origin": "{origin}"}}"#));
+        shared(&format!(r#""sites": [{}], "#, sites.join(", ")), "https://a.test/")
+    };
+    assert!(sites("https://p") && !sites("https://o"), "two sites of one application");
 }
