@@ -110,8 +110,12 @@ export function apply(headers, edits) {
 // request as much as its check does.
 export function forward(request, lines, replaced, sharedCache) {
   const { method } = request;
-  const body = replaced ?? request.body;
-  if (body !== null && (method === "GET" || method === "HEAD")) return undefined;
+  let body = replaced ?? request.body;
+  if (body !== null && (method === "GET" || method === "HEAD")) {
+    // To the platform, one whose length is given is there, though it be empty.
+    if (request.headers.get("content-length") !== "0") return undefined;
+    body = null;
+  }
   const end = lines.indexOf("\n");
   const headers = new Headers(request.headers);
   apply(headers, lines.slice(end + 1));

@@ -75,6 +75,14 @@ test("a GET with a body is the client's fault", async () => {
   }
 });
 
+// Some clients say so with each request.
+test("a GET that says how long its body would be, and has none, is no different from others", async () => {
+  for (const method of ["GET", "HEAD"]) {
+    const answer = await gateway.raw(`${method} /echo/x HTTP/1.1\nHost: app.test\nContent-Length: 0\nConnection: close\n\n`);
+    assert.equal(answer.status, 200, method);
+  }
+});
+
 async function lyingOrigin(answer) {
   const server = createServer((request, response) => answer(response)).listen(0, "127.0.0.1");
   await once(server, "listening");
