@@ -18,7 +18,7 @@ use crate::ports::{Feed, Ports, Replica};
 use crate::replica::{self, Record};
 use crate::revocation::{FeedAnswer, Known, Memory, Position};
 use crate::session::{Served, Session};
-use crate::sessions::{Checked, Sessions, Verdict};
+use crate::sessions::{Checked, Look, Sessions, Verdict};
 use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply, Poll};
 use crate::tally::{Outcome, Source, figures};
@@ -42,7 +42,7 @@ pub async fn look_up<P: Ports>(
         ports.report(&figures(memory, now));
     }
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
-        return counted(memory, ask(site, ports, token, None).boxed_local().await);
+        return counted(memory, ask(site, ports, token, Look::Use, None).boxed_local().await);
     }
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
@@ -62,7 +62,7 @@ pub async fn look_up<P: Ports>(
         memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
     }
-    match counted(memory, ask(site, ports, token, Some(config.bound)).boxed_local().await) {
+    match counted(memory, ask(site, ports, token, Look::Use, Some(config.bound)).boxed_local().await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
             let verdict = go_on(site, ports, token).ok_or(Failure::StoreUnavailable)?;
             memory.tally().check(Source::Outage, Outcome::Live);
@@ -88,6 +88,7 @@ pub async fn ask<P: Ports>(
     site: &Site,
     ports: &P,
     token: &Token,
+    mut look: Look,
     within: Option<Duration>,
 ) -> Result<Option<Verdict>, Failure> {
     let memory = ports.memory();
@@ -99,12 +100,13 @@ pub async fn ask<P: Ports>(
     };
     for _ in 0..ASKED_MAX {
         let question = memory.question(ports.time());
-        let checked = match Sessions::new(site, ports).check(token).await {
+        let checked = match Sessions::new(site, ports).check(token, look).await {
             Err(_) if mutants::is(Mutant::ErrorAsAbsence) => Checked::Nothing { is_final: false },
             checked => checked?,
         };
         let now = ports.time();
         if within.is_some_and(|within| !memory.is_timely(&question, now, within)) {
+            look = Look::Again;
             continue;
         }
         let verdict = match checked {

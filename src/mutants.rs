@@ -60,6 +60,8 @@ pub enum Mutant {
     NoAgeLimit,
     /// A yes for an old secret is kept.
     OldSecretCached,
+    /// What was served and is looked at once more counts as used once more.
+    LookIsUse,
     /// A start in exchange for an old cookie does not look whether there was one.
     AdoptedTwice,
     /// Who ends all of a person's sessions leaves what has not moved in yet.

@@ -23,7 +23,7 @@ use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::revocation::Known;
 use crate::session::{Served, Session, SessionId};
-use crate::sessions::Verdict;
+use crate::sessions::{Look, Verdict};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -218,7 +218,7 @@ impl<'a, P: Ports> Watch<'a, P> {
         if self.age < bound && !(is_fresh && self.is_current) {
             return Found::Nothing;
         }
-        match lookup::ask(site, ports, &watched.token, Some(bound)).await {
+        match lookup::ask(site, ports, &watched.token, Look::Again, Some(bound)).await {
             Ok(Some(Verdict { session, served })) => self.judged(session, Duration::ZERO, served == Served::Current),
             Ok(None) => Found::Over,
             Err(_) => Found::Nothing,

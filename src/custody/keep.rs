@@ -11,7 +11,7 @@ use crate::limit::{self, Limit};
 use crate::policy;
 use crate::ports::Ports;
 use crate::session::{Session, Subject};
-use crate::sessions::{Checked, NewSession, Sessions, device};
+use crate::sessions::{Checked, Look, NewSession, Sessions, device};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -79,7 +79,7 @@ pub async fn put_away<P: Ports>(
 /// Whether the session still holds what the request had. One that has ended holds nothing: a late
 /// answer about it must not take away the cookie of a log-in that has come since.
 async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opened) -> Result<bool, Failure> {
-    Ok(match Sessions::new(site, ports).check(token).await? {
+    Ok(match Sessions::new(site, ports).check(token, Look::Again).await? {
         Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
         Checked::Nothing { .. } => false,
     })

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use crate::audit::{Cause, Event};
 use crate::config::{Fence, MapRow, OnReplay};
 use crate::error::{Failure, StoreError};
+use crate::mutants::{self, Mutant};
 use crate::ports::{After, Feed, Place, Ports, Put, Random, Shards};
 use crate::replica;
 use crate::request::Request;
@@ -51,6 +52,16 @@ pub struct Verdict {
     pub served: Served,
 }
 
+/// Why a token is looked at.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Look {
+    /// Somebody has come with it.
+    Use,
+    /// Of who came while it was served, once more. That it is no longer served is
+    /// news, and no copy.
+    Again,
+}
+
 /// What a session object says of a token.
 pub enum Checked {
     Live(Verdict),
@@ -67,15 +78,21 @@ impl<'a, P: Ports> Sessions<'a, P> {
     }
 
     /// What a token opens.
-    pub async fn check(&self, token: &Token) -> Result<Checked, Failure> {
+    pub async fn check(&self, token: &Token, look: Look) -> Result<Checked, Failure> {
         let Some(home) = self.home(token.locator())? else { return Ok(Checked::Nothing { is_final: true }) };
+        let is_use = look == Look::Use || mutants::is(Mutant::LookIsUse);
         let end_on_replay = match self.site.config.on_replay {
-            OnReplay::Observe => None,
-            OnReplay::End => Some(self.handle(token.locator())?),
+            OnReplay::End if is_use => Some(self.handle(token.locator())?),
+            _ => None,
         };
-        match self.order(home, ShardCall::Check { key: Key(token.session_key()), end_on_replay }, CHECK).await? {
+        // Without anybody's name the shard writes nothing down.
+        let by = if is_use { self.by(CHECK) } else { None };
+        let call = ShardCall::Check { key: Key(token.session_key()), end_on_replay };
+        match self.send(home, Message { by, ..self.message(home, call) }).await? {
             ShardAnswer::Checked { found, replayed, ended, is_final } => {
-                if let Some(session) = replayed {
+                // A use that comes later is a replay, and has to be seen.
+                let is_final = is_final && (is_use || replayed.is_none());
+                if let Some(session) = replayed.filter(|_| is_use) {
                     self.ports.memory().changed_session(session);
                     self.ports.tell(Event::TokenReplayed { session: session.to_text(), ended });
                 }

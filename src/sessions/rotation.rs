@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Checked, Sessions, Verdict};
+use super::{Checked, Look, Sessions, Verdict};
 use crate::audit::{Cause, Event};
 use crate::custody;
 use crate::error::Failure;
@@ -71,7 +71,7 @@ impl<P: Ports> Sessions<'_, P> {
         if *served == Served::Current && token.is_current() {
             return None;
         }
-        let Ok(Checked::Live(Verdict { session, served })) = self.check(token).await else { return None };
+        let Ok(Checked::Live(Verdict { session, served })) = self.check(token, Look::Again).await else { return None };
         let secret = match served {
             Served::Current => return Some((self.mint(token, token.secret()), session)),
             Served::InGrace { salt } => token.secret().successor(&salt?),

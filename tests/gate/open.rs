@@ -99,6 +99,38 @@ fn what_is_open_is_cut_within_the_bound_and_a_second() {
 }
 
 #[test]
+fn what_is_open_when_the_secret_is_replaced_is_cut_and_ends_nobodys_session() {
+    for on_replay in ["observe", "end"] {
+        let config = CONFIG.replacen('{', &format!(r#"{{"on_replay": "{on_replay}", "rotation_grace": "1s", "#), 1);
+        let (site, elsewhere) = (site_of(&config), site_of(&config));
+        let world = World::new(|outgoing| {
+            Some(if outgoing.url.contains("again") {
+                vec![("Warifu-Command", "do=rotate")]
+            } else if outgoing.url.contains("/login") {
+                vec![("Warifu-Command", "do=start, sub=\"alice\"")]
+            } else {
+                vec![("Content-Type", "text/event-stream")]
+            })
+        });
+        let old = world.log_in(&site);
+        let watched = open(&world, &site, "/events", &old).expect("a stream");
+        let new = world.serve(&site, &request("POST", "/login?again", &[("cookie", &old)]));
+        let new = new.cookie().expect("a successor").to_owned();
+        // From now on the browser uses the new one, here and elsewhere.
+        let end = world.watch(&site, &watched, || {
+            open(&world, &site, "/events", &new);
+            true
+        });
+        assert_eq!(end, End::Over);
+        assert!(!world.event_names().contains(&"token_replayed".to_owned()), "{on_replay}");
+        assert!(open(&world, &elsewhere, "/events", &new).is_some(), "{on_replay}: nobody has copied anything");
+        // A copy that comes now is seen at once, where the stream was too.
+        assert_eq!(world.serve(&site, &request("GET", "/events", &[("cookie", &old)])).status, Some(401));
+        assert!(world.event_names().contains(&"token_replayed".to_owned()), "{on_replay}");
+    }
+}
+
+#[test]
 fn looking_for_long_asks_the_feed_and_hardly_ever_a_shard() {
     let (world, site, cookie) = world();
     let watched = open(&world, &site, "/events", &cookie).expect("a stream");

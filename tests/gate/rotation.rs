@@ -171,6 +171,30 @@ fn late(between: impl Fn(&World, &Site, &str) -> String + 'static) -> (Rc<World>
     (world, cookies)
 }
 
+#[test]
+fn who_was_let_through_in_the_grace_is_no_replay_after_it() {
+    let site = site_plus(r#""on_replay": "end", "rotation_grace": "1s", "audit_retention": "30d""#);
+    let world = slow(|world| world.pass(Duration::from_secs(3)));
+    world.command.set(START);
+    let old = world.log_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    assert!(is_in(&world, &new), "the grace of the old one begins");
+    assert_eq!(account(&world, &site, &old), (None, None), "served, and too late for the new one");
+    assert!(is_in(&world, &new), "nobody has copied anything");
+    assert!(!world.event_names().contains(&"token_replayed".to_owned()));
+    assert!(!audit(&world, &site).contains("token_replayed"));
+    // Who comes now has a copy.
+    assert_eq!(account(&world, &site, &old).0, Some(401));
+    assert_eq!(world.event_names().last().map(String::as_str), Some("token_replayed"));
+    assert!(audit(&world, &site).contains("token_replayed"));
+    assert!(!is_in(&world, &new));
+}
+
+fn audit(world: &World, site: &Site) -> String {
+    let headers = [("authorization", "Bearer hunter2")];
+    world.serve(site, &request("GET", "/_warifu/audit?subject=alice", &headers)).body
+}
+
 fn is_in(world: &World, cookie: &str) -> bool {
     // Strict, at an isolate that remembers nothing.
     world.serve(&site(), &request("GET", "/transfer/x", &[("cookie", cookie)])).status.is_none()

@@ -113,6 +113,8 @@ pub struct Cookie {
     pub level: u8,
     /// When it was first sent by anybody.
     pub sent: Option<Micros>,
+    /// When an edge last asked a shard for it, to let somebody through.
+    pub checked: Option<Micros>,
     /// When the grace ends that its successor's first use has left it.
     pub ends: Option<Micros>,
     /// Since when its end is durable in the feed, where its session lives on.

@@ -54,6 +54,7 @@ pub fn logged_in(history: &mut History, plan: &Plan, subject: &str) -> usize {
         parent: None,
         level: 1,
         sent: None,
+        checked: None,
         ends: None,
         killed: None,
         is_doomed: false,

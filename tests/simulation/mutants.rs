@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 47] = [
+const MUTANTS: [(Mutant, By); 48] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -45,6 +45,7 @@ const MUTANTS: [(Mutant, By); 47] = [
     (Mutant::PositionNotedLate, By::Chance),
     (Mutant::NoAgeLimit, By::Chance),
     (Mutant::OldSecretCached, By::Chance),
+    (Mutant::LookIsUse, By::Schedule(schedules::a_stream_is_open_over_a_rotation)),
     (Mutant::AdoptedTwice, By::Chance),
     (Mutant::OldKindForgotten, By::Chance),
     (Mutant::RecordWithoutPosition, By::Chance),

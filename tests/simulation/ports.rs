@@ -125,7 +125,15 @@ impl Visit {
             asked.session.or(asked.cookie.map(|cookie| history.cookies[cookie].session))
         };
         match &message.call {
-            ShardCall::Check { .. } => self.world.history.borrow_mut().asked[self.request].checks += 1,
+            ShardCall::Check { key, .. } => {
+                let mut history = self.world.history.borrow_mut();
+                let asked = &mut history.asked[self.request];
+                asked.checks += 1;
+                let is_use = asked.forwarded.is_none();
+                if let Some(cookie) = history.cookies.iter_mut().find(|cookie| is_use && cookie.key == key.0) {
+                    cookie.checked = Some(self.world.exec.now());
+                }
+            }
             ShardCall::Start(start) => {
                 self.world.history.borrow_mut().starts(self.request, start.id, start.subject.as_str());
                 moving::sent(&mut self.world.history.borrow_mut(), self.request, start);

@@ -99,6 +99,17 @@ fn slow(takes: Micros) -> Link {
     Link { is_down: false, takes: Some(takes) }
 }
 
+/// What is open with the secret of before is looked at when its grace is over.
+pub fn a_stream_is_open_over_a_rotation() -> Outcome {
+    play(Plan { ends_on_replay: true, ..Plan::quiet(24) }, |script| async move {
+        let cookie = script.log_in(0, "u0").await;
+        script.0.request(0, Ask::open("script", Route::Account, cookie)).await;
+        script.wait(1_000).await;
+        let SetCookie::Set(new) = script.act(1, cookie, "do=rotate").await.cookie else { return };
+        script.browse(2, new, 6_000).await;
+    })
+}
+
 /// The feed is lost and has as many entries again before the edge polls.
 pub fn another_log_of_the_same_length() -> Outcome {
     play(Plan::quiet(1), |script| async move {

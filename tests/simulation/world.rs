@@ -434,6 +434,7 @@ impl World {
             parent,
             level: raised.or(inherited.map(|parent| parent.level)).unwrap_or(1),
             sent: None,
+            checked: None,
             ends: None,
             killed: None,
             is_doomed: inherited.is_some_and(|parent| parent.is_doomed) && !cuts,

@@ -1,6 +1,6 @@
 //! What must hold of answers: of an object to an edge, of an edge to a client.
 
-use warifu::session::Session;
+use warifu::session::{Session, SessionId};
 
 use super::allowed;
 use crate::edge::Edge;
@@ -84,9 +84,10 @@ fn whoever_is_in_stays_in(
 pub fn is_still_in(history: &History, plan: &Plan, index: usize, now: Micros) -> Option<&'static str> {
     let cookie = &history.cookies[index];
     let lineage = history.lineages.get(&cookie.session)?;
-    // A replay, or what looks like one, may end the session.
-    let has_rotated = history.cookies.iter().any(|other| other.session == cookie.session && other.parent.is_some());
-    if cookie.is_doomed || lineage.is_doomed || plan.max_sessions > 0 || (plan.ends_on_replay && has_rotated) {
+    if cookie.is_doomed || lineage.is_doomed || plan.max_sessions > 0 {
+        return None;
+    }
+    if plan.ends_on_replay && may_have_been_replayed(history, plan, cookie.session) {
         return None;
     }
     let successors = history.cookies.iter().enumerate().filter(|(other, _)| history.ancestors(*other).contains(&index));
@@ -102,6 +103,22 @@ pub fn is_still_in(history: &History, plan: &Plan, index: usize, now: Micros) ->
         return None;
     }
     Some(if used.is_some() { "I12" } else { "I11" })
+}
+
+/// Whether somebody may have come with an old cookie of the session after its
+/// grace, which may end it. What was let through before and is looked at once
+/// more is nobody who comes.
+fn may_have_been_replayed(history: &History, plan: &Plan, session: SessionId) -> bool {
+    // A question may be long on its way, or arrive twice.
+    let late = if plan.is_quiet() { SECOND / 2 } else { 15 * SECOND };
+    let came_by = |cookie: usize, end: Micros| history.cookies[cookie].checked.is_some_and(|at| at + late >= end);
+    history.cookies.iter().enumerate().filter(|(_, newer)| newer.session == session).any(|(index, newer)| {
+        // What led to a cut has no grace.
+        newer.parent.is_some_and(|parent| newer.is_cut && came_by(parent, 0))
+            || newer.sent.is_some_and(|used| {
+                history.ancestors(index).into_iter().any(|older| came_by(older, used + plan.grace * SECOND))
+            })
+    })
 }
 
 /// I10: that a key opens nothing is not believed for ever.
