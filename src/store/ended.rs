@@ -25,11 +25,12 @@ pub(super) fn note(sql: &impl Sql, subject: Option<&Subject>, kill: KillId, now:
 }
 
 /// Notes where a kill stands, whoever has published it, if nothing has ended
-/// since.
-pub(super) fn stands(sql: &impl Sql, kill: KillId, position: Position) -> Result<(), SqlError> {
+/// since. A kill of the site may have taken long until here, and a log-in may
+/// have begun just before it was published: it is remembered from now on.
+pub(super) fn stands(sql: &impl Sql, kill: KillId, position: Position, now: UnixMillis) -> Result<(), SqlError> {
     sql.run(
-        "UPDATE ended SET epoch = ?2, seq = ?3 WHERE kill = ?1",
-        &[rows::blob(kill), position.epoch.to_text().as_str().into(), position.seq.into()],
+        "UPDATE ended SET epoch = ?2, seq = ?3, learnt = iif(subject = ?5, ?4, learnt) WHERE kill = ?1",
+        &[rows::blob(kill), position.epoch.to_text().as_str().into(), position.seq.into(), now.into(), SITE.into()],
     )
     .map(|_| ())
 }

@@ -54,7 +54,7 @@ pub(super) fn published(
                 refresh::published(sql, session, sent.id, now)?;
                 continue;
             }
-            ended::stands(sql, entry.id, Position { epoch, seq: entry.seq })?;
+            ended::stands(sql, entry.id, Position { epoch, seq: entry.seq }, now)?;
             if !entry.is_whole {
                 // The edges go by what was done; but it is not acknowledged.
                 sql.run("UPDATE kills SET partial = 1 WHERE id = ?", &[rows::blob(entry.id)])?;

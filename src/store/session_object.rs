@@ -151,7 +151,7 @@ impl<S: Sql> SessionObject<S> {
         match self.receipt(kill, ports).await {
             Ok(FeedReply::Receipt { kill: None }) => self.shard.forget_untold(kill, now).unwrap_or(()),
             Ok(FeedReply::Receipt { kill: Some(Kill { published: Some(Published { epoch, seq, .. }), .. }) }) => {
-                self.shard.note_place(kill, Position { epoch, seq }).unwrap_or(());
+                self.shard.note_place(kill, Position { epoch, seq }, ports.now()).unwrap_or(());
             }
             Ok(FeedReply::Receipt { .. }) => self.under_way.set(Some(now)),
             // The start is refused, and the next one asks.

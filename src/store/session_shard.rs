@@ -127,8 +127,8 @@ impl<S: Sql> SessionShard<S> {
     ///
     /// # Errors
     /// The database failed.
-    pub(super) fn note_place(&self, kill: KillId, position: Position) -> Result<(), SqlError> {
-        ended::stands(&self.sql, kill, position)
+    pub(super) fn note_place(&self, kill: KillId, position: Position, now: UnixMillis) -> Result<(), SqlError> {
+        ended::stands(&self.sql, kill, position, now)
     }
 
     /// The write that an object which has been replaced cannot confirm.
@@ -221,7 +221,7 @@ impl<S: Sql> SessionShard<S> {
                 ShardCall::EndSite { kill } => ending::end_site(turn, *kill),
                 ShardCall::Leave { subject, keep, kill } => ending::leave(turn, subject, *keep, *kill),
                 ShardCall::Stands { kill, position } => {
-                    ended::stands(turn.sql, *kill, *position).map(|()| ShardAnswer::Noted)
+                    ended::stands(turn.sql, *kill, *position, turn.now).map(|()| ShardAnswer::Noted)
                 }
                 ShardCall::Show { id } => {
                     let shown = reading::show(turn, *id)?;

@@ -174,7 +174,13 @@ fn an_end_of_the_site_refuses_all_starts_until_its_place_is_told() {
     }
     tell(&bench, kill, position(7));
     assert!(is_refused(&bench, "bob", position(6)) && !is_refused(&bench, "bob", position(7)));
-    assert!(!is_refused(&bench, "bob", None), "it was long ago");
+    bench.wake();
+    assert!(is_refused(&bench, "bob", position(6)) && is_refused(&bench, "bob", None), "it may have begun just before");
+    bench.pass(MINUTES_2.saturating_sub(MS));
+    bench.wake();
+    assert!(is_refused(&bench, "bob", position(6)) && is_refused(&bench, "bob", elsewhere(9)));
+    bench.pass(MS);
+    assert!(!is_refused(&bench, "bob", elsewhere(9)) && !is_refused(&bench, "bob", None), "it was long ago");
 }
 
 #[test]
@@ -199,6 +205,9 @@ fn what_ended_is_forgotten_after_two_minutes() {
     bench.wake();
     assert_eq!(bench.count("ended"), 1, "the site's stays until it stands somewhere");
     tell(&bench, handle(60), position(9));
+    bench.wake();
+    assert_eq!(bench.count("ended"), 1, "from then on for as long as the others");
+    bench.pass(MINUTES_2);
     bench.wake();
     assert_eq!(bench.count("ended"), 0);
 }

@@ -67,6 +67,10 @@ impl Model {
             }
             ShardCall::Stands { kill, .. } => {
                 self.published.insert(*kill);
+                // It is remembered from then on.
+                if let Some((_, learnt)) = self.ended.get_mut(&None).filter(|(last, _)| last == kill) {
+                    *learnt = now;
+                }
                 ShardAnswer::Noted
             }
             ShardCall::List(list) => self.list(list),
