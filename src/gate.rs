@@ -80,12 +80,17 @@ async fn pass<P: Ports>(
     if demand.commands != Commands::No || !site.config.custody.is_off() {
         ports.outlive_client();
     }
+    let bearer = site.config.custody.bearer_at(&path);
+    let read = match bearer {
+        Some(bearer) => custody::read_body(bearer, request, || body.clone()).boxed_local().await?,
+        None => None,
+    };
     let known = answer::before(site, ports, demand).await;
     let admitted = admission::admit(site, ports, request, &path, demand).await?;
     let since = answer::since(site, ports, request, &admitted, known).await;
     let opened = Opened::of(site, ports, &admitted)?;
-    let filled = match site.config.custody.bearer_at(&path) {
-        Some(bearer) => custody::fill(bearer, request, opened.as_ref(), || body.clone()).boxed_local().await?,
+    let filled = match bearer.zip(read) {
+        Some((bearer, read)) => Some(custody::fill(bearer, request, opened.as_ref(), read)?),
         None => None,
     };
     let challenge = Challenge::new(site, ports, demand)?;

@@ -66,30 +66,38 @@ fn may_hold_a_token(header: &str) -> bool {
     !is_other || words.any(|word| word.eq_ignore_ascii_case("bearer") || Jwt::read(word).is_some())
 }
 
-/// The request's body with the tokens in the place of their placeholders, on a
-/// path of `bearer`; `None`: it is none of those that have any.
+/// The request's body, on a path of `bearer`; `None`: it is none of those that
+/// have placeholders. It comes before the verdict on the session, since a client
+/// may take its time over it, and what ends meanwhile must not have its tokens
+/// sent.
 ///
 /// # Errors
-/// It is too large, or not what can be looked into.
-pub async fn fill<B: Body>(
+/// It is too large, or does not end.
+pub async fn read_body<B: Body>(
     bearer: &Bearer,
     request: &Request,
-    opened: Option<&Opened>,
     body: impl FnOnce() -> B,
 ) -> Result<Option<Vec<u8>>, Failure> {
     if bearer.body.is_empty() || matches!(request.method.as_str(), "GET" | "HEAD") {
         return Ok(None);
     }
-    let bytes = body().read(BODY_BYTES_MAX).await?;
+    Ok(Some(body().read(BODY_BYTES_MAX).await?))
+}
+
+/// The same with the tokens in the place of their placeholders.
+///
+/// # Errors
+/// It is not what can be looked into.
+pub fn fill(bearer: &Bearer, request: &Request, opened: Option<&Opened>, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if bytes.is_empty() {
-        return Ok(Some(bytes));
+        return Ok(bytes);
     }
     let media_type = request.headers.media_type().unwrap_or_default();
     if media_type == "application/x-www-form-urlencoded" {
-        return Ok(Some(fill_form(bearer, opened, &bytes)));
+        return Ok(fill_form(bearer, opened, &bytes));
     }
     let filled = if is_json(&media_type) { fill_json(bearer, opened, &bytes) } else { None };
-    filled.map(Some).ok_or(Failure::BadRequest("the body must be JSON here, or a form, and say so"))
+    filled.ok_or(Failure::BadRequest("the body must be JSON here, or a form, and say so"))
 }
 
 /// What a client sends where a token belongs, and is no placeholder, is a copy

@@ -48,9 +48,14 @@ pub struct World {
     pub address: Cell<&'static str>,
     /// What the origin of [`World::commanding`] says next; empty: nothing.
     pub command: Rc<Cell<&'static str>>,
+    /// What happens while the next body is read.
+    pub meanwhile: Meanwhile,
     /// The files of the pages: path, tag, text.
     pub assets: RefCell<Vec<(&'static str, Option<&'static str>, &'static str)>>,
 }
+
+/// What happens once, while something takes its time.
+pub type Meanwhile = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
 
 /// The shards, and what a test may do to them.
 pub struct Shards {
@@ -145,6 +150,7 @@ impl World {
             random: Counter { seed: Cell::new(1), is_broken: Cell::new(false), asked: RefCell::default() },
             address: Cell::new("203.0.113.77"),
             command: Rc::default(),
+            meanwhile: Rc::default(),
             assets: RefCell::default(),
         }
     }
@@ -183,7 +189,8 @@ impl World {
 
     pub fn serve_with_body(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
         let isolate = Isolate { world: self, memory: self.memory(site) };
-        match pollster::block_on(gate::serve(site, &isolate, request, Bytes(body))) {
+        let body = Bytes(body, Rc::clone(&self.meanwhile));
+        match pollster::block_on(gate::serve(site, &isolate, request, body)) {
             Reply::Own(own) => {
                 let OwnResponse { status, headers, body } = own;
                 Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
@@ -524,10 +531,14 @@ impl Answer for Head {
 }
 
 #[derive(Clone)]
-pub struct Bytes(Vec<u8>);
+pub struct Bytes(Vec<u8>, Meanwhile);
 
 impl Body for Bytes {
     async fn read(self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
+        let meanwhile = self.1.take();
+        if let Some(act) = meanwhile {
+            act();
+        }
         if self.0.len() <= bytes_max { Ok(self.0) } else { Err(BodyError::TooLong) }
     }
 }

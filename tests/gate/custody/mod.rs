@@ -9,6 +9,7 @@ mod opaque;
 mod others;
 mod refused;
 mod sealed;
+mod slow;
 mod tokens;
 
 use std::cell::RefCell;

@@ -1,0 +1,51 @@
+//! A client that takes its time over a body into which tokens go.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::world::BODY;
+use crate::support::{World, request, site_of};
+
+const SECRET: &str = "opaque-refresh-token-1";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[test]
+fn what_is_killed_while_its_body_drips_has_no_token_sent() {
+    for access in ["optional", "required", "strict"] {
+        let config = super::TOKENS.replace(
+            r#"{"path": "/api/refresh", "access": "optional"}"#,
+            &format!(r#"{{"path": "/api/refresh", "access": "{access}"}}"#),
+        );
+        let (site, elsewhere) = (site_of(&config), site_of(&config));
+        let login: &str =
+            format!(r#"{{"access_token": "{}", "refresh_token": "{SECRET}"}}"#, { super::jwt("alice", super::HOUR) })
+                .leak();
+        let world = Rc::new(World::new(move |outgoing| {
+            let body = if outgoing.url.contains("login") { login } else { "{}" };
+            Some(vec![("Content-Type", "application/json"), (BODY, body)])
+        }));
+        let seen = world.serve(&site, &request("POST", "/api/login", &[]));
+        let session = seen.cookie().expect("a session").to_owned();
+        let refresh = || {
+            let headers = [("cookie", session.as_str()), JSON];
+            let body = br#"{"refresh_token": "warifu-held.refresh_token"}"#;
+            let seen = world.serve_with_body(&site, &request("POST", "/api/refresh", &headers), body.to_vec());
+            let sent = world.origin.seen.borrow().last().and_then(|outgoing| outgoing.body.clone());
+            (seen.status, String::from_utf8(sent.unwrap_or_default()).expect("a text"))
+        };
+        assert_eq!(refresh(), (None, format!(r#"{{"refresh_token":"{SECRET}"}}"#)), "{access}");
+        world.origin.seen.borrow_mut().clear();
+        let there = Rc::downgrade(&world);
+        *world.meanwhile.borrow_mut() = Some(Box::new(move || {
+            let world = there.upgrade().expect("it is there");
+            let headers = [("authorization", "Bearer hunter2")];
+            let killed = world.serve(&elsewhere, &request("DELETE", "/_warifu/sessions?subject=alice", &headers));
+            assert_eq!(killed.status, Some(200));
+            // Longer than the bound.
+            world.pass(Duration::from_secs(9));
+        }));
+        let (status, sent) = refresh();
+        assert!(!sent.contains(SECRET), "{access}: {sent}");
+        assert_eq!(status, (access != "optional").then_some(401), "{access}");
+    }
+}
