@@ -176,13 +176,12 @@ impl<S: Sql> SessionObject<S> {
         answer
     }
 
-    /// With a level, the new secret is for this answer only: it is not made
-    /// where the feed is out of reach, since it would be lost. Without one, it
-    /// can be asked for again, and is given once the feed has it.
+    /// A new secret is not made where the feed is out of reach: nobody would get
+    /// it, and once the feed is back the grace of the one before would run out all
+    /// the same. With a level, it is for this answer only. Without one, it can be
+    /// asked for again, and is given once the feed has it.
     async fn rotate(&self, message: &Message, raises: bool, ports: &impl ObjectPorts) -> Result<ShardAnswer, String> {
-        if raises {
-            self.reach(ports).await?;
-        }
+        self.reach(ports).await?;
         let first = self.ask(message, ports);
         let ShardAnswer::Rotated { rotated: Some(rotated) } = &first else { return Ok(first) };
         let was_waiting = self.tell_edges(rotated.session.id, ports).await?;

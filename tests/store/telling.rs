@@ -23,10 +23,13 @@ fn a_rotation_is_answered_once_the_feed_has_it() {
     place.around.reach.set(Reach::Holds);
     let mut first = place.task(rotate(1, 11));
     let mut second = place.task(rotate(1, 12));
+    assert_eq!(place.served(1), Some(Served::Current), "nor is it made before the feed is known to be there");
+    place.around.arrive(0);
+    settle(&mut [&mut first, &mut second]);
     assert!(first.done.is_none() && second.done.is_none(), "nor is one that races");
     assert_eq!(place.served(1), Some(Served::InGrace { salt: None }));
     place.around.pass(GRACE_MAX + GRACE);
-    place.around.arrive(0);
+    place.around.arrive(1);
     settle(&mut [&mut first, &mut second]);
     let (first, second) = (rotated(first.done), rotated(second.done));
     assert_eq!((first.is_new, first.salt), (true, Some(salt(11))));
@@ -37,11 +40,33 @@ fn a_rotation_is_answered_once_the_feed_has_it() {
     assert_eq!(place.served(1), None);
 }
 
+/// Nobody gets the new secret: once the feed is back, the old one must not run out.
 #[test]
-fn without_the_feed_a_rotation_fails_and_its_secret_is_kept_for_later() {
+fn without_the_feed_a_rotation_changes_nothing() {
     let place = Place::new();
+    let before = place.dump();
     place.around.reach.set(Reach::IsDown);
     assert!(is_failed(place.task(rotate(1, 11)).done.as_ref()));
+    assert_eq!(place.dump(), before);
+    place.around.pass(SOON);
+    place.around.reach.set(Reach::Answers);
+    place.wake().expect("nothing is to be told");
+    place.around.pass(GRACE_MAX);
+    assert_eq!(place.served(1), Some(Served::Current), "however long the browser pauses");
+    assert_eq!(rotated(place.task(rotate(1, 12)).done).salt, Some(salt(12)));
+}
+
+#[test]
+fn a_rotation_whose_feed_is_lost_on_the_way_is_kept_for_later() {
+    let place = Place::new();
+    place.around.reach.set(Reach::Holds);
+    let mut lost = place.task(rotate(1, 11));
+    place.around.arrive(0);
+    settle(&mut [&mut lost]);
+    place.around.fail(1);
+    settle(&mut [&mut lost]);
+    assert!(is_failed(lost.done.as_ref()));
+    place.around.reach.set(Reach::IsDown);
     assert_eq!(place.served(1), Some(Served::InGrace { salt: None }), "the old one goes on");
     assert!(is_failed(place.task(rotate(1, 12)).done.as_ref()), "and nobody gets the successor");
     assert_eq!(place.around.alarm(), Some(NOW.plus(SOON)));
