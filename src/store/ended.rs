@@ -71,26 +71,27 @@ fn is_later(row: &Row, since: Option<Position>, now: UnixMillis) -> Result<bool,
     })
 }
 
-/// Whether the subject or the site was ended under another incarnation of the
-/// feed than the one that a start's edge knew: which of the two is the earlier
-/// one cannot be told from that.
-pub(super) fn is_of_another_epoch(sql: &impl Sql, subject: &Subject, known: Epoch) -> Result<bool, SqlError> {
+/// The ends of the subject or the site under another incarnation of the feed
+/// than the one that a start's edge knew: which of the two is the earlier one
+/// cannot be told from that.
+pub(super) fn of_another_epoch(sql: &impl Sql, subject: &Subject, known: Epoch) -> Result<Vec<KillId>, SqlError> {
     let rows = sql.run(
-        "SELECT 1 FROM ended WHERE subject IN (?, ?) AND epoch <> ? LIMIT 1",
+        "SELECT kill FROM ended WHERE subject IN (?, ?) AND epoch <> ?",
         &[subject.as_str().into(), SITE.into(), known.to_text().as_str().into()],
     )?;
-    Ok(!rows.is_empty())
+    rows.iter().map(|row| row.bytes(0).map(KillId::from_bytes)).collect()
 }
 
 /// The feed, asked after it had published these ends, is in this incarnation:
 /// what stands in another one stands before all of this. Incarnations follow
 /// one another, and each answers behind a write that no earlier one could make.
-pub(super) fn precede(sql: &impl Sql, subject: &Subject, current: Epoch) -> Result<(), SqlError> {
-    sql.run(
-        "UPDATE ended SET epoch = ?3, seq = 0 WHERE subject IN (?1, ?2) AND epoch <> ?3",
-        &[subject.as_str().into(), SITE.into(), current.to_text().as_str().into()],
-    )
-    .map(|_| ())
+/// Of what ended while it was asked, that says nothing.
+pub(super) fn precede(sql: &impl Sql, kills: &[KillId], current: Epoch) -> Result<(), SqlError> {
+    let epoch = current.to_text();
+    kills.iter().try_for_each(|kill| {
+        let parameters = [rows::blob(*kill), epoch.as_str().into()];
+        sql.run("UPDATE ended SET epoch = ?2, seq = 0 WHERE kill = ?1 AND epoch <> ?2", &parameters).map(|_| ())
+    })
 }
 
 /// The kill of the site that is older than any start and whose place is not

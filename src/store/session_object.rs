@@ -124,7 +124,9 @@ impl<S: Sql> SessionObject<S> {
     /// if the feed is in that incarnation now. Where the feed is out of reach it
     /// stays unknown, and the start is refused.
     async fn place(&self, subject: &Subject, since: Position, ports: &impl ObjectPorts) {
-        if !matches!(self.shard.must_ask_the_feed(subject, since), Ok(true)) {
+        // Where reading fails, so does the start.
+        let Ok(kills) = self.shard.of_another_epoch(subject, since) else { return };
+        if kills.is_empty() {
             return;
         }
         // An append, even of nothing, is answered by the current feed only.
@@ -132,7 +134,7 @@ impl<S: Sql> SessionObject<S> {
             && epoch == since.epoch
         {
             // Where that fails, so does the start.
-            self.shard.note_epoch(subject, epoch).ok();
+            self.shard.note_epoch(&kills, epoch).ok();
         }
     }
 

@@ -87,22 +87,22 @@ impl<S: Sql> SessionShard<S> {
         refresh::due(&self.sql, session)
     }
 
-    /// Whether it takes a word from the feed to know if this start is later than
-    /// the last end of all that its subject had.
+    /// The ends of all that a subject had, of which it takes a word from the feed
+    /// to know if this start is later.
     ///
     /// # Errors
     /// The database failed.
-    pub(super) fn must_ask_the_feed(&self, subject: &Subject, since: Position) -> Result<bool, SqlError> {
+    pub(super) fn of_another_epoch(&self, subject: &Subject, since: Position) -> Result<Vec<KillId>, SqlError> {
         self.open()?;
-        ended::is_of_another_epoch(&self.sql, subject, since.epoch)
+        ended::of_another_epoch(&self.sql, subject, since.epoch)
     }
 
     /// Notes that word.
     ///
     /// # Errors
     /// The database failed.
-    pub(super) fn note_epoch(&self, subject: &Subject, current: Epoch) -> Result<(), SqlError> {
-        ended::precede(&self.sql, subject, current)
+    pub(super) fn note_epoch(&self, kills: &[KillId], current: Epoch) -> Result<(), SqlError> {
+        ended::precede(&self.sql, kills, current)
     }
 
     /// The kill of the site that holds log-ins up here though no start can be

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use warifu::revocation::{Epoch, Position};
 use warifu::session::KillId;
+use warifu::store::feed::FeedReply;
 use warifu::store::message::{ShardAnswer, ShardCall, StartCall, Which};
 
+use crate::publishing::ended_before_a_restart;
+use crate::surroundings::{Reach, settle};
 use crate::{AFTER_ALL, Bench, EPOCH, MS, NOW, end_all, end_all_here, handle, id, start, subject};
 
 const MINUTES_2: Duration = Duration::from_mins(2);
@@ -192,6 +195,31 @@ fn a_start_must_have_known_both_its_subjects_end_and_the_sites() {
     bench.has_feed.set(false);
     bench.ask(end_all("bob", handle(61)));
     assert!(is_refused(&bench, "bob", position(9)) && !is_refused(&bench, "alice", position(9)));
+}
+
+/// The feed's word is about the ends of before it was asked.
+#[test]
+fn an_end_that_comes_while_the_feed_is_asked_for_its_incarnation_counts() {
+    for ends_site in [false, true] {
+        let place = ended_before_a_restart();
+        place.around.reach.set(Reach::Holds);
+        let asked = place.around.sent_count();
+        let start = StartCall { since: Some(elsewhere(7)), ..start(50, "alice") };
+        let mut log_in = place.task(ShardCall::Start(Box::new(start)));
+        if ends_site {
+            place.ask(ShardCall::EndSite { kill: handle(601) });
+            place.ask(ShardCall::Stands { kill: handle(601), position: position(9) });
+        } else {
+            let mut end = place.task(end_all("alice", handle(601)));
+            place.around.arrive(asked + 1);
+            settle(&mut [&mut end]);
+            assert!(matches!(end.done, Some(ShardAnswer::EndedAll { .. })));
+        }
+        let answer = FeedReply::Appended { epoch: elsewhere(0).epoch, bound_ms: 0, entries: Vec::new() };
+        place.around.sent.borrow()[asked].1.is(Ok(answer));
+        settle(&mut [&mut log_in]);
+        assert!(matches!(log_in.done, Some(ShardAnswer::KilledMeanwhile)), "{:?}", log_in.done);
+    }
 }
 
 #[test]

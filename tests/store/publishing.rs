@@ -302,7 +302,7 @@ fn an_alarm_that_finds_nothing_to_do_asks_nobody() {
 }
 
 /// Of an end that was published before the feed was restarted.
-fn ended_before_a_restart() -> Place {
+pub fn ended_before_a_restart() -> Place {
     let place = Place::new();
     place.ask(end_all("alice", handle(600)));
     let sql = place.object.shard().sql();
