@@ -134,8 +134,13 @@ fn lead(turn: &Turn<'_, impl Sql>, subject: &Subject, generation: u64, lead: &Le
     note(turn, lead.kill, KillScope::Subject, subject.as_str(), Some(generation), &lead.rows)
 }
 
-/// Ends everything in this shard. The dead rows leave as they expire.
+/// Ends everything in this shard. The dead rows leave as they expire. The feed
+/// asks again and again while another shard of the round is out of reach; since
+/// the first time nobody could log in here.
 pub(super) fn end_site(turn: &Turn<'_, impl Sql>, kill: KillId) -> Result<ShardAnswer, SqlError> {
+    if let Some(generation) = generations::ended_site(turn.sql, kill)? {
+        return Ok(ShardAnswer::EndedSite { generation });
+    }
     turn.wake_by(turn.now.plus(sweep::SOON))?;
     // What is not exchanged yet is a session of the site's too.
     adoption::close_site(turn.sql)?;

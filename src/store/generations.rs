@@ -8,7 +8,7 @@
 
 use crate::session::{KillId, Subject};
 use crate::store::schema::{read_meta, write_meta};
-use crate::store::{Sql, SqlError, ended};
+use crate::store::{Sql, SqlError, ended, rows};
 use crate::time::UnixMillis;
 
 /// The number that a session which starts now carries.
@@ -38,6 +38,15 @@ pub(super) fn end_site(sql: &impl Sql, kill: KillId, now: UnixMillis) -> Result<
     write_meta(sql, NAME, value)?;
     write_meta(sql, SITE, value)?;
     Ok(next)
+}
+
+/// The number that this kill of the site has raised, where it is the last one.
+pub(super) fn ended_site(sql: &impl Sql, kill: KillId) -> Result<Option<u64>, SqlError> {
+    let rows = sql.run(
+        "SELECT value FROM meta WHERE name = ? AND EXISTS (SELECT 1 FROM ended WHERE kill = ?)",
+        &[SITE.into(), rows::blob(kill)],
+    )?;
+    rows.first().map(|row| row.integer(0)).transpose()
 }
 
 /// Whether a later row of the map has taken the subject over.

@@ -186,6 +186,33 @@ fn an_end_of_the_site_refuses_all_starts_until_its_place_is_told() {
     assert!(!is_refused(&bench, "bob", elsewhere(9)) && !is_refused(&bench, "bob", None), "it was long ago");
 }
 
+/// While another shard is out of reach, the feed asks all of a round again and again.
+#[test]
+fn an_end_of_the_site_that_is_asked_for_again_changes_nothing() {
+    let bench = Bench::new();
+    bench.by.replace(Some(crate::audit::by("admin:ops", "DELETE sessions")));
+    bench.start(1, "alice");
+    bench.end_all("alice");
+    let end = |kill| match bench.ask(ShardCall::EndSite { kill: handle(kill) }) {
+        ShardAnswer::EndedSite { generation } => generation,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(end(60), 2);
+    // The first wake-up of the alarm is for what was committed with it.
+    bench.pass(Duration::from_secs(2));
+    bench.wake();
+    let before = bench.dump();
+    assert_eq!(end(60), 2);
+    assert_eq!(bench.dump(), before);
+    tell(&bench, handle(60), position(7));
+    assert_eq!(end(60), 2, "nor one that was long on its way");
+    assert!(!is_refused(&bench, "bob", position(7)));
+    bench.start(2, "bob");
+    assert_eq!(end(61), 3, "another one ends what has begun since");
+    assert!(!bench.is_live(2));
+    assert_eq!(bench.number("SELECT count(*) FROM audit WHERE event = 'site_ended'"), 2);
+}
+
 #[test]
 fn a_start_must_have_known_both_its_subjects_end_and_the_sites() {
     let bench = ended();
