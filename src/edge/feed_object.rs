@@ -1,5 +1,6 @@
 //! The Durable Object class of the feed: load, fence, answer.
 
+use core::time::Duration;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -82,7 +83,12 @@ impl Inner {
     }
 
     async fn alarm(&self) {
-        let Some(object) = &self.object else { return };
+        let Some(object) = &self.object else {
+            // The alarm that rang is gone. Not soon: an object that is left alone is
+            // put away, and its next life goes on.
+            self.surroundings.storage.set_alarm(PlatformClock.now().plus(NEXT_LIFE));
+            return;
+        };
         let event = |reason| Event::FeedFailed { reason };
         wake_up(FEED_OBJECT, &self.surroundings.storage, object.wake(&self.surroundings), event).await;
     }
@@ -119,3 +125,6 @@ impl FeedPorts for Surroundings {
         self.objects.ask_shard(home.locator(), message).await.map_err(|error| error.to_string())
     }
 }
+
+/// Longer than the platform keeps an object that nobody asks for anything.
+const NEXT_LIFE: Duration = Duration::from_mins(5);

@@ -5,7 +5,7 @@ use crate::mutants::{self, Mutant};
 use crate::revocation::{Epoch, Position};
 use crate::store::feed::{Feed, FeedCall, FeedReply, Round};
 use crate::store::fence::{Confirm, Fence};
-use crate::store::message::{By, Home, Message, ShardAnswer, ShardCall};
+use crate::store::message::{By, Home, Kill, Message, ShardAnswer, ShardCall};
 use crate::store::sweep::SOON;
 use crate::store::{Sql, SqlError};
 use crate::time::UnixMillis;
@@ -48,7 +48,9 @@ impl<S: Sql> FeedObject<S> {
             (self.feed.answer(call, ports.now()), proven)
         } else {
             let answer = self.feed.answer(call, ports.now());
-            if matches!(call, FeedCall::EndSite(_)) {
+            // Whoever asks for a kill of the site, or about one, wakes what carries it
+            // out: an alarm can be lost, and nobody else would come back.
+            if matches!(&answer, FeedReply::Receipt { kill: Some(Kill { published: None, .. }) }) {
                 ports.set_alarm(ports.now());
             }
             (answer, fence().await)

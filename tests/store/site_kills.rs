@@ -129,6 +129,23 @@ fn a_shard_out_of_reach_holds_the_kill_up_and_the_alarm_goes_on() {
     assert_eq!(place.progress(), (100, 100, Some(1)));
 }
 
+/// The platform gives an alarm up after six failures.
+#[test]
+fn a_kill_whose_alarm_was_lost_goes_on_when_somebody_asks_about_it() {
+    let place = Place::new();
+    place.ask(order(KILL));
+    place.wake().expect("a round");
+    place.around.alarms.borrow_mut().clear();
+    assert!(place.receipt(handle(KILL + 1)).is_none());
+    assert_eq!(place.around.alarm(), None, "of another one");
+    let place = place.restarted(EPOCH);
+    assert_eq!((place.progress(), place.around.alarm()), ((40, 100, None), Some(NOW)));
+    place.wake().expect("a round");
+    place.ring_out();
+    place.around.alarms.borrow_mut().clear();
+    assert_eq!((place.progress(), place.around.alarm()), ((100, 100, Some(1)), None), "nothing is left to do");
+}
+
 #[test]
 fn a_restart_goes_on_where_it_was() {
     let place = Place::new();
