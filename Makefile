@@ -58,7 +58,7 @@ bench-window: ## Measure the warm check of a token with an empty window of the f
 	@cargo bench --bench window
 
 sim: ## Run the protocol of revocation under a seeded world (SEEDS=2000, or SEED=n for one, with its trace)
-	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) cargo test --profile sim --features mutants --test simulation -- --nocapture
+	@$(if $(SEED),WARIFU_SEED=$(SEED)) WARIFU_SEEDS=$(or $(SEEDS),2000) scripts/optimised-test simulation --nocapture
 
 chaos: ## Break what the gateway stands on in real workerd, about 208 times, and look whether its promises hold (CHAOS_SEED=n repeats, ROUNDS=, Linux; 12 min)
 	@WARIFU_CHAOS_ROUNDS=$(or $(ROUNDS),208) scripts/test build build-test chaos
