@@ -13,7 +13,7 @@ dev: ## Serve the gateway, the demonstration origin and the story on this machin
 	@scripts/prerequisites && exec node scripts/dev.mjs
 
 build: ## Build the Worker into build/
-	@scripts/build
+	@scripts/setup && scripts/build
 
 test: ## Check and test (ALSO="browser soak" for stages that only CI runs, see CONTRIBUTING.md)
 	@scripts/test $(if $(ALSO),--also $(ALSO))
