@@ -74,22 +74,25 @@ step() {
 }
 
 # --- locks ----------------------------------------------------------------------
-# A lock is a symbolic link whose target is the owner's process id: made in one
-# step on every system (`flock` is missing on macOS), and a dead owner is seen.
+# A lock is a symbolic link whose target is the owner's process id and when that process began:
+# made in one step on every system (`flock` is missing on macOS), and a dead owner is seen, also
+# where another process has got its number.
+born() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _ || true; }
 
 #
 # lock FILE            waits for whoever has it
 # lock FILE REFUSAL    does not wait: `process N REFUSAL`
 lock() {
-  local lock=$1 refusal=${2-} owner told=
+  local lock=$1 refusal=${2-} held owner told=
   mkdir -p "$(dirname "$lock")"
-  until ln -s "$$" "$lock" 2>/dev/null; do
+  until ln -s "$$ $(born $$)" "$lock" 2>/dev/null; do
     [ -w "$(dirname "$lock")" ] || die "$(dirname "$lock") is not writable for you"
-    owner=$(readlink "$lock") || continue # just released
-    if ! kill -0 "$owner" 2>/dev/null; then
+    held=$(readlink "$lock") || continue # just released
+    owner=${held%% *}
+    if ! kill -0 "$owner" 2>/dev/null || [ "$held" != "$owner $(born "$owner")" ]; then
       # Take it away under another name: of two that see it dead, one succeeds.
       if mv "$lock" "$lock.$$" 2>/dev/null; then
-        if [ "$(readlink "$lock.$$")" = "$owner" ]; then
+        if [ "$(readlink "$lock.$$")" = "$held" ]; then
           rm -f "$lock.$$"
         else
           mv "$lock.$$" "$lock" # a living one came in between
@@ -97,8 +100,8 @@ lock() {
       fi
       continue
     fi
-    [ -z "$refusal" ] || die "process $owner $refusal"
-    [ -n "$told" ] || say "waiting for process $owner, which is doing the same ..."
+    [ -z "$refusal" ] || die "process $owner $refusal (its lock is $lock)"
+    [ -n "$told" ] || say "waiting for process $owner, which is doing the same (its lock is $lock) ..."
     told=yes
     sleep 0.5
   done

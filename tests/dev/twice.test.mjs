@@ -8,6 +8,8 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { until } from "../../benches/support/processes.mjs";
+
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 let folder, lock, log;
@@ -24,13 +26,15 @@ after(() => rmSync(folder, { recursive: true }));
 
 const run = (script) => spawnSync("bash", ["-c", script], { cwd: folder, encoding: "utf8" });
 
+const heldBy = (pid) => symlinkSync(`${pid} ${execFileSync("bash", ["-c", `. scripts/lib.sh; born ${pid}`], { cwd: folder, encoding: "utf8" }).trim()}`, lock);
+
 test("the second run is refused in one line, and the first one's logs stay", () => {
   writeFileSync(log, "of the first");
-  symlinkSync(String(process.pid), lock);
+  heldBy(process.pid);
   const { status, stdout, stderr } = run("scripts/test fmt");
   assert.deepEqual(
     { status, stdout, stderr },
-    { status: 1, stdout: "", stderr: `warifu: process ${process.pid} is testing in this checkout already: wait for it, or end it\n` },
+    { status: 1, stdout: "", stderr: `warifu: process ${process.pid} is testing in this checkout already: wait for it, or end it (its lock is ${lock})\n` },
   );
   assert.equal(readFileSync(log, "utf8"), "of the first");
   assert.equal(lstatSync(lock).isSymbolicLink(), true, "the lock is still the first one's");
@@ -39,16 +43,19 @@ test("the second run is refused in one line, and the first one's logs stay", () 
 
 test("the lock of a run that is dead is taken, and each run gives its own back", () => {
   const dead = Number(execFileSync("bash", ["-c", "echo $$"], { encoding: "utf8" }));
-  symlinkSync(String(dead), lock);
-  const { status, stdout } = run(`. scripts/lib.sh; lock ${lock} 'is testing'; readlink ${lock}; echo $$`);
-  const [owner, own] = stdout.trim().split("\n");
-  assert.equal(status, 0);
-  assert.equal(owner, own);
-  assert.throws(() => lstatSync(lock), { code: "ENOENT" });
+  // Dead, or its number is another's by now.
+  for (const held of [`${dead} ${new Date().getFullYear()}`, `${process.pid} Mon_Jan_1_00:00:00_1970`]) {
+    symlinkSync(held, lock);
+    const { status, stdout } = run(`. scripts/lib.sh; lock '${lock}' 'is testing'; readlink '${lock}'; echo $$`);
+    const [owner, own] = stdout.trim().split("\n");
+    assert.equal(status, 0);
+    assert.equal(owner.split(" ")[0], own);
+    assert.throws(() => lstatSync(lock), { code: "ENOENT" });
+  }
 });
 
 test("a run that is ended gives its lock back", async () => {
-  const child = spawn("bash", ["-c", `. scripts/lib.sh; lock ${lock} 'is testing'; echo locked; read -r line`], { cwd: folder });
+  const child = spawn("bash", ["-c", `. scripts/lib.sh; lock '${lock}' 'is testing'; echo locked; read -r line`], { cwd: folder });
   await once(child.stdout, "data");
   assert.equal(lstatSync(lock).isSymbolicLink(), true);
   child.stdin.end();
@@ -61,4 +68,24 @@ test("a stage that does not exist is named, with those that do", () => {
   const { status, stdout, stderr } = run("scripts/test natve");
   assert.deepEqual([status, stdout], [1, ""]);
   assert.match(stderr, /^warifu: there is no stage natve; there are: setup fmt .* native .* fuzz \n$/);
+});
+
+test("a stage that takes longer than its budget is ended, with all that it has started", async () => {
+  writeFileSync(path.join(folder, ".ci/budgets.tsv"), "fmt\t1\n");
+  const pids = path.join(folder, "pids");
+  const { status, stderr } = run(`CI=true scripts/stage fmt -- bash -c 'sleep 321 & echo $! $$ >${JSON.stringify(pids)}; trap "" TERM; wait; sleep 321'`);
+  assert.equal(status, 1);
+  assert.match(stderr, /^warifu: === fmt: ended, it took longer than the 1 s that \.ci\/budgets\.tsv allows$/m);
+  for (const pid of readFileSync(pids, "utf8").trim().split(" ")) {
+    // A zombie is dead, and waits for its parent only.
+    await until(() => /^Z|^$/.test(run(`ps -o stat= -p ${pid}`).stdout.trim()), `${pid} is ended`);
+  }
+});
+
+test("a stage that ends in time says so, and leaves nobody who waits for it", () => {
+  const { status, stdout } = run("CI=true scripts/stage fmt -- echo done");
+  assert.equal(status, 0);
+  assert.match(stdout, /^=== fmt: echo done\ndone\n=== fmt: ok, \d+ s, [\d.]+ processors\n$/);
+  const { stdout: processes } = run("ps -eo args");
+  assert.doesNotMatch(processes, /^sleep 1$/m);
 });
