@@ -9,13 +9,14 @@ let gateway;
 before(async () => (gateway = await start({ adminKeys: [ops] })));
 after(() => gateway.close());
 
-const SECOND = 1_000;
+// Without unwinding it was eight seconds, and then no answer.
+const AT_ONCE_MS = 5_000;
 
 async function panicAt(place) {
   const began = performance.now();
   const answer = await gateway.fetch(`/_warifu/test/${place}-panic`);
   const body = await answer.text();
-  assert.ok(performance.now() - began < SECOND, "at once");
+  assert.ok(performance.now() - began < AT_ONCE_MS, "at once");
   assert.equal(answer.status, 500);
   assert.equal(answer.headers.get("content-type"), "application/problem+json");
   assert.equal(JSON.parse(body).code, "internal");
