@@ -250,6 +250,30 @@ test("a gateway that cannot be reached is told apart from a subject without sess
   await operator.close();
 });
 
+test("a log-in that stands before the gateway is passed, and named when it runs out", async () => {
+  await all.mint({ subject: "gus", device: OSAKA });
+  const { page, context, ...operator } = await all.person();
+  const pass = { name: "before_the_gateway", value: "1", domain: "localhost", path: "/", httpOnly: true };
+  await context.addCookies([pass]);
+  await page.route(/_warifu\/(key|sessions|audit|metrics|health)/, async (route) => {
+    const { cookie = "" } = await route.request().allHeaders();
+    if (cookie.includes(pass.name)) return route.continue();
+    return route.fulfill({ status: 302, headers: { location: `${all.ops}/log-in-here` } });
+  });
+  await operator.signIn();
+  await operator.find("gus");
+  await says(page, "1 session").waitFor();
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Reload" }).click();
+  await page.locator(".sessions .problem").getByText("Something before the gateway wants a log-in of its own.").waitFor();
+  await operator.shot("console-redirected");
+  await assertSound(page, "a log-in before the gateway");
+  await context.addCookies([pass]);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await says(page, "1 session").waitFor();
+  await operator.close();
+});
+
 test("it looks right in each language, by day and by night, on each screen", async () => {
   await all.mint({ subject: "emma", level: 2, claims: { plan: "pro" }, device: OSAKA });
   await all.mint({ subject: "emma", device: { user_agent: "curl/8.14.1" } });

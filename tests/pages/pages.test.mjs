@@ -6,6 +6,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { Api } from "../../www/shared/api.js";
 import { buckets, by, parse, value } from "../../www/shared/metrics.js";
 import { pieces } from "../../www/shared/names.js";
 import { LANGUAGES, choose } from "../../www/shared/text.js";
@@ -74,10 +75,37 @@ test("what follows from the transfers of a side", () => {
 test("what is refused by code has a text only if there is such a code", () => {
   const codes = readFileSync(path.join(root, "src/error.rs"), "utf8");
   // The page's own, and those of other versions of the gateway.
-  const own = ["unknown", "unreachable", "rate_limited"];
+  const own = ["unknown", "unreachable", "redirected", "rate_limited"];
   for (const key of Object.keys(LANGUAGES.en).filter((key) => key.startsWith("refused_"))) {
     const name = key.slice("refused_".length);
     assert.ok(own.includes(name) || codes.includes(`"${name}"`), `there is no code ${name}`);
+  }
+});
+
+/** A call of the API; `fetched` is what it gave to fetch. */
+async function call(answer, method = "get", key = "a-key") {
+  const kept = [globalThis.document, globalThis.fetch];
+  const fetched = {};
+  Object.assign(globalThis, {
+    document: { baseURI: "https://ops.test/_warifu/console/" },
+    fetch: async (url, init) => (Object.assign(fetched, { url: String(url), ...init }), answer),
+  });
+  try {
+    const came = await new Api(key)[method]("health").catch((refusal) => refusal);
+    return { came, fetched };
+  } finally {
+    [globalThis.document, globalThis.fetch] = kept;
+  }
+}
+
+test("a log-in before the gateway is named, and passed with its own cookie", async () => {
+  const elsewhere = { type: "opaqueredirect", ok: false, status: 0, headers: new Headers(), json: async () => assert.fail("there is none to read") };
+  for (const key of ["a-key", null]) {
+    const { came, fetched } = await call(elsewhere, "get", key);
+    assert.equal(came.code, "redirected");
+    assert.match(came.words, /wants a log-in of its own/);
+    assert.deepEqual([fetched.credentials, fetched.redirect], ["same-origin", "manual"]);
+    assert.equal(fetched.headers.authorization, key === null ? undefined : "Bearer a-key");
   }
 });
 

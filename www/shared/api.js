@@ -2,7 +2,7 @@
 
 import { has, t } from "./text.js";
 
-/** An answer that is none: the API's `code`, or `unreachable`; `seconds` is when to try again. */
+/** An answer that is none: the API's `code`, `unreachable` or `redirected`; `seconds` is when to try again. */
 export class Refusal extends Error {
   constructor(status, { code = "unknown", title, detail } = {}, seconds = null) {
     super(`${status} ${code}`);
@@ -40,15 +40,18 @@ export class Api {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
-        // An administrator's key stands alone; a user's call is the cookie's.
-        credentials: this.#key === null ? "same-origin" : "omit",
+        // A user's call is the cookie's. An administrator's is the key's alone, but what stands
+        // before `admin_host` may know who passes by a cookie of its own.
+        credentials: "same-origin",
         cache: "no-store",
-        redirect: "error",
+        redirect: "manual",
       });
       if (answer.ok) return as === "json" ? await answer.json() : await answer.text();
     } catch {
       throw new Refusal(0, { code: "unreachable" });
     }
+    // The gateway sends no call elsewhere.
+    if (answer.type === "opaqueredirect") throw new Refusal(0, { code: "redirected" });
     throw new Refusal(answer.status, await answer.json().catch(() => ({})), answer.headers.get("retry-after"));
   }
 }

@@ -13,6 +13,7 @@ export default {
   // refusals, by code
   refused_unknown: "The gateway gave an answer that this page does not know",
   refused_unreachable: "The gateway cannot be reached. Nothing is known of what it did.",
+  refused_redirected: "Something before the gateway wants a log-in of its own. Open this page in a second tab, log in there, and go on here.",
   refused_bad_admin_key: "This key is not known here. It may be mistyped, or have been taken out of WARIFU_ADMIN_KEYS.",
   refused_missing_scope: "This key is not good for that: it lacks the scope {detail}.",
   refused_admin_host_only: "This page is not on admin_host, so the gateway does not take the key from it.",

@@ -13,6 +13,7 @@ export default {
   // refusals, by code
   refused_unknown: "このページの知らない応答がゲートウェイから返りました",
   refused_unreachable: "ゲートウェイに接続できません。実行されたかどうかは分かりません。",
+  refused_redirected: "ゲートウェイの手前で別のログインが必要です。このページを別のタブで開いてログインし、ここに戻って続けてください。",
   refused_bad_admin_key: "この鍵は登録されていません。入力の誤りか、WARIFU_ADMIN_KEYS から外された可能性があります。",
   refused_missing_scope: "この鍵ではできません。スコープ {detail} がありません。",
   refused_admin_host_only: "このページは admin_host にないため、ゲートウェイは鍵を受け付けません。",
