@@ -60,26 +60,35 @@ pub(super) fn note_as(
     turn.wake_by(now.plus(Duration::from_millis(*keep_ms)))
 }
 
-/// What anybody who has a token or a password can cause as often as they like:
-/// noted once in a while.
+/// What can be caused as often as somebody likes, by who has a token or a
+/// password, or by a page that looks again and again: noted once in a while
+/// for whoever does it, and why.
 pub(super) fn note_rarely(
     turn: &Turn<'_, impl Sql>,
     event: &str,
     reason: &str,
     session: Option<SessionId>,
-    subject: &Subject,
+    subject: Option<&Subject>,
 ) -> Result<(), SqlError> {
     let Some(by) = turn.by else { return Ok(()) };
     let since = UnixMillis(turn.now.0.saturating_sub(crate::time::millis(RARELY)));
     let noted = turn.sql.run(
-        "SELECT 1 FROM (SELECT at, event, session, subject FROM audit ORDER BY seq DESC LIMIT ?1)
-         WHERE event = ?2 AND at > ?3 AND subject = ?4 AND session IS ?5 LIMIT 1",
-        &[RARELY_ROWS.into(), event.into(), since.into(), subject.as_str().into(), session.map(rows::blob).into()],
+        "SELECT 1 FROM (SELECT at, event, session, subject, actor, reason FROM audit ORDER BY seq DESC LIMIT ?1)
+         WHERE event = ?2 AND at > ?3 AND subject IS ?4 AND session IS ?5 AND actor = ?6 AND reason = ?7 LIMIT 1",
+        &[
+            RARELY_ROWS.into(),
+            event.into(),
+            since.into(),
+            subject.map(Subject::as_str).into(),
+            session.map(rows::blob).into(),
+            by.actor.as_str().into(),
+            reason.into(),
+        ],
     )?;
     if !noted.is_empty() {
         return Ok(());
     }
-    note_as(turn, (&by.actor, reason), event, session, Some(subject))
+    note_as(turn, (&by.actor, reason), event, session, subject)
 }
 
 /// Whether an administrator wants it.
@@ -175,7 +184,7 @@ const SCANNED_MAX: u64 = 20_000;
 /// Rows of one page.
 const PAGE_MAX: u32 = 100;
 
-/// What can be caused at will is noted once in so long, as far as the newest
+/// What [`note_rarely`] notes is noted once in so long, as far as the newest
 /// rows tell.
 const RARELY: Duration = Duration::from_hours(1);
 const RARELY_ROWS: u32 = 1_000;

@@ -21,7 +21,7 @@ pub(super) fn check(
         Standing::Retired { is_replay: false } => return Ok(none(false)),
         Standing::Retired { is_replay: true } => {
             turn.sql.atomically(|| {
-                audit::note_rarely(turn, "token_replayed", "replay", Some(session.id), &session.subject)?;
+                audit::note_rarely(turn, "token_replayed", "replay", Some(session.id), Some(&session.subject))?;
                 end_on_replay.map_or(Ok(()), |kill| ending::end_replayed(turn, &session, kill))
             })?;
             let ended = end_on_replay.is_some();

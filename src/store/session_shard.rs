@@ -234,7 +234,8 @@ impl<S: Sql> SessionShard<S> {
                     reading::list(turn, list)
                 }
                 ShardCall::Audit(call) => {
-                    audit::note(turn, "admin_called", call.session, call.subject.as_ref())?;
+                    let reason = turn.by.map_or("", |by| &by.reason);
+                    audit::note_rarely(turn, "admin_called", reason, call.session, call.subject.as_ref())?;
                     audit::page(turn, call)
                 }
                 ShardCall::Probe | ShardCall::Check { .. } | ShardCall::Receipt { .. } => {

@@ -28,7 +28,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
         }
     }
     if ended::is_after(sql, &start.subject, start.since, now)? {
-        audit::note_rarely(turn, "start_refused", "killed_meanwhile", None, &start.subject)?;
+        audit::note_rarely(turn, "start_refused", "killed_meanwhile", None, Some(&start.subject))?;
         return Ok(ShardAnswer::KilledMeanwhile);
     }
     let replaced = if start.end_others { None } else { presented(turn, start)? };
@@ -38,7 +38,7 @@ pub(super) fn begin(turn: &Turn<'_, impl Sql>, start: &StartCall) -> Result<Shar
             Ok(oldest) => oldest,
             Err(refusal) => {
                 if matches!(refusal, ShardAnswer::LimitReached) {
-                    audit::note_rarely(turn, "start_refused", "max_sessions", None, &start.subject)?;
+                    audit::note_rarely(turn, "start_refused", "max_sessions", None, Some(&start.subject))?;
                 }
                 return Ok(refusal);
             }

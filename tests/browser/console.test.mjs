@@ -113,6 +113,31 @@ test("who listens is told after a second sign-in as after the first", async () =
   await operator.close();
 });
 
+test("looks that were written down do not hide what has happened", async () => {
+  const { page, ...operator } = await all.person();
+  const look = { at: "2026-11-23T09:00:00.000Z", event: "admin_called", session: null, subject: "liv", actor: "admin:ops", reason: "GET audit", from: null };
+  const started = { ...look, at: "2026-11-01T08:00:00.000Z", event: "session_started", actor: "origin", reason: "do=start" };
+  let pages = 4;
+  await page.route("**/_warifu/audit?*", (route) => {
+    const asked = new URL(route.request().url()).searchParams;
+    const at = Number(asked.get("cursor") ?? 1);
+    const events = at < pages ? Array(Number(asked.get("limit"))).fill(look) : [started];
+    return route.fulfill({ json: { events, next: at < pages ? String(at + 1) : null } });
+  });
+  await operator.signIn();
+  await operator.find("liv");
+  const lines = page.locator(".events li");
+  await lines.getByText("Session started").waitFor();
+  assert.equal(await lines.count(), 1);
+  await says(page, "do=start").waitFor();
+  // Where they are too many to read past, that nothing has happened is not said.
+  pages = 1_000;
+  await operator.find("liv");
+  await says(page, "Only the newest are read here").waitFor();
+  assert.equal(await page.getByText("Nothing has happened yet.").count(), 0);
+  await operator.close();
+});
+
 test("the key is in no storage, no address and no cookie, and gone with the page", async () => {
   const { page, context, ...operator } = await all.person();
   await operator.signIn();

@@ -184,6 +184,37 @@ fn what_an_administrator_looks_at_is_written_down() {
     );
 }
 
+/// The console asks for a subject's history every ten seconds.
+#[test]
+fn a_look_at_a_history_is_noted_once_an_hour_for_each_who_looks_and_why() {
+    let bench = bench();
+    bench.start(1, "alice");
+    let look = |actor: &str, reason: &str, name: &str| {
+        bench.by.replace(Some(by(actor, reason)));
+        let audit = ShardCall::Audit(AuditCall { subject: Some(subject(name)), ..ALL });
+        assert!(matches!(bench.ask(audit), ShardAnswer::Audit { .. }));
+    };
+    for _ in 0..10 {
+        look("admin:ops", "GET audit", "alice");
+        bench.pass(Duration::from_mins(1));
+    }
+    look("admin:other", "GET audit", "alice");
+    look("admin:ops", "GET audit", "bob");
+    look("admin:ops", "GET else", "alice");
+    assert_eq!(
+        told(&bench)[1..],
+        [
+            "admin_called 0 alice admin:ops GET audit",
+            "admin_called 0 alice admin:other GET audit",
+            "admin_called 0 bob admin:ops GET audit",
+            "admin_called 0 alice admin:ops GET else",
+        ]
+    );
+    bench.pass(Duration::from_mins(50));
+    look("admin:ops", "GET audit", "alice");
+    assert_eq!(told(&bench).len(), 6);
+}
+
 #[test]
 fn pages_are_of_one_subject_or_session_newest_first() {
     let bench = bench();

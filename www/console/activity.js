@@ -7,12 +7,15 @@ import { has, parts, t } from "../shared/text.js";
 import { clockTime } from "../shared/times.js";
 import { every } from "./every.js";
 
-// Each look is written down as well, so it is not asked all the time, and not shown.
+// Looks are written down as well, so it is not asked all the time, and they are not shown.
 const EVERY_MS = 10_000;
 const isOwnLook = ({ event, reason }) => event === "admin_called" && reason === "GET audit";
 const SHOWN_MAX = 50;
+const READ_AT_ONCE = 100;
 // Everybody's events are in all shards, and a page is of some of them: so many pages are asked for.
 const PAGES_MAX = 4;
+// Of one subject, a page costs little.
+const SUBJECT_PAGES_MAX = 10;
 // What has a place of its own in a line; the rest follows as it is.
 const PLACED = new Set(["at", "event", "subject", "actor", "reason", "from", "session"]);
 
@@ -58,12 +61,12 @@ export class Activity {
     this.#ask();
   }
 
-  /** The newest events, and whether there may be more of the same age. */
+  /** The newest events that are shown, and whether there may be more of the same age. */
   async #read(subject) {
     let [found, cursor] = [[], null];
-    for (let page = 0; page < PAGES_MAX; page++) {
-      const { events, next } = await this.world.api.get(query("audit", { subject, cursor, limit: SHOWN_MAX }));
-      found = found.concat(events);
+    for (let page = 0; page < (subject === null ? PAGES_MAX : SUBJECT_PAGES_MAX); page++) {
+      const { events, next } = await this.world.api.get(query("audit", { subject, cursor, limit: READ_AT_ONCE }));
+      found = found.concat(events.filter((event) => !isOwnLook(event)));
       cursor = next;
       // One subject's are in the order of time.
       if (next === null || (subject !== null && found.length >= SHOWN_MAX)) return [found, false];
@@ -93,8 +96,9 @@ export class Activity {
   }
 
   #show(events, isPart) {
-    say(this.problem, events.length === 0 ? t("activity_empty") : isPart ? t("activity_part") : "");
-    const newest = events.filter((event) => !isOwnLook(event)).sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
+    const part = this.only.checked ? t("activity_newest") : t("activity_part");
+    say(this.problem, isPart ? part : events.length === 0 ? t("activity_empty") : "");
+    const newest = events.sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, SHOWN_MAX);
     const state = JSON.stringify(newest);
     if (this.state === state) return;
     this.state = state;

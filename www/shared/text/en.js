@@ -115,6 +115,7 @@ export default {
   activity: "Activity",
   activity_empty: "Nothing has happened yet.",
   activity_part: "More has happened than is read here: a part of the newest is shown. Look for a subject to see all of theirs.",
+  activity_newest: "Only the newest are read here; more has happened before.",
   activity_pause: "Pause",
   activity_resume: "Go on",
   activity_only: "Only of {subject}",

@@ -115,6 +115,7 @@ export default {
   activity: "動き",
   activity_empty: "まだ何も起きていません。",
   activity_part: "ここで読み込む量より多くの動きがあり、最新の一部だけを表示しています。サブジェクトを検索すると、その人の動きがすべて見られます。",
+  activity_newest: "ここでは新しいものだけを読み込んでいます。それより前にも動きがあります。",
   activity_pause: "一時停止",
   activity_resume: "再開",
   activity_only: "{subject} のみ",
