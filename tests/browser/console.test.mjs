@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
-import { newAdminKey } from "../workerd/support/gateway.mjs";
+import { newAdminKey, until } from "../workerd/support/gateway.mjs";
 import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mjs";
 
 const reader = newAdminKey("reader", ["sessions:read"]);
@@ -185,6 +185,50 @@ test("from a subject to its sessions refused everywhere in three actions, and th
   await operator.close();
 });
 
+test("an end that is answered late strikes through nobody else's sessions, and names whose it was", async () => {
+  for (const subject of ["mia", "nele"]) await all.mint({ subject, device: OSAKA });
+  const { page, ...operator } = await all.person();
+  const nothing = { status: 404, json: { status: 404, code: "not_found", title: "There is nothing here" } };
+  let [answer, isGone] = [null, false];
+  await page.route("**/_warifu/sessions?subject=mia", async (route) => {
+    if (route.request().method() !== "DELETE") return route.continue();
+    const answered = isGone ? nothing : { response: await route.fetch() };
+    await new Promise((resolve) => (answer = resolve));
+    return route.fulfill(answered);
+  });
+  const endMia = async () => {
+    answer = null;
+    await operator.find("mia");
+    await page.locator("[data-act=end-all]").click();
+    await page.keyboard.press("Enter");
+    await until(() => answer !== null, "it is asked for");
+  };
+  await operator.signIn();
+  await endMia();
+  await operator.find("nele");
+  answer();
+  await page.getByRole("heading", { name: "All of mia" }).waitFor();
+  assert.equal(await page.locator("tr.ended").count(), 0);
+  await receipt(page, "quiesced").waitFor();
+  await says(page, "Sessions of nele").waitFor();
+
+  // There is nothing to end any more: of who is not looked at, it is said with the name.
+  isGone = true;
+  await all.mint({ subject: "mia", device: OSAKA });
+  await endMia();
+  await operator.find("nele");
+  answer();
+  await page.locator(".sessions .problem").getByText("mia: There was nothing to end").waitFor();
+  assert.equal(await page.locator("#found").innerText(), "Sessions of nele");
+  await assertSound(page, "a refusal of somebody else");
+  // Of who is looked at, the list says it.
+  await endMia();
+  const [again] = await Promise.all([page.waitForResponse((response) => response.request().method() === "GET" && response.url().includes("subject=mia")), answer()]);
+  assert.equal(again.status(), 200);
+  assert.equal(await page.locator(".sessions .problem").innerText(), "");
+  await operator.close();
+});
+
 test("one session is ended and the others live; the focus is on no other button", async () => {
   await all.mint({ subject: "carol", level: 2, device: OSAKA });
   await all.mint({ subject: "carol", device: { ...OSAKA, user_agent: IPHONE, city: "Kyoto" } });
@@ -358,6 +402,9 @@ test("the whole site is ended only by its name", async () => {
   await user.logIn("alice");
   const { page, ...operator } = await all.person();
   await operator.signIn();
+  await all.mint({ subject: "olga", device: OSAKA });
+  await operator.find("olga");
+  await says(page, "1 session").waitFor();
   const open = page.getByRole("button", { name: "End everybody's sessions …" });
   await open.click();
   const sure = page.getByRole("dialog").getByRole("button", { name: "End everybody's sessions" });
@@ -372,6 +419,7 @@ test("the whole site is ended only by its name", async () => {
   await page.getByLabel("Name of the site").fill("default");
   await page.keyboard.press("Enter");
   await says(page, "Everybody of default").waitFor();
+  await says(page, "olga has no live session.").waitFor(); // the list has been asked for again
   await receipt(page, "quiesced").waitFor();
   await user.page.goto(`${all.app}/account`);
   assert.equal(new URL(user.page.url()).pathname, "/login");

@@ -14,9 +14,9 @@ export class Kills {
     this.element = h("section", { class: "card", "aria-labelledby": "receipts" }, h("h2", { id: "receipts" }, t("receipts")), this.empty, this.list);
   }
 
-  /** Shows a receipt and follows it; `done` once it has come true. */
-  add(title, receipt, done) {
-    const view = new ReceiptView({ title, receipt, done, ask: (id) => this.api.get(`revocations/${id}`) });
+  /** Shows a receipt and follows it: `published` and `done` are called when it is. */
+  add(title, receipt, { published, done } = {}) {
+    const view = new ReceiptView({ title, receipt, published, done, ask: (id) => this.api.get(`revocations/${id}`) });
     this.empty.hidden = true;
     this.list.prepend(view.element);
     while (this.list.children.length > SHOWN_MAX) this.list.lastElementChild.remove();

@@ -93,7 +93,7 @@ function work(api, key) {
       "main",
       { class: "desk" },
       sessions.element,
-      h("div", { class: "side" }, kills.element, health.element, siteKill(world, kills)),
+      h("div", { class: "side" }, kills.element, health.element, siteKill(world, kills, () => sessions.again())),
       activity.element,
       measures.element,
     ),

@@ -144,7 +144,11 @@ export class Sessions {
   }
 
   async #endOne(session, row) {
-    const receipt = await this.#end(`sessions/${session.id}`, row);
+    const gone = () => {
+      row.ended();
+      this.#complain(session.subject, t("ended_already"));
+    };
+    const receipt = await this.#end(`sessions/${session.id}`, session.subject, gone);
     if (receipt === null) return;
     row.ended();
     this.kills.add(parts("receipt_of_session", { subject: name(session.subject) }), receipt);
@@ -159,24 +163,37 @@ export class Sessions {
       cancel: t("cancel"),
     });
     if (sure === null) return;
-    const receipt = await this.#end(query("sessions", { subject }));
+    // Somebody else may have been looked for meanwhile.
+    const stillHere = () => this.#subject === subject;
+    const look = () => stillHere() && this.again();
+    // That nothing is left, the list says itself.
+    const gone = (error) => (stillHere() && this.world.may("sessions:read") ? this.again() : this.#complain(subject, error.words));
+    const receipt = await this.#end(query("sessions", { subject }), subject, gone);
     if (receipt === null) return;
-    this.rows?.allEnded();
-    const stillHere = () => this.#subject === subject && this.world.may("sessions:read") && this.#load({ quietly: true });
-    this.kills.add(parts("receipt_of_subject", { subject: name(subject) }), receipt, stillHere).heading.focus();
+    if (stillHere()) this.rows?.allEnded();
+    this.kills.add(parts("receipt_of_subject", { subject: name(subject) }), receipt, { done: look }).heading.focus();
   }
 
-  /** The receipt, or null where there is none and the page says why. `row` is that of one session. */
-  async #end(where, row) {
+  /** Looks again, where there is something to see. */
+  async again() {
+    if (this.#subject !== null && this.world.may("sessions:read")) await this.#load({ quietly: true });
+  }
+
+  /** The receipt, or null where there is none and the page says why; `gone` does where there is nothing to end. */
+  async #end(where, subject, gone) {
     this.problem.textContent = "";
     try {
       return await this.world.api.delete(where);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const isGone = row !== undefined && error.code === "not_found";
-      if (isGone) row.ended();
-      complain(this.problem, isGone ? t("ended_already") : error.words);
+      if (error.code === "not_found") await gone(error);
+      else this.#complain(subject, error.words);
       return null;
     }
+  }
+
+  /** By the time that somebody reads it, the list may be another's. */
+  #complain(subject, words) {
+    complain(this.problem, parts("problem_of", { subject: name(subject), words }));
   }
 }

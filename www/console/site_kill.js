@@ -1,11 +1,12 @@
 // The end of everybody's sessions: typed, since it is meant once in a year.
+// `published` is called when its receipt is.
 
 import { Refusal } from "../shared/api.js";
 import { ask, button, h } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
 
-export function siteKill({ api, key, may }, kills) {
+export function siteKill({ api, key, may }, kills, published) {
   const problem = h("p", { class: "problem", role: "alert" });
   const open = button(
     t("site_kill_open"),
@@ -27,7 +28,7 @@ export function siteKill({ api, key, may }, kills) {
       if (typed === null) return;
       try {
         const receipt = await api.delete("sessions", { confirm: typed });
-        kills.add(parts("receipt_of_site", { site: name(key.site) }), receipt).heading.focus();
+        kills.add(parts("receipt_of_site", { site: name(key.site) }), receipt, { published }).heading.focus();
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         problem.textContent = error.words;

@@ -63,7 +63,7 @@ export function say(element, text) {
 
 /** Says what went wrong, also to who has scrolled away from where that stands. */
 export function complain(element, text) {
-  element.textContent = text;
+  element.replaceChildren(...[text].flat());
   element.scrollIntoView({ block: "nearest" });
 }
 

@@ -11,12 +11,13 @@ const TICK_MS = 100;
 
 /**
  * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the
- * receipt names is waited for. `done` is called once nobody can accept any more. `level` is that of
- * its heading.
+ * receipt names is waited for. `published` is called once all edges can know, `done` once nobody can
+ * accept any more. `level` is that of its heading.
  */
 export class ReceiptView {
   #receipt;
   #ask;
+  #published;
   #done;
   #deadline;
   #span;
@@ -25,9 +26,10 @@ export class ReceiptView {
   #stopped = null;
   #isOver = false;
 
-  constructor({ title, receipt, ask = null, done = () => {}, level = "h3" }) {
+  constructor({ title, receipt, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
     const id = `receipt-${receipt.kill_id}`;
     this.#ask = ask;
+    this.#published = published;
     this.#done = done;
     this.tally = tally();
     this.steps = {
@@ -56,6 +58,7 @@ export class ReceiptView {
     if (receipt.accepted_at && !wasPublished) {
       this.#span = new Date(receipt.refused_everywhere_by) - new Date(receipt.accepted_at);
       this.#deadline = performance.now() + this.#span;
+      this.#published();
     }
     if (receipt.state === "quiesced") this.#finish();
     else if (isFirst) announce(this.#note() || t("receipt_said", { left: inTenths(this.#span) }));

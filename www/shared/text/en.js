@@ -93,6 +93,7 @@ export default {
   end_all_title: "End every session of {subject}?",
   end_all_body: "The receipt says by when no edge lets them in: about {bound} after it is published. Log-ins on their way are refused too. This cannot be undone.",
   end_all_confirm: "End all",
+  problem_of: "{subject}: {words}",
   receipt_of_session: "A session of {subject}",
   receipt_of_subject: "All of {subject}",
   receipt_of_site: "Everybody of {site}",

@@ -93,6 +93,7 @@ export default {
   end_all_title: "{subject} のセッションをすべて終了しますか？",
   end_all_body: "全拠点で使えなくなる時刻は受領証に表示されます（公開から約 {bound} 後）。進行中のログインも拒否されます。元には戻せません。",
   end_all_confirm: "すべて終了する",
+  problem_of: "{subject}: {words}",
   receipt_of_session: "{subject} の 1 件",
   receipt_of_subject: "{subject} のすべて",
   receipt_of_site: "{site} の全員",
