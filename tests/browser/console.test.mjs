@@ -114,7 +114,7 @@ test("who listens is told after a second sign-in as after the first", async () =
 });
 
 test("looks that were written down do not hide what has happened", async () => {
-  const { page, ...operator } = await all.person();
+  const { page, ...operator } = await all.person({ timezoneId: "UTC" });
   const look = { at: "2026-11-23T09:00:00.000Z", event: "admin_called", session: null, subject: "liv", actor: "admin:ops", reason: "GET audit", from: null };
   const started = { ...look, at: "2026-11-01T08:00:00.000Z", event: "session_started", actor: "origin", reason: "do=start" };
   let pages = 4;
@@ -130,6 +130,8 @@ test("looks that were written down do not hide what has happened", async () => {
   await lines.getByText("Session started").waitFor();
   assert.equal(await lines.count(), 1);
   await says(page, "do=start").waitFor();
+  assert.equal(await lines.locator("time").innerText(), "1 Nov 2026, 08:00:00 UTC", "of which day, and where");
+  await operator.shot("console-activity");
   // Where they are too many to read past, that nothing has happened is not said.
   pages = 1_000;
   await operator.find("liv");

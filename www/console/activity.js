@@ -4,7 +4,7 @@ import { Refusal, lacks, query } from "../shared/api.js";
 import { button, h, say } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { has, parts, t } from "../shared/text.js";
-import { clockTime } from "../shared/times.js";
+import { exact } from "../shared/times.js";
 import { every } from "./every.js";
 
 // Looks are written down as well, so it is not asked all the time, and they are not shown.
@@ -111,7 +111,7 @@ function line(event) {
   return h(
     "li",
     {},
-    h("time", { datetime: event.at, title: event.at }, clockTime(event.at)),
+    exact(event.at), // of a month
     h("strong", {}, has(`event_${event.event}`) ? t(`event_${event.event}`) : name(event.event)),
     event.subject && name(event.subject),
     h(

@@ -5,7 +5,8 @@ import { language, locale } from "./text.js";
 
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" });
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const two = "2-digit";
+const day = new Intl.DateTimeFormat(locale, { year: "numeric", month: "short", day: "numeric", hour: two, minute: two, second: two, hourCycle: "h23", timeZoneName: "short" });
 const unit = { style: "unit", unitDisplay: language === "en" ? "narrow" : "short", maximumFractionDigits: 2 };
 const milliseconds = new Intl.NumberFormat(locale, { ...unit, unit: "millisecond" });
 const seconds = new Intl.NumberFormat(locale, { ...unit, unit: "second" });
