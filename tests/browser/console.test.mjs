@@ -231,6 +231,49 @@ test("an end that is answered late strikes through nobody else's sessions, and n
   await operator.close();
 });
 
+test("a receipt is followed until it has come true, and no longer than somebody may ask", async () => {
+  const { page, ...operator } = await all.person();
+  const told = { kill_id: "k", state: "committed", committed_at: "2026-11-23T09:00:00.000Z", accepted_at: null, refused_everywhere_by: null, epoch: null, seq: null };
+  let [ends, asked] = [0, []];
+  const goesOn = (id) => ({ status: 200, json: { ...told, kill_id: id } });
+  let answerOf = goesOn;
+  await page.route(/_warifu\/(revocations|sessions\/)/, async (route) => {
+    if (route.request().method() === "DELETE") return route.fulfill({ status: 202, json: { ...told, kill_id: `k${++ends}` } });
+    const id = new URL(route.request().url()).pathname.split("/").at(-1);
+    asked.push(id);
+    return route.fulfill(answerOf(id));
+  });
+  for (let i = 0; i < 10; i++) await all.mint({ subject: "pia", device: OSAKA });
+  await operator.signIn();
+  await operator.find("pia");
+  for (let i = 1; i <= 10; i++) {
+    await page.locator("[data-session]").first().click();
+    await page.locator(".receipt").nth(i - 1).waitFor();
+  }
+  // None of the ten has come true, so none has left for another.
+  assert.equal(await page.locator(".receipt").count(), 10);
+  answerOf = (id) =>
+    ({
+      k1: { status: 401, json: { status: 401, code: "bad_admin_key", title: "A valid admin key is needed here" } },
+      k2: { status: 404, json: { status: 404, code: "not_found", title: "There is nothing here" } },
+    })[id] ?? goesOn(id);
+  const notes = page.locator(".receipt .note");
+  await notes.getByText(/^This key is not known here.* So this page cannot follow it any more/).waitFor();
+  await notes.getByText("The gateway no longer has this receipt. So this page cannot follow it any more.").waitFor();
+  await assertSound(page, "receipts that are lost");
+  await operator.shot("console-receipt-lost");
+  asked = [];
+  await until(() => asked.includes("k10"), "the others are asked for");
+  assert.ok(!asked.includes("k1") && !asked.includes("k2"), `${asked}`);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#key").waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 500)); // what was on its way
+  asked = [];
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.deepEqual(asked, []);
+  await operator.close();
+});
+
 test("one session is ended and the others live; the focus is on no other button", async () => {
   await all.mint({ subject: "carol", level: 2, device: OSAKA });
   await all.mint({ subject: "carol", device: { ...OSAKA, user_agent: IPHONE, city: "Kyoto" } });

@@ -4,15 +4,16 @@ import { Api, Refusal, query } from "../shared/api.js";
 import { announce, ask, button, complain, fill, focusOn, h } from "../shared/dom.js";
 import { deviceOf, placeOf } from "../shared/device.js";
 import { name } from "../shared/names.js";
-import { ReceiptView } from "../shared/receipt.js";
+import { ReceiptView, Receipts } from "../shared/receipt.js";
 import { tally } from "../shared/tally.js";
 import { language, parts, t } from "../shared/text.js";
 import { keepTrue, when } from "../shared/times.js";
 
 const api = new Api();
 const page = h("main", { class: "page", "aria-busy": "true" });
-const receipts = h("div", { class: "receipts" });
+const receipts = new Receipts(1);
 const problem = h("p", { class: "problem", role: "alert" });
+const life = new AbortController();
 let isOver = false;
 let shown = "";
 
@@ -62,7 +63,7 @@ function show(me, { sessions, next }) {
       h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), others.length > 0 && button(t("sign_out_others"), endOthers)),
       others.length === 0 ? h("p", { class: "empty" }, t("others_none")) : list(others, next),
     ),
-    receipts,
+    receipts.element,
     h(
       "section",
       { class: "card warning", "aria-labelledby": "not-me" },
@@ -146,8 +147,8 @@ async function endOthers() {
 }
 
 function follow(title, receipt) {
-  const view = new ReceiptView({ title, receipt });
-  receipts.replaceChildren(view.element);
+  const view = new ReceiptView({ title, receipt, signal: life.signal });
+  receipts.add(view);
   return view;
 }
 
@@ -167,6 +168,7 @@ function signedOut() {
 /** The last thing that this page says. Its own address leads to the log-in, and back here. */
 function over(title, ...rest) {
   isOver = true;
+  life.abort();
   const first = h("h1", {}, title);
   page.removeAttribute("aria-busy");
   page.replaceChildren(tally({ class: "tally big apart" }), first, ...rest, h("p", {}, h("a", { class: "button main", href: "./" }, t("sign_in_again"))));

@@ -1,4 +1,4 @@
-// A receipt, as it comes true: accepted, published, refused everywhere.
+// A receipt, as it comes true: accepted, published, refused everywhere; and receipts in a list.
 
 import { announce, h } from "./dom.js";
 import { clockTime, inTenths } from "./times.js";
@@ -8,11 +8,13 @@ import { tally } from "./tally.js";
 const POLL_MS = 400;
 const LATE_MS = 2_000;
 const TICK_MS = 100;
+// What a key or a cookie is not good for now, it is not good for in a moment.
+const LASTING = [401, 403, 404];
 
 /**
  * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the
  * receipt names is waited for. `published` is called once all edges can know, `done` once nobody can
- * accept any more. `level` is that of its heading.
+ * accept any more. `level` is that of its heading. With the `signal` it is left as it is.
  */
 export class ReceiptView {
   #receipt;
@@ -25,9 +27,11 @@ export class ReceiptView {
   /** Why nobody goes on with it. */
   #stopped = null;
   #isOver = false;
+  #signal;
 
-  constructor({ title, receipt, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
+  constructor({ title, receipt, signal = null, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
     const id = `receipt-${receipt.kill_id}`;
+    this.#signal = signal;
     this.#ask = ask;
     this.#published = published;
     this.#done = done;
@@ -48,6 +52,15 @@ export class ReceiptView {
     this.#take(receipt);
     this.#tick();
     if (ask !== null) this.#poll();
+  }
+
+  /** Whether nobody can accept any more. */
+  get isOver() {
+    return this.#isOver;
+  }
+
+  get #isLeft() {
+    return this.#isOver || this.#stopped !== null || this.#signal?.aborted === true;
   }
 
   /** Times are the gateway's own: only spans are measured with this machine's clock. */
@@ -104,23 +117,50 @@ export class ReceiptView {
   }
 
   #tick() {
-    if (this.#isOver || this.#stopped !== null) return;
+    if (this.#isLeft) return;
     if (this.#ask === null && this.#deadline !== undefined && performance.now() >= this.#deadline) this.#finish();
     this.#draw();
     setTimeout(() => this.#tick(), TICK_MS);
   }
 
   async #poll() {
-    while (!this.#isOver && this.#stopped === null) {
+    while (!this.#isLeft) {
       await new Promise((resolve) => setTimeout(resolve, this.#trouble ? LATE_MS : POLL_MS));
+      if (this.#isLeft) return;
       try {
-        this.#take(await this.#ask(this.#receipt.kill_id));
+        const receipt = await this.#ask(this.#receipt.kill_id);
+        if (this.#isLeft) return;
         this.#trouble = false;
+        this.#take(receipt);
       } catch (error) {
         if (!("words" in error)) throw error;
+        if (this.#isLeft) return;
         if (error.code === "ended_in_part") this.#stop(error.words);
+        else if (LASTING.includes(error.status)) this.#stop(t("receipt_lost", { why: error.status === 404 ? t("receipt_gone") : error.words }));
         else this.#trouble = true; // asked again: the kill stands, whatever this answer was
       }
+    }
+  }
+}
+
+/** The newest first. Only what has come true leaves, for those that came after it. */
+export class Receipts {
+  #views = [];
+  #max;
+
+  constructor(max) {
+    this.#max = max;
+    this.element = h("div", { class: "receipts" });
+  }
+
+  add(view) {
+    this.#views.unshift(view);
+    this.element.prepend(view.element);
+    while (this.#views.length > this.#max) {
+      const at = this.#views.findLastIndex(({ isOver }) => isOver);
+      if (at < 1) return;
+      const [over] = this.#views.splice(at, 1);
+      over.element.remove();
     }
   }
 }

@@ -45,6 +45,8 @@ export default {
   receipt_under_way: "Not all shards have ended theirs yet, and those that have not go on accepting. It goes on by itself.",
   receipt_committed: "The session's object refuses, but the other edges could not be told yet. This is no promise; it is tried again and again.",
   receipt_trouble: "The gateway does not answer; asking again. What was accepted stays ended.",
+  receipt_lost: "{why} So this page cannot follow it any more. What was accepted stays ended.",
+  receipt_gone: "The gateway no longer has this receipt.",
 
   // console: sign-in
   console_title: "warifu console",
