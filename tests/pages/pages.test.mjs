@@ -109,6 +109,18 @@ test("a log-in before the gateway is named, and passed with its own cookie", asy
   }
 });
 
+test("no answer is waited for without an end", async (t) => {
+  const waits = [];
+  t.mock.method(AbortSignal, "timeout", (ms) => (waits.push(ms), AbortSignal.abort(new DOMException("", "TimeoutError"))));
+  const never = { then: (_, refuse) => refuse(new DOMException("", "TimeoutError")) };
+  for (const method of ["get", "text", "post", "delete"]) {
+    const { came, fetched } = await call(never, method);
+    assert.equal(came.code, "unreachable", method);
+    assert.equal(fetched.signal?.aborted, true, method);
+  }
+  assert.deepEqual(waits, [20_000, 20_000, 60_000, 60_000]);
+});
+
 test("the language is the first of the browser's that there is", () => {
   assert.equal(choose(["ja-JP", "en"]), "ja");
   assert.equal(choose(["fr", "JA"]), "ja");

@@ -17,6 +17,9 @@ export class Refusal extends Error {
   }
 }
 
+// An end of the whole site takes its time, and what it did is not known without its answer.
+const patienceFor = (method) => (method === "GET" ? 20_000 : 60_000);
+
 /** The API for one caller. A key is held here, in memory, and nowhere else. */
 export class Api {
   #key;
@@ -45,6 +48,7 @@ export class Api {
         credentials: "same-origin",
         cache: "no-store",
         redirect: "manual",
+        signal: AbortSignal.timeout(patienceFor(method)),
       });
       if (answer.ok) return as === "json" ? await answer.json() : await answer.text();
     } catch {
