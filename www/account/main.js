@@ -16,22 +16,32 @@ const problem = h("p", { class: "problem", role: "alert" });
 const life = new AbortController();
 let isOver = false;
 let shown = "";
+let asked = 0;
+/** This session is given a new secret, and the old one is refused before anybody here knows the new one. */
+let isRenewed = false;
 
+/** Answers may come in another order than they were asked for: the newest question counts. */
 async function load() {
-  if (isOver) return;
-  await trying(async () => {
-    const [me, first] = await Promise.all([api.get("me"), api.get("me/sessions")]);
-    show(me, first);
-  });
+  if (isOver || isRenewed) return;
+  const number = ++asked;
+  const counts = () => number === asked && !isRenewed;
+  await trying(
+    async () => {
+      const [me, first] = await Promise.all([api.get("me"), api.get("me/sessions")]);
+      if (counts() && !isOver) show(me, first);
+    },
+    { counts },
+  );
 }
 
 /** Does something that may be refused, and says why it was; `gone` is for where there is nothing to end. */
-async function trying(work, gone) {
+async function trying(work, { gone, counts = () => true } = {}) {
   problem.textContent = "";
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    if (isOver || !counts()) return null;
     if (error.code === "no_session") signedOut();
     else {
       if (page.getAttribute("aria-busy") === "true") page.replaceChildren(heading(), problem, button(t("retry"), load));
@@ -129,7 +139,7 @@ async function endOne(session, item) {
     item.querySelector("button").replaceWith(h("span", { class: "note" }, t("signed_out_here")));
     focusOn(item);
   };
-  const receipt = await trying(() => api.delete(`me/sessions/${session.id}`), ended);
+  const receipt = await trying(() => api.delete(`me/sessions/${session.id}`), { gone: ended });
   if (receipt === null) return;
   ended();
   const what = h("span");
@@ -140,7 +150,10 @@ async function endOne(session, item) {
 async function endOthers() {
   const sure = await ask({ title: t("sign_out_others_title"), body: h("p", {}, t("sign_out_others_body")), confirm: t("sign_out_others"), cancel: t("cancel"), kind: "main" });
   if (sure === null) return;
+  isRenewed = true;
   const receipt = await trying(() => api.delete("me/sessions"));
+  isRenewed = false;
+  asked++; // what is on its way has the old one
   if (receipt === null) return;
   follow(t("receipt_others"), receipt).heading.focus();
   await load();
@@ -161,6 +174,7 @@ async function notMe() {
 }
 
 function signedOut() {
+  if (isOver) return;
   over(t("signed_out"), h("p", {}, t("signed_out_body")));
   announce(t("signed_out"));
 }
