@@ -176,6 +176,35 @@ test("an answer that comes late changes nothing that is newer, nor the end", asy
   await user.close();
 });
 
+test("the focus stays where it is when something has changed", async () => {
+  const phone = await at("lore", { userAgent: IPHONE });
+  const { page, ...user } = await at("lore");
+  await page.goto(account());
+  await says(page, "Safari on iPhone").waitFor();
+  const look = () => page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  const count = (n) => page.locator(`.devices:has(> li:nth-child(${n}):last-child) >> nth=-1`).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  await page.getByRole("button", { name: "This wasn’t me" }).focus();
+  await all.mint({ subject: "lore", device: { user_agent: FIREFOX } });
+  await look();
+  await count(2);
+  assert.equal(await focused(), "This wasn’t me");
+  // What is gone cannot have it: what it was among does.
+  await page.getByRole("button", { name: "Sign out Safari on iPhone" }).focus();
+  await phone.page.goto(account());
+  await phone.page.getByRole("button", { name: "Sign out This device" }).click();
+  await phone.page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await look();
+  await page.getByText("Safari on iPhone").waitFor({ state: "detached" });
+  assert.equal(await focused(), "Other devices");
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign out all others" }).click();
+  await says(page, "You are signed in nowhere else.").waitFor();
+  assert.equal(await focused(), "All other devices", "the receipt");
+  assert.equal(await page.locator("button[tabindex]").count(), 0);
+  for (const person of [phone, user]) await person.close();
+});
+
 test("a gateway that cannot be reached ends nothing, and says so", async () => {
   const { page, context, ...user } = await at("ida");
   await page.goto(account());

@@ -359,8 +359,27 @@ test("a gateway that cannot be reached is told apart from a subject without sess
   await operator.shot("console-unreachable");
   await assertSound(page, "unreachable");
   await context.setOffline(false);
-  await page.getByRole("button", { name: "Try again" }).click();
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  await page.locator(":focus", { hasText: "Try again" }).waitFor(); // the press on "Reload" led here
+  await page.keyboard.press("Enter");
   await says(page, "1 session").waitFor();
+  assert.equal(await focused(), "Reload", "the focus is on what does the same");
+  await page.keyboard.press("Enter");
+  await page.locator(".results:not([aria-busy])").waitFor();
+  assert.equal(await focused(), "Reload", "and stays");
+  assert.equal(await page.locator("button[tabindex]").count(), 0);
+  // Who is elsewhere when an end is answered stays there.
+  await page.route("**/_warifu/sessions/*", async (route) => {
+    const response = await route.fetch();
+    await page.locator("#subject").focus();
+    return route.fulfill({ response });
+  });
+  await page.getByRole("button", { name: "End the session of" }).click();
+  await page.locator("tr.ended").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "subject");
+  await page.getByRole("button", { name: "Reload" }).click();
+  await page.locator(".empty:focus", { hasText: "dora has no live session." }).waitFor();
+  await assertSound(page, "the focus on a text");
   await operator.close();
 });
 

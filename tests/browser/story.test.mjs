@@ -135,6 +135,25 @@ test("the bank's own page is shown as it is, and can do nothing", async () => {
   checkAll(world);
 });
 
+test("before anything is known there is nothing to press, and who listens is there already", async () => {
+  const { page, close } = await person(world);
+  let goOn;
+  await page.route("**/events", async (route) => {
+    await new Promise((resolve) => (goOn = resolve));
+    await route.continue();
+  });
+  await page.goto(`${story.url}/`);
+  await page.locator("main.story[aria-busy]").waitFor();
+  await until(() => goOn !== undefined, "it asks");
+  assert.equal(await page.locator(".press").isVisible(), false);
+  assert.deepEqual(await page.locator("[role=status]").allTextContents(), [""]);
+  await assertSound(page, "nothing is known");
+  goOn();
+  await page.locator(".press").waitFor({ timeout: PATIENCE_MS });
+  await close();
+  checkAll(world);
+});
+
 test("it is worked with the keyboard, and says what happens", async () => {
   const { page, half, close } = await watch();
   await page.keyboard.press("Tab");

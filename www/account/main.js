@@ -63,14 +63,14 @@ function show(me, { sessions, next }) {
   shown = state;
   const others = sessions.filter(({ current }) => !current);
   page.removeAttribute("aria-busy");
-  page.replaceChildren(
+  replaceAll(
     h("header", { class: "head" }, tally(), h("div", {}, heading(), h("p", { class: "note" }, parts("account_as", { subject: name(me.subject) })))),
     problem,
     h("section", { class: "card", "aria-labelledby": "here" }, h("h2", { id: "here" }, t("this_device")), h("ul", { class: "devices" }, device(me))),
     h(
       "section",
       { class: "card", "aria-labelledby": "others" },
-      h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), others.length > 0 && button(t("sign_out_others"), endOthers)),
+      h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), others.length > 0 && button(t("sign_out_others"), endOthers, { "data-act": "others" })),
       others.length === 0 ? h("p", { class: "empty" }, t("others_none")) : list(others, next),
     ),
     receipts.element,
@@ -81,8 +81,20 @@ function show(me, { sessions, next }) {
       h("p", {}, t("not_me_body")),
       button(t("not_me_button"), notMe, { kind: "danger", "data-act": "not-me" }),
     ),
-    h("p", { class: "back" }, h("a", { href: "/" }, t("account_back"))),
+    h("p", { class: "back" }, h("a", { href: "/", "data-act": "back" }, t("account_back"))),
   );
+}
+
+/** What has the focus keeps it; else what does the same now gets it, or what it was among. */
+function replaceAll(...elements) {
+  const before = document.activeElement;
+  const hadFocus = page.contains(before);
+  const session = before.closest("[data-session]")?.dataset.session;
+  page.replaceChildren(...elements);
+  if (!hadFocus) return;
+  const same = session === undefined ? `[data-act="${before.dataset.act}"]` : `[data-session="${session}"] button`;
+  const around = session === undefined ? "h1" : "#others";
+  focusOn(before.isConnected ? before : (page.querySelector(same) ?? page.querySelector(around)));
 }
 
 /** A page of the list, and the way to the next one, which takes its place. */

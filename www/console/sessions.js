@@ -1,7 +1,7 @@
 // A subject's sessions: found, shown a page at a time, ended one by one or all at once.
 
 import { Refusal, query } from "../shared/api.js";
-import { announce, ask, button, complain, h } from "../shared/dom.js";
+import { announce, ask, button, complain, focusOn, h } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
 import { span } from "../shared/times.js";
@@ -10,6 +10,8 @@ import { table } from "./table.js";
 export class Sessions {
   #asked = 0;
   #subject = null;
+  /** What had the focus before it was replaced; null: nothing. */
+  #focused = null;
   /** The cursors of the pages up to the one that is shown; the first has none. */
   #cursors = [null];
   /** How many are on the pages before. */
@@ -59,7 +61,7 @@ export class Sessions {
     const asked = ++this.#asked;
     this.problem.textContent = "";
     this.results.setAttribute("aria-busy", "true");
-    if (!quietly) this.results.replaceChildren(h("p", { class: "empty loading" }, t("loading")));
+    if (!quietly) this.#put(h("p", { class: "empty loading" }, t("loading")));
     let page;
     try {
       page = await this.world.api.get(query("sessions", { subject: this.#subject, cursor: this.#cursors.at(-1) }));
@@ -85,7 +87,23 @@ export class Sessions {
   #fail(error) {
     if (!(error instanceof Refusal)) throw error;
     this.problem.textContent = error.words;
-    this.results.replaceChildren(button(t("retry"), () => this.#load()));
+    this.#put(button(t("retry"), () => this.#load(), { "data-act": "load" }));
+    this.#giveFocusBack();
+  }
+
+  #put(...elements) {
+    const { activeElement } = document;
+    if (this.results.contains(activeElement)) this.#focused = activeElement;
+    this.results.replaceChildren(...elements);
+  }
+
+  /** To what does the same now, or else to what has taken its place; not if it is elsewhere by now. */
+  #giveFocusBack() {
+    const before = this.#focused;
+    this.#focused = null;
+    if (before === null || document.activeElement !== document.body) return;
+    const same = before.dataset.act && this.results.querySelector(`[data-act="${before.dataset.act}"]`);
+    focusOn(same || this.results.querySelector("#found, .empty, button"));
   }
 
   /** `null`: this key may not look. */
@@ -93,7 +111,8 @@ export class Sessions {
     const { may } = this.world;
     const subject = () => name(this.#subject);
     if (page?.sessions.length === 0 && this.#cursors.length === 1) {
-      this.results.replaceChildren(h("p", { class: "empty" }, parts("sessions_none", { subject: subject() })));
+      this.#put(h("p", { class: "empty" }, parts("sessions_none", { subject: subject() })));
+      this.#giveFocusBack();
       announce(t("sessions_none", { subject: this.#subject }));
       return;
     }
@@ -105,18 +124,19 @@ export class Sessions {
     announce(count);
     const all = button(t("end_all"), () => this.#endAll(), { kind: "danger", "data-act": "end-all" });
     this.rows = page && table(page.sessions, may("revoke") ? (session, row) => this.#endOne(session, row) : null);
-    this.results.replaceChildren(
+    this.#put(
       h(
         "div",
         { class: "row head" },
         h("h3", { id: "found", tabindex: "-1" }, parts("sessions_of", { subject: subject() })),
         h("p", { class: "note" }, count),
-        page && button(t("reload"), () => this.#load({ quietly: true })),
+        page && button(t("reload"), () => this.#load({ quietly: true }), { "data-act": "load" }),
         may("revoke") ? all : h("p", { class: "note" }, t("no_revoke")),
       ),
       page === null ? h("p", { class: "note" }, t("no_read"), may("revoke") && [" ", t("no_read_but_end")]) : this.rows.element,
       this.#pages(page),
     );
+    this.#giveFocusBack();
   }
 
   #pages(page) {

@@ -50,10 +50,12 @@ class Row {
   ended({ quietly = false } = {}) {
     if (this.element.classList.contains("ended")) return;
     this.element.classList.add("ended");
+    const { activeElement, body } = document;
+    const hasFocus = activeElement === body || activeElement === this.button;
     this.button?.replaceWith(h("span", { class: "note" }, t("ended")));
     if (quietly) return;
-    // Not on the next button: a second press would end another session.
-    focusOn(this.element);
+    // Not on the next button: a second press would end another session. Who has gone on stays there.
+    if (hasFocus) focusOn(this.element);
     announce(t("ended"));
   }
 }

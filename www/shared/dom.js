@@ -67,9 +67,9 @@ export function complain(element, text) {
   element.scrollIntoView({ block: "nearest" });
 }
 
-/** Puts the focus on what is not a control, for those who read with it. */
+/** Puts the focus there, also where that is no control, for those who read with it. */
 export function focusOn(element) {
-  element.tabIndex = -1;
+  if (element.tabIndex < 0) element.tabIndex = -1; // a control stays where it is
   element.focus();
 }
 

@@ -23,7 +23,7 @@ export class Half {
     this.condition = h("p", { class: "condition" });
     this.note = h("p", { class: "note" });
     this.address = h("span", { class: "address" });
-    this.plot = h("div", { class: "plot", role: "img" });
+    this.plot = h("div", { class: "plot", role: "img", "aria-label": t("waiting") });
     this.did = h("div", { class: "did" });
     this.rows = h("ol", { class: "rows" });
     this.more = h("p", { class: "note" });

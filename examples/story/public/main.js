@@ -1,6 +1,6 @@
 // The story: two banks, a thief at both, one button.
 
-import { announce, button, h } from "/shared/dom.js";
+import { announce, button, fill, h } from "/shared/dom.js";
 import { tally } from "/shared/tally.js";
 import { factsOf } from "./facts.js";
 import { Half } from "./half.js";
@@ -17,7 +17,7 @@ const verdict = h("p", { class: "verdict" });
 const inAll = h("p", { class: "note" });
 const problem = h("p", { class: "problem", role: "alert" });
 const real = h("div", { class: "real" });
-const press = button("", act, { kind: "danger", class: "button danger press" });
+const press = button("", act, { kind: "danger", class: "button danger press", hidden: true });
 const page = h(
   "main",
   { class: "story", "aria-busy": "true" },
@@ -84,6 +84,7 @@ function showStage() {
 
 function showAll() {
   page.removeAttribute("aria-busy");
+  press.hidden = false;
   lead.replaceChildren(...parts("lead", { amount: yen(state.amount) }));
   const link = (name) => h("a", { href: state.sides[name].url, target: "_blank", rel: "noopener noreferrer" }, state.sides[name].url);
   real.replaceChildren(
@@ -118,7 +119,7 @@ function listen() {
 
 document.documentElement.lang = language;
 document.title = t("title");
-document.body.replaceChildren(page);
+fill(page);
 setInterval(() => {
   if (state?.phase !== "running") return;
   for (const name of NAMES) halves[name].tick(present());
