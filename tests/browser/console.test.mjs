@@ -453,7 +453,12 @@ test("it can be worked with the keyboard alone", async () => {
   await page.keyboard.press("Space");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   assert.equal(await page.evaluate(() => document.activeElement.dataset.act), "end-all", "the focus is back");
-  await page.keyboard.press("Space");
+  // A key that stays down asks, and does not answer.
+  await page.keyboard.down("Enter");
+  await page.getByRole("dialog").waitFor();
+  for (let i = 0; i < 3; i++) await page.keyboard.down("Enter");
+  await page.getByRole("dialog", { name: "End every session of fred?", description: /The receipt says by when/ }).waitFor();
+  await page.keyboard.up("Enter");
   await page.keyboard.press("Enter");
   await receipt(page, "published").waitFor();
   assert.match(await page.evaluate(() => document.activeElement.textContent), /All of/);

@@ -15,11 +15,8 @@ export function siteKill({ api, key, may }, kills, published) {
       const field = h("input", { id: "site-name", autocomplete: "off", spellcheck: "false", autocapitalize: "off" });
       const typed = await ask({
         title: t("site_kill_title"),
-        body: [
-          h("p", {}, parts("site_kill_warning", { site: name(key.site, { tag: "strong" }) })),
-          h("label", { for: "site-name" }, t("site_kill_label")),
-          field,
-        ],
+        body: h("p", {}, parts("site_kill_warning", { site: name(key.site, { tag: "strong" }) })),
+        label: h("label", { for: "site-name" }, t("site_kill_label")),
         field,
         isGood: (value) => value === key.site,
         confirm: t("site_kill_confirm"),

@@ -73,8 +73,8 @@ export function focusOn(element) {
   element.focus();
 }
 
-/** Asks before something that cannot be undone. Resolves to what `read` makes of it, or null. */
-export function ask({ title, body, confirm, cancel, kind = "danger", field = null, isGood = () => true }) {
+/** Asks before something that cannot be undone. Resolves to what is in the field, true without one, or null. */
+export function ask({ title, body, confirm, cancel, kind = "danger", label = null, field = null, isGood = () => true }) {
   return new Promise((resolve) => {
     let answer = null;
     const yes = h("button", { type: "submit", class: `button ${kind}` }, confirm);
@@ -85,7 +85,13 @@ export function ask({ title, body, confirm, cancel, kind = "danger", field = nul
     field?.addEventListener("input", check);
     const dialog = h(
       "dialog",
-      { class: "ask", "aria-labelledby": "ask-title" },
+      {
+        class: "ask",
+        "aria-labelledby": "ask-title",
+        "aria-describedby": "ask-body",
+        // A key that is still down from the question's own button is no answer to it.
+        on: { keydown: (event) => event.repeat && event.key === "Enter" && event.preventDefault() },
+      },
       h(
         "form",
         {
@@ -99,7 +105,9 @@ export function ask({ title, body, confirm, cancel, kind = "danger", field = nul
           },
         },
         h("h2", { id: "ask-title" }, title),
-        body,
+        h("div", { id: "ask-body" }, body),
+        label,
+        field,
         h("div", { class: "row end" }, h("button", { type: "button", class: "button plain", on: { click: () => dialog.close() } }, cancel), yes),
       ),
     );
