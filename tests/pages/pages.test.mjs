@@ -10,6 +10,7 @@ import { Api } from "../../www/shared/api.js";
 import { buckets, by, parse, value } from "../../www/shared/metrics.js";
 import { pieces } from "../../www/shared/names.js";
 import { LANGUAGES, choose } from "../../www/shared/text.js";
+import { ago } from "../../www/shared/times.js";
 import en from "../../examples/story/public/words/en.js";
 import ja from "../../examples/story/public/words/ja.js";
 import { factsOf } from "../../examples/story/public/facts.js";
@@ -107,6 +108,30 @@ test("a log-in before the gateway is named, and passed with its own cookie", asy
     assert.deepEqual([fetched.credentials, fetched.redirect], ["same-origin", "manual"]);
     assert.equal(fetched.headers.authorization, key === null ? undefined : "Bearer a-key");
   }
+});
+
+test("times are told from now, by the gateway's clock", async () => {
+  const [second, hour] = [1_000, 3_600_000];
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  const cases = [
+    [0, "now"],
+    [-9 * second, "now"],
+    [-59 * second, "59 seconds ago"],
+    [-3 * hour, "3 hours ago"],
+    [-30 * hour, "1 day ago"],
+    [30 * hour, "in 1 day"],
+    [-46 * hour, "1 day ago"],
+    [-49 * hour, "2 days ago"],
+  ];
+  for (const [from, expected] of cases) assert.equal(ago(now + from, now), expected, `${from}`);
+  // This machine's clock is an hour behind: what has just happened is not to come.
+  const there = Date.now() + hour;
+  const answer = (date) => ({ type: "basic", ok: true, status: 200, headers: new Headers(date === null ? {} : { date }), json: async () => ({}) });
+  await call(answer(new Date(there).toUTCString()));
+  assert.equal(ago(there - 180 * second), "3 minutes ago");
+  for (const none of [null, "soon"]) await call(answer(none));
+  assert.equal(ago(there - 180 * second), "3 minutes ago", "an answer without a date changes nothing");
+  await call(answer(new Date().toUTCString()));
 });
 
 test("no answer is waited for without an end", async (t) => {

@@ -1,6 +1,7 @@
 // Calls to the gateway, and why it refuses.
 
 import { has, t } from "./text.js";
+import { hear } from "./times.js";
 
 /** An answer that is none: the API's `code`, `unreachable` or `redirected`; `seconds` is when to try again. */
 export class Refusal extends Error {
@@ -50,6 +51,7 @@ export class Api {
         redirect: "manual",
         signal: AbortSignal.timeout(patienceFor(method)),
       });
+      hear(answer.headers.get("date"));
       if (answer.ok) return as === "json" ? await answer.json() : await answer.text();
     } catch {
       throw new Refusal(0, { code: "unreachable" });

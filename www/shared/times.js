@@ -3,7 +3,8 @@
 import { h } from "./dom.js";
 import { language, locale } from "./text.js";
 
-const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "long" });
+const justNow = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" }).format(0, "second");
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const two = "2-digit";
 const day = new Intl.DateTimeFormat(locale, { year: "numeric", month: "short", day: "numeric", hour: two, minute: two, second: two, hourCycle: "h23", timeZoneName: "short" });
@@ -18,13 +19,24 @@ const STEPS = [
   ["day", 86_400],
 ];
 
-/** `3 hours ago`, `in 12 minutes`. */
-export function ago(at, now = Date.now()) {
+// What the gateway's clock has more than this machine's, which may be set wrong.
+let offset = 0;
+
+/** It is so late at the gateway: the `Date` of an answer that has just come. */
+export function hear(date) {
+  const at = Date.parse(date);
+  if (!Number.isNaN(at)) offset = at - Date.now();
+}
+
+const present = () => Date.now() + offset;
+
+/** `3 hours ago`, `in 12 minutes`. A day is 24 hours, so it is never yesterday's or tomorrow's. */
+export function ago(at, now = present()) {
   const passed = (at - now) / 1_000;
   let [unit, size] = ["second", 1];
   for (const [next, length] of STEPS) if (Math.abs(passed) >= length * 0.99) [unit, size] = [next, length];
   const whole = Math.trunc(Math.round((passed / size) * 10) / 10);
-  return unit === "second" && Math.abs(passed) < 10 ? relative.format(0, "second") : relative.format(whole, unit);
+  return unit === "second" && Math.abs(passed) < 10 ? justNow : relative.format(whole, unit);
 }
 
 export const clockTime = (iso) => clock.format(new Date(iso));
@@ -43,7 +55,7 @@ export const exact = (iso) => h("time", { datetime: iso }, day.format(new Date(i
 /** Lets the points in time of the page grow older. */
 export function keepTrue() {
   setInterval(() => {
-    const now = Date.now();
+    const now = present();
     for (const element of document.querySelectorAll("time[data-since]")) {
       const text = ago(Number(element.dataset.since), now);
       if (element.textContent !== text) element.textContent = text;
