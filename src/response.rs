@@ -86,11 +86,26 @@ fn refused(site: Option<&Site>, request: &Request, failure: &Failure) -> OwnResp
         return problem(failure);
     }
     let Problem { status, title, .. } = failure.problem();
+    let advice = advice(failure);
     head(failure)
         .with("content-security-policy", PAGE_POLICY)
         .with("cross-origin-opener-policy", "same-origin")
         .with("referrer-policy", "no-referrer")
-        .with_body("text/html; charset=utf-8", page(status, title, failure.detail()))
+        .with_body("text/html; charset=utf-8", page(status, title, advice.as_deref().or(failure.detail())))
+}
+
+/// What people can do about it. What the operators should know is in the
+/// problem and in the log.
+fn advice(failure: &Failure) -> Option<String> {
+    let advice = match failure {
+        Failure::RateLimited { seconds, .. } => return Some(format!("Try again in {seconds} seconds.")),
+        Failure::StoreUnavailable | Failure::OriginUnreachable | Failure::OriginTimeout => {
+            "Nothing is wrong with your account. Try again in a moment."
+        }
+        Failure::CrossOrigin => "Open the page from the application itself, and try again.",
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 /// A failure as problem details (RFC 9457). Section 3.1.1: an absent `type` is

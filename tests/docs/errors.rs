@@ -212,7 +212,7 @@ const INTRODUCTION: &str = "# Errors
 
 <!-- Made by `WARIFU_WRITE=1 cargo test --test docs`; codes and statuses are those of src/error.rs, the words are in tests/docs/errors.rs. -->
 
-What warifu itself answers when it does not pass a request on. A browser that navigates gets a page, or is sent to the log-in; anything else gets `application/problem+json` (RFC 9457) with a `code` that stays the same, a `title`, and, where there is something to say, a `detail`. It is never the text of an internal failure. An answer of your application with such a status is passed on as it is: it has no `code`.
+What warifu itself answers when it does not pass a request on. A browser that navigates gets a page, which tells people what they can do in the place of the detail where there is something, or is sent to the log-in; anything else gets `application/problem+json` (RFC 9457) with a `code` that stays the same, a `title`, and, where there is something to say, a `detail`. It is never the text of an internal failure. An answer of your application with such a status is passed on as it is: it has no `code`.
 
 A browser that navigates to a route that needs a session, or a stronger one, gets 302 to `login` instead of 401 or 403, with `return_to` and perhaps `step_up`.
 ";

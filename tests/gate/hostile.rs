@@ -159,6 +159,15 @@ fn what_is_matched_is_what_is_forwarded() {
 }
 
 #[test]
+fn a_page_of_another_site_is_answered_with_what_people_can_do() {
+    let (world, site) = (World::with_login(), site());
+    let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    let seen = world.serve(&site, &request("POST", "/account", &headers));
+    assert_eq!(seen.status, Some(403));
+    assert!(seen.body.contains("<p>Open the page from the application itself, and try again.</p>"), "{}", seen.body);
+}
+
+#[test]
 fn cross_origin_requests_that_change_something_are_refused() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);

@@ -16,6 +16,18 @@ fn limited() -> Site {
     site_plus(r#""limits": {"starts": "3/1m", "bad_macs": "3/1m", "admin_failures": "3/1m"}"#)
 }
 
+/// People are told what to do; which limit it was is for programs.
+#[test]
+fn a_page_says_when_to_try_again() {
+    let (world, site) = (World::with_login(), limited());
+    let navigates = [HERE, SAME, ("sec-fetch-mode", "navigate")];
+    let last = (0..4).map(|_| world.serve(&site, &request(LOG_IN.0, LOG_IN.1, &navigates))).last().expect("one");
+    assert_eq!(last.status, Some(429));
+    let seconds = last.header("retry-after").expect("when");
+    assert!(last.body.contains(&format!("<p>Try again in {seconds} seconds.</p>")), "{}", last.body);
+    assert!(!last.body.contains("limits.starts"), "{}", last.body);
+}
+
 /// Status, `None` for the origin's own answer, and Retry-After.
 fn ask(world: &World, site: &Site, what: (&str, &str), headers: &[(&str, &str)]) -> (Option<u16>, Option<String>) {
     let seen = world.serve(site, &request(what.0, what.1, headers));
