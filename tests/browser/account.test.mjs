@@ -52,8 +52,12 @@ test("'this wasn't me' ends a thief's copy of this very session", async () => {
   await page.getByRole("button", { name: "This wasn’t me" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "End all of them" }).click();
   await page.getByRole("heading", { name: "All your sessions are ended" }).waitFor();
+  await says(page, /^Signed out\. Within [23] seconds nobody gets in any more\.$/).waitFor();
   await assertSound(page, "not me");
+  await user.shot("account-not-me-published");
   await receipt(page, "quiesced").waitFor();
+  await says(page, "Signed out everywhere.").waitFor();
+  for (const word of ["Accepted", "Published", "feed"]) assert.ok(!(await page.content()).includes(word), word);
   await user.shot("account-not-me");
   await thief.page.goto(`${all.app}/account`);
   assert.equal(pathOf(thief.page), "/login", "and now opens nothing");
@@ -61,6 +65,28 @@ test("'this wasn't me' ends a thief's copy of this very session", async () => {
   await page.waitForURL((url) => url.pathname === "/login" && url.searchParams.get("return_to") === "/_warifu/account/");
   await user.close();
   await thief.close();
+});
+
+test("where an end cannot be told elsewhere yet, people are told what to do", async () => {
+  for (const [name, context] of Object.entries({
+    "wide-light-en": { viewport: WIDE, colorScheme: "light", locale: "en-US" },
+    "narrow-dark-ja": { viewport: NARROW, colorScheme: "dark", locale: "ja-JP" },
+  })) {
+    const { page, ...user } = await at("nora", context);
+    await page.route("**/_warifu/me/not-me", async (route) => {
+      const response = await route.fetch();
+      const { kill_id, committed_at } = await response.json();
+      return route.fulfill({ response, status: 202, json: { kill_id, state: "committed", committed_at, accepted_at: null, refused_everywhere_by: null, epoch: null, seq: null } });
+    });
+    await page.goto(account());
+    await page.locator("[data-act=not-me]").click();
+    await page.locator("dialog [type=submit]").click();
+    await receipt(page, "committed").waitFor();
+    if (context.locale === "en-US") await says(page, "Signed out here. Elsewhere it may take longer. If it worries you, change your password").waitFor();
+    await assertSound(page, name);
+    await user.shot(`account-unpublished-${name}`);
+    await user.close();
+  }
 });
 
 test("this device is signed out, and the page keeps nothing of it", async () => {

@@ -172,7 +172,8 @@ async function endOthers() {
 }
 
 function follow(title, receipt) {
-  const view = new ReceiptView({ title, receipt, signal: life.signal });
+  const words = { published: (n) => t("people_others", { n }), unpublished: t("people_others_unpublished") };
+  const view = new ReceiptView({ title, receipt, words, signal: life.signal });
   receipts.add(view);
   return view;
 }
@@ -182,7 +183,8 @@ async function notMe() {
   if (sure === null) return;
   const receipt = await trying(() => api.post("me/not-me"));
   if (receipt === null) return;
-  over(t("not_me_done"), h("p", {}, t("not_me_next")), new ReceiptView({ title: t("receipt_all"), receipt, level: "h2" }).element);
+  const words = { published: (n) => t("people_all", { n }), unpublished: t("people_all_unpublished") };
+  over(t("not_me_done"), h("p", {}, t("not_me_next")), new ReceiptView({ title: t("receipt_all"), receipt, words, level: "h2" }).element);
 }
 
 function signedOut() {

@@ -14,7 +14,8 @@ const LASTING = [401, 403, 404];
 /**
  * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the
  * receipt names is waited for. `published` is called once all edges can know, `done` once nobody can
- * accept any more. `level` is that of its heading. With the `signal` it is left as it is.
+ * accept any more. `level` is that of its heading. `words` are for people, in the place of the
+ * steps: what is said of it while it is `unpublished`, and once it is `published`, within so many seconds. With the `signal` it is left as it is.
  */
 export class ReceiptView {
   #receipt;
@@ -28,10 +29,12 @@ export class ReceiptView {
   #stopped = null;
   #isOver = false;
   #signal;
+  #words;
 
-  constructor({ title, receipt, signal = null, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
+  constructor({ title, receipt, words = null, signal = null, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
     const id = `receipt-${receipt.kill_id}`;
     this.#signal = signal;
+    this.#words = words;
     this.#ask = ask;
     this.#published = published;
     this.#done = done;
@@ -47,7 +50,7 @@ export class ReceiptView {
       "article",
       { class: "receipt", "aria-labelledby": id },
       this.tally,
-      h("div", { class: "receipt-text" }, this.heading, h("ol", { class: "steps" }, Object.values(this.steps)), this.note),
+      h("div", { class: "receipt-text" }, this.heading, words === null && h("ol", { class: "steps" }, Object.values(this.steps)), this.note),
     );
     this.#take(receipt);
     this.#tick();
@@ -81,7 +84,7 @@ export class ReceiptView {
   #finish() {
     if (this.#isOver) return;
     this.#isOver = true;
-    announce(t("receipt_over"));
+    announce(this.#words === null ? t("receipt_over") : this.#note());
     this.#done(this.#receipt);
   }
 
@@ -110,10 +113,17 @@ export class ReceiptView {
   #note() {
     if (this.#stopped !== null) return this.#stopped;
     if (this.#trouble) return t("receipt_trouble");
+    if (this.#words !== null) return this.#plainly();
     if (this.#receipt.state !== "committed") return "";
     // Of the whole site, shard after shard ends its own.
     const { done, total } = this.#receipt.progress ?? {};
     return done < total ? t("receipt_under_way") : t("receipt_committed");
+  }
+
+  #plainly() {
+    if (this.#isOver) return t("people_over");
+    const { published, unpublished } = this.#words;
+    return this.#deadline === undefined ? unpublished : published(Math.ceil(this.#span / 1_000));
   }
 
   #tick() {

@@ -48,6 +48,13 @@ export default {
   receipt_lost: "{why} So this page cannot follow it any more. What was accepted stays ended.",
   receipt_gone: "The gateway no longer has this receipt.",
 
+  // receipts, for the people whose sessions they are
+  people_all: { one: "Signed out. Within {n} second nobody gets in any more.", other: "Signed out. Within {n} seconds nobody gets in any more." },
+  people_all_unpublished: "Signed out here. Elsewhere it may take longer. If it worries you, change your password, and look here again in a few minutes.",
+  people_others: { one: "Signed out. Within {n} second nobody gets in from there any more.", other: "Signed out. Within {n} seconds nobody gets in from there any more." },
+  people_others_unpublished: "Signed out, but elsewhere it may take longer. If it worries you, change your password, and look here again in a few minutes.",
+  people_over: "Signed out everywhere.",
+
   // console: sign-in
   console_title: "warifu console",
   sign_in: "Sign in",

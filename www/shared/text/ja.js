@@ -48,6 +48,13 @@ export default {
   receipt_lost: "{why}このページではこれ以上の経過を確認できません。受理された終了は取り消されません。",
   receipt_gone: "ゲートウェイにこの受領証はもうありません。",
 
+  // receipts, for the people whose sessions they are
+  people_all: { other: "ログアウトしました。{n} 秒以内に、だれも入れなくなります。" },
+  people_all_unpublished: "ここではログアウトしました。ほかの場所では時間がかかることがあります。心配なときはパスワードを変更し、数分後にもう一度ここを確認してください。",
+  people_others: { other: "ログアウトしました。{n} 秒以内に、そこからはだれも入れなくなります。" },
+  people_others_unpublished: "ログアウトしましたが、場所によっては時間がかかることがあります。心配なときはパスワードを変更し、数分後にもう一度ここを確認してください。",
+  people_over: "すべての場所でログアウトしました。",
+
   // console: sign-in
   console_title: "warifu コンソール",
   sign_in: "サインイン",
