@@ -399,9 +399,14 @@ test("a log-in that stands before the gateway is passed, and named when it runs 
   await context.clearCookies();
   await page.getByRole("button", { name: "Reload" }).click();
   await page.locator(".sessions .problem").getByText("Something before the gateway wants a log-in of its own.").waitFor();
+  // Of what is behind it, nothing is known.
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange"))); // all is asked again
+  await page.locator(".parts [data-state=unknown]").nth(4).waitFor();
   await operator.shot("console-redirected");
   await assertSound(page, "a log-in before the gateway");
   await context.addCookies([pass]);
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await page.locator(".parts [data-state=ok]", { hasText: "Audit trail" }).waitFor();
   await page.getByRole("button", { name: "Try again" }).click();
   await says(page, "1 session").waitFor();
   await operator.close();

@@ -31,10 +31,10 @@ export class Health {
   }
 
   /** What a refusal says of a part. `false`: it will say the same to the next one who asks. */
-  told(part, { status }) {
-    const state = [401, 403].includes(status) ? "forbidden" : "down";
+  told(part, { status, code }) {
+    const state = [401, 403].includes(status) ? "forbidden" : code === "redirected" ? "unknown" : "down";
     this.tell(part, state);
-    return state === "down";
+    return state !== "forbidden";
   }
 
   async #ask() {
@@ -44,8 +44,9 @@ export class Health {
       this.tell("store", "ok");
     } catch (error) {
       if (!("words" in error)) throw error;
-      this.tell("gateway", error.code === "unreachable" ? "down" : "ok");
-      this.tell("store", error.code === "unreachable" ? "unknown" : "down");
+      const [gateway, store] = { unreachable: ["down", "unknown"], redirected: ["unknown", "unknown"] }[error.code] ?? ["ok", "down"];
+      this.tell("gateway", gateway);
+      this.tell("store", store);
     }
   }
 
