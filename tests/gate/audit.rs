@@ -246,7 +246,7 @@ fn who_looks_at_somebodys_history_is_noted_whichever_page_it_is() {
         let cursor = page(&world, &site, &format!("{query}&limit=1")).1.expect("there is more");
         // Noted once an hour for each who looks.
         world.pass(Duration::from_secs(3_601));
-        let looked = world.now.get().to_rfc3339();
+        let looked = world.shards.now.get().to_rfc3339();
         page(&world, &site, &format!("{query}&limit=1&cursor={cursor}"));
         world.pass(Duration::from_secs(60));
         let events = pages(&world, &site, &query).0;
