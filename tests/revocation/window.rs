@@ -354,7 +354,10 @@ fn a_window_holds_so_many_entries_and_trusts_nothing_from_before_them() {
     for round in 0..121_u32 {
         let since = 10 + u64::from(round) * 1_000;
         let keys: Vec<EntryKey> = (1..=1_000).map(|number| unlike(round * 1_000 + number)).collect();
-        assert_eq!(window.apply(at(u64::from(round) + 1), Some(position(1, since)), answer(1, 0, since, &keys)), Applied::Advanced);
+        assert_eq!(
+            window.apply(at(u64::from(round) + 1), Some(position(1, since)), answer(1, 0, since, &keys)),
+            Applied::Advanced
+        );
     }
     assert_eq!(window.len(), 120_000);
     assert!(!window.lets_stand(position(1, 1_009), &session(9)), "asked before the first entry that is left");
