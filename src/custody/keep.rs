@@ -24,40 +24,51 @@ pub async fn put_away<P: Ports>(
     opened: Option<Opened>,
     finds: Taken,
 ) -> Result<Option<String>, Failure> {
-    let Visit { site, ports, request, path, admitted, .. } = *visit;
-    let caller = admitted.caller();
-    if finds.change.is_empty() && !finds.ends {
-        return match caller {
-            _ if !finds.ends_others => Ok(None),
-            Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
-            None if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
-            None => Ok(None),
-        };
+    let Visit { site, ports, admitted, .. } = *visit;
+    match (finds.ends, finds.ends_others, admitted.caller()) {
+        (true, true, Some((caller, _))) => end_all(site, ports, &caller.session).await.map(Some),
+        // A log-out by its path ends the session that holds nothing too; what it clears does so
+        // only where it was held.
+        (true, false, Some((_, token))) if opened.is_some() || finds.change.cleared.is_empty() => {
+            log_out(visit, token, opened, &finds).await
+        }
+        (false, _, _) if finds.change.is_empty() => others_only(visit, &finds).await,
+        _ => keep(visit, opened, finds).await,
     }
-    if let (true, true, Some((caller, _))) = (finds.ends, finds.ends_others, caller) {
-        return end_all(site, ports, &caller.session).await.map(Some);
-    }
-    let ignored = |reason| -> Result<Option<String>, Failure> {
-        ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason });
-        Ok(None)
-    };
-    // A log-out by its path ends the session that holds nothing too; what it clears does so only
-    // where it was held.
-    if let (true, Some((_, token))) = (finds.ends, caller)
-        && (opened.is_some() || finds.change.cleared.is_empty())
+}
+
+/// The session ends, unless the application has cleared a value that was replaced meanwhile.
+async fn log_out<P: Ports>(
+    visit: &Visit<'_, P>,
+    token: &Token,
+    opened: Option<Opened>,
+    finds: &Taken,
+) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, admitted, .. } = *visit;
+    if let Some(opened) = opened.filter(|_| !finds.change.cleared.is_empty())
+        && !is_held(site, ports, token, &opened).await?
     {
-        // The application may have cleared a value that was replaced meanwhile.
-        let is_old = match &opened {
-            Some(opened) if !finds.change.cleared.is_empty() => !is_held(site, ports, token, opened).await?,
-            _ => false,
-        };
-        return if is_old {
-            ignored("what it clears is held no longer")
-        } else {
-            end(site, ports, admitted).await.map(Some)
-        };
+        return Ok(ignore(visit, "what it clears is held no longer"));
     }
-    match (finds.change.subject.clone(), caller, opened) {
+    end(site, ports, admitted).await.map(Some)
+}
+
+/// There is nothing to be kept; the person's other sessions may be to end.
+async fn others_only<P: Ports>(visit: &Visit<'_, P>, finds: &Taken) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, admitted, .. } = *visit;
+    match admitted.caller() {
+        _ if !finds.ends_others => Ok(None),
+        Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
+        None if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
+        None => Ok(None),
+    }
+}
+
+/// What was set is kept with the session that is there, if it is the same person's, or with a
+/// new one.
+async fn keep<P: Ports>(visit: &Visit<'_, P>, opened: Option<Opened>, finds: Taken) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, request, admitted, .. } = *visit;
+    match (finds.change.subject.clone(), admitted.caller(), opened) {
         (subject, Some((caller, token)), Some(opened))
             if subject.as_ref().is_none_or(|subject| opened.holding.is_of(subject)) =>
         {
@@ -66,14 +77,21 @@ pub async fn put_away<P: Ports>(
         (Some(subject), _, _) if policy::may_start_session(&site.config, request) => {
             start(visit, subject, finds).await.map(Some)
         }
-        (Some(_), _, _) => ignored("another site caused the request"),
+        (Some(_), _, _) => Ok(ignore(visit, "another site caused the request")),
         (None, None, _) if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
-        (None, Some((caller, token)), _) if finds.ends_others => {
-            ignored("no session to keep it with")?;
-            end_others(site, ports, token, &caller.session).await.map(Some)
+        (None, caller, _) => {
+            ignore(visit, "no session to keep it with");
+            match caller.filter(|_| finds.ends_others) {
+                Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
+                None => Ok(None),
+            }
         }
-        (None, _, _) => ignored("no session to keep it with"),
     }
+}
+
+fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<String> {
+    visit.ports.tell(Event::CustodyIgnored { path: visit.path.as_str().to_owned(), reason });
+    None
 }
 
 /// Whether the session still holds what the request had. One that has ended holds nothing: a late
