@@ -77,7 +77,13 @@ step() {
 # A lock is a symbolic link whose target is the owner's process id and when that process began:
 # made in one step on every system (`flock` is missing on macOS), and a dead owner is seen, also
 # where another process has got its number.
-born() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _ || true; }
+born() { # PID : the same text for whoever asks, in whichever language and time zone
+  if [ -r "/proc/$1/stat" ]; then
+    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 # proc(5): starttime
+  else
+    LC_ALL=C TZ=UTC0 ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
+  fi || true
+}
 
 #
 # lock FILE            waits for whoever has it

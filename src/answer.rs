@@ -14,7 +14,7 @@ use crate::config::{Access, Commands};
 use crate::cookie;
 use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
-use crate::headers::{HeaderBlock, HeaderEdits, folds_to_start, holds};
+use crate::headers::{HeaderBlock, HeaderEdits, folds_to_start};
 use crate::limit::{self, Limit};
 use crate::origin_proof;
 use crate::path::CanonicalPath;
@@ -240,11 +240,11 @@ pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut 
     to.push(("set-cookie".to_owned(), set_cookie));
 }
 
-/// Takes a cookie of the old kind that came with the request from the browser. The
-/// application's own way to do that does not get through to it.
+/// Takes a cookie of the old kind that the browser may have. The application's own way to
+/// do that does not get through to it.
 fn old_kind_goes<P>(visit: &Visit<'_, P>, edits: &mut HeaderEdits) {
     if let Some(adopt) = &visit.site.config.adopt
-        && visit.request.headers.get("cookie").is_some_and(|header| holds(header, &adopt.cookie))
+        && adopt.may_be_with(visit.request.headers.get("cookie"))
     {
         edits.append.push(("set-cookie".to_owned(), adopt.clear()));
     }
@@ -281,7 +281,7 @@ fn ours(headers: &HeaderBlock) -> Vec<String> {
 /// field is for some caches only, they go by that (RFC 9213, section 2.2: "it MUST ignore
 /// the Cache-Control and Expires header fields in that response").
 fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
-    let is_targeted = |name: &&str| name.ends_with("cdn-cache-control") || *name == "surrogate-control";
+    let is_targeted = |name: &&str| TARGETED.contains(name);
     edits.remove.extend(headers.iter().map(|(name, _)| name).filter(is_targeted).map(str::to_owned));
     let said = headers.get("cache-control").is_some_and(|value| {
         value.split(',').any(|directive| {
@@ -293,6 +293,9 @@ fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
         edits.set("cache-control", "no-store");
     }
 }
+
+/// Fields for some caches only, in the place of Cache-Control; the platform hands over these.
+const TARGETED: [&str; 3] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
 
 /// The level of a start that names none.
 pub const LEVEL_DEFAULT: u8 = 1;

@@ -82,10 +82,15 @@ impl Demand {
 /// origins may read the path, the strictest counts.
 pub fn demand(config: &Config, path: &CanonicalPath, method: &str) -> Demand {
     let of = |reading: &[u8]| {
-        let as_is = first_match(config, reading, method, false).map_or(Demand::UNMATCHED, Demand::of);
+        let own = first_match(config, reading, method, false);
+        let as_is = own.map_or(Demand::UNMATCHED, Demand::of);
         // Many frameworks serve `/a/` by what `/a` is routed to, or the other way
         // round. A rule for all below has both, and says nothing new.
         match first_match(config, reading, method, true) {
+            // Whether the origin may give commands there, a rule of its own has said.
+            Some(route) if !route.below && own.is_some_and(|own| !own.below) => {
+                as_is.and(Demand { commands: as_is.commands, ..Demand::of(route) })
+            }
             Some(route) if !route.below => as_is.and(Demand::of(route)),
             _ => as_is,
         }

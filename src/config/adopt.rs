@@ -2,6 +2,7 @@
 
 use super::custody::{is_token, pointer};
 use super::reader::Table;
+use crate::headers::holds;
 use crate::path::CanonicalPath;
 use crate::time::{UnixMillis, parse_day};
 
@@ -29,6 +30,13 @@ impl Adopt {
     /// (RFC 6265bis, section 5.5).
     pub fn clear(&self) -> String {
         format!("{}=; {}; Secure; Max-Age=0", self.cookie, self.place)
+    }
+
+    /// Whether the browser may have one, by the Cookie header of a request: one for
+    /// another path does not come with it.
+    pub fn may_be_with(&self, header: Option<&str>) -> bool {
+        let is_for_all = self.place == "Path=/" || self.place.starts_with("Path=/;");
+        !is_for_all || header.is_some_and(|header| holds(header, &self.cookie))
     }
 
     /// Whether a Set-Cookie of the application's would start a session of the

@@ -62,7 +62,8 @@ pub(super) fn note_as(
 
 /// What can be caused as often as somebody likes, by who has a token or a
 /// password, or by a page that looks again and again: noted once in a while
-/// for whoever does it, and why.
+/// for whoever does it, and why; what an administrator does, also for where it
+/// comes from, since others may have the key.
 pub(super) fn note_rarely(
     turn: &Turn<'_, impl Sql>,
     event: &str,
@@ -73,8 +74,9 @@ pub(super) fn note_rarely(
     let Some(by) = turn.by else { return Ok(()) };
     let since = UnixMillis(turn.now.0.saturating_sub(crate::time::millis(RARELY)));
     let noted = turn.sql.run(
-        "SELECT 1 FROM (SELECT at, event, session, subject, actor, reason FROM audit ORDER BY seq DESC LIMIT ?1)
-         WHERE event = ?2 AND at > ?3 AND subject IS ?4 AND session IS ?5 AND actor = ?6 AND reason = ?7 LIMIT 1",
+        "SELECT 1 FROM (SELECT at, event, session, subject, actor, reason, came_from FROM audit ORDER BY seq DESC LIMIT ?1)
+         WHERE event = ?2 AND at > ?3 AND subject IS ?4 AND session IS ?5 AND actor = ?6 AND reason = ?7
+         AND (came_from IS ?8 OR event <> 'admin_called') LIMIT 1",
         &[
             RARELY_ROWS.into(),
             event.into(),
@@ -83,6 +85,7 @@ pub(super) fn note_rarely(
             session.map(rows::blob).into(),
             by.actor.as_str().into(),
             reason.into(),
+            by.from.as_deref().into(),
         ],
     )?;
     if !noted.is_empty() {

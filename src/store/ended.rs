@@ -26,10 +26,11 @@ pub(super) fn note(sql: &impl Sql, subject: Option<&Subject>, kill: KillId, now:
 
 /// Notes where a kill stands, whoever has published it, if nothing has ended
 /// since. A kill of the site may have taken long until here, and a log-in may
-/// have begun just before it was published: it is remembered from now on.
+/// have begun just before it was published: it is remembered from now on, and
+/// not anew each time that it is told.
 pub(super) fn stands(sql: &impl Sql, kill: KillId, position: Position, now: UnixMillis) -> Result<(), SqlError> {
     sql.run(
-        "UPDATE ended SET epoch = ?2, seq = ?3, learnt = iif(subject = ?5, ?4, learnt) WHERE kill = ?1",
+        "UPDATE ended SET epoch = ?2, seq = ?3, learnt = iif(subject = ?5, ?4, learnt) WHERE kill = ?1 AND seq IS NULL",
         &[rows::blob(kill), position.epoch.to_text().as_str().into(), position.seq.into(), now.into(), SITE.into()],
     )
     .map(|_| ())

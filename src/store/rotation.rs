@@ -8,6 +8,7 @@ use crate::session::{Cap, OLD_SECRETS_MAX, Served, Session, Standing, Wrapped};
 use crate::store::message::{Key, RotateCall, Rotated, ShardAnswer};
 use crate::store::turn::Turn;
 use crate::store::{Sql, SqlError, audit, refresh, rows};
+use crate::time::UnixMillis;
 
 /// A live session with the served secret that was presented for it.
 pub(super) struct ServedSession {
@@ -61,6 +62,16 @@ pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<Sha
         audit::note(turn, "session_rotated", Some(rotated.session.id), Some(&rotated.session.subject))?;
     }
     Ok(ShardAnswer::Rotated { rotated: Some(rotated) })
+}
+
+/// Whether that would make a secret.
+pub(super) fn makes_secret(sql: &impl Sql, call: &RotateCall, now: UnixMillis) -> Result<bool, SqlError> {
+    let found = rows::find(sql, &call.presented.0, now)?;
+    Ok(found.is_some_and(|(_, link)| match link.standing(now) {
+        Standing::Current => true,
+        Standing::InGrace { .. } => call.level.is_some(),
+        Standing::Retired { .. } => false,
+    }))
 }
 
 /// The next secret, derived from the presented one.

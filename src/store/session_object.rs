@@ -44,6 +44,8 @@ pub struct SessionObject<S> {
     publishing: Flight,
     /// When the feed was last found out of reach.
     failed: Cell<Option<UnixMillis>>,
+    /// When the feed last answered, if it has not failed since.
+    heard: Cell<Option<UnixMillis>>,
     /// The feed is asked for a kill of the site by one log-in at a time.
     asking: Flight,
     /// When it last said that the kill is under way.
@@ -57,6 +59,7 @@ impl<S: Sql> SessionObject<S> {
             shard: SessionShard::new(sql),
             publishing: Flight::default(),
             failed: Cell::new(None),
+            heard: Cell::new(None),
             asking: Flight::default(),
             under_way: Cell::new(None),
             fence: Fence::default(),
@@ -183,7 +186,11 @@ impl<S: Sql> SessionObject<S> {
     /// the same. With a level, it is for this answer only. Without one, it can be
     /// asked for again, and is given once the feed has it.
     async fn rotate(&self, message: &Message, raises: bool, ports: &impl ObjectPorts) -> Result<ShardAnswer, String> {
-        self.reach(ports).await?;
+        if let ShardCall::Rotate(call) = &message.call
+            && self.shard.makes_secret(call, ports.now()).map_err(text)?
+        {
+            self.reach(ports).await?;
+        }
         let first = self.ask(message, ports);
         let ShardAnswer::Rotated { rotated: Some(rotated) } = &first else { return Ok(first) };
         let was_waiting = self.tell_edges(rotated.session.id, ports).await?;
@@ -261,6 +268,9 @@ impl<S: Sql> SessionObject<S> {
 
     /// Finds out whether the feed can be reached; another's append tells it too.
     async fn reach(&self, ports: &impl ObjectPorts) -> Result<(), String> {
+        if is_recent(self.heard.get(), ports.now()) {
+            return Ok(());
+        }
         let Some(_in_flight) = self.publishing.begin() else {
             self.publishing.ended().await;
             return self.reachable(ports);
@@ -300,25 +310,31 @@ impl<S: Sql> SessionObject<S> {
 
     fn heard(&self, answered: Result<FeedReply, String>, ports: &impl ObjectPorts) -> Result<FeedReply, String> {
         let reply = answered.and_then(|reply| reply.heard().map_err(|error| error.to_string()));
-        self.failed.set(reply.is_err().then(|| ports.now()));
+        let (heard, failed) = if reply.is_ok() { (&self.heard, &self.failed) } else { (&self.failed, &self.heard) };
+        heard.set(Some(ports.now()));
+        failed.set(None);
         reply
     }
 
     fn reachable(&self, ports: &impl ObjectPorts) -> Result<(), String> {
-        // Not after a step back of the clock, which would make a moment of minutes.
-        let now = ports.now();
-        match self.failed.get() {
-            Some(at) if now >= at && now.since(at) < PAUSE => Err("the feed was out of reach a moment ago".to_owned()),
-            _ => Ok(()),
+        if is_recent(self.failed.get(), ports.now()) {
+            return Err("the feed was out of reach a moment ago".to_owned());
         }
+        Ok(())
     }
+}
+
+/// Not after a step back of the clock, which would make a moment of minutes.
+fn is_recent(at: Option<UnixMillis>, now: UnixMillis) -> bool {
+    at.is_some_and(|at| now >= at && now.since(at) < PAUSE)
 }
 
 fn text(error: SqlError) -> String {
     error.0
 }
 
-/// The feed is left alone for so long after it failed.
+/// The feed is left alone for so long after it failed, and taken to be within reach for
+/// so long after it answered.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A kill that is under way is taken to be for so long: it goes through all

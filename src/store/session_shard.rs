@@ -6,7 +6,7 @@ use crate::revocation::{Epoch, Position};
 use crate::session::{KillId, SessionId, Subject};
 use crate::store::awake::Awake;
 use crate::store::feed::{Append, Appended};
-use crate::store::message::{Home, Kill, Message, ShardAnswer, ShardCall};
+use crate::store::message::{Home, Kill, Message, RotateCall, ShardAnswer, ShardCall};
 use crate::store::turn::Turn;
 use crate::store::{
     Sql, SqlError, adoption, audit, change, ended, ending, held, home, outbox, reading, refresh, rotation, schema,
@@ -85,6 +85,16 @@ impl<S: Sql> SessionShard<S> {
     /// The database failed.
     pub fn refresh_due(&self, session: SessionId) -> Result<Option<UnixMillis>, SqlError> {
         refresh::due(&self.sql, session)
+    }
+
+    /// Whether a rotation would make a secret: not where nobody is served, or where
+    /// the successor is there already.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn makes_secret(&self, call: &RotateCall, now: UnixMillis) -> Result<bool, SqlError> {
+        self.open()?;
+        rotation::makes_secret(&self.sql, call, now)
     }
 
     /// The ends of all that a subject had, of which it takes a word from the feed

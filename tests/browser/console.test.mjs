@@ -208,8 +208,10 @@ test("an end that is answered late strikes through nobody else's sessions, and n
   await operator.signIn();
   await endMia();
   await operator.find("nele");
+  await page.locator("#subject").focus();
   answer();
   await page.getByRole("heading", { name: "All of mia" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "subject", "whoever types goes on typing");
   assert.equal(await page.locator("tr.ended").count(), 0);
   await receipt(page, "quiesced").waitFor();
   await says(page, "Sessions of nele").waitFor();

@@ -73,9 +73,16 @@ test("a stage that does not exist is named, with those that do", () => {
 test("a stage that takes longer than its budget is ended, with all that it has started", async () => {
   writeFileSync(path.join(folder, ".ci/budgets.tsv"), "fmt\t1\n");
   const pids = path.join(folder, "pids");
-  const { status, stderr } = run(`CI=true scripts/stage fmt -- bash -c 'sleep 321 & echo $! $$ >${JSON.stringify(pids)}; trap "" TERM; wait; sleep 321'`);
+  const slow = path.join(folder, "slow.sh");
+  writeFileSync(slow, [
+    `(trap 'sleep 0.5; echo tidied >"${pids}.log"; exit' TERM; while :; do sleep 0.1; done) &`,
+    `sleep 321 & echo $! $$ >"${pids}"`,
+    `trap "" TERM; while :; do sleep 0.1; done`,
+  ].join("\n"));
+  const { status, stderr } = run(`CI=true scripts/stage fmt -- bash '${slow}'`);
   assert.equal(status, 1);
   assert.match(stderr, /^warifu: === fmt: ended, it took longer than the 1 s that \.ci\/budgets\.tsv allows$/m);
+  assert.equal(readFileSync(`${pids}.log`, "utf8"), "tidied\n", "there is time to put things away");
   for (const pid of readFileSync(pids, "utf8").trim().split(" ")) {
     // A zombie is dead, and waits for its parent only.
     await until(() => /^Z|^$/.test(run(`ps -o stat= -p ${pid}`).stdout.trim()), `${pid} is ended`);
@@ -83,9 +90,10 @@ test("a stage that takes longer than its budget is ended, with all that it has s
 });
 
 test("a stage that ends in time says so, and leaves nobody who waits for it", () => {
+  writeFileSync(path.join(folder, ".ci/budgets.tsv"), "fmt\t7654\n");
   const { status, stdout } = run("CI=true scripts/stage fmt -- echo done");
   assert.equal(status, 0);
   assert.match(stdout, /^=== fmt: echo done\ndone\n=== fmt: ok, \d+ s, [\d.]+ processors\n$/);
   const { stdout: processes } = run("ps -eo args");
-  assert.doesNotMatch(processes, /^sleep 1$/m);
+  assert.doesNotMatch(processes, /^sleep 7654$/m);
 });

@@ -48,7 +48,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
         ],
         Failure::MethodNotAllowed(_) => [
             "A call with another method; or `TRACE` or `TRACK`, on any route: what the application sends back of such a request would show what only it may know.",
-            "`Allow` names the right ones; on routes, those that there are in any case. Others than these two go to the application.",
+            "`Allow` names those that are taken. On a route of the application every method but `TRACE` and `TRACK` passes.",
         ],
         Failure::StepUp { .. } => [
             "The session's level is lower than the route's, or its log-in is longer ago. `level` and `max_auth_age` (seconds or null) say what is asked for.",

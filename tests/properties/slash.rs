@@ -89,6 +89,9 @@ proptest! {
             let alone = first.map_or(Demand::UNMATCHED, |rule| of(&site(std::slice::from_ref(rule)), path, method));
             let found = of(&whole, path, method);
             prop_assert!(is_no_weaker(found, alone), "{} {}: {:?}", method, path, found);
+            if first.is_some_and(|rule| rule["path"] == path) {
+                prop_assert_eq!(found.commands, alone.commands, "{} {}", method, path);
+            }
             if first.is_some() && !rules.iter().any(|rule| rule["path"] == format!("{path}/") || format!("{}/", rule["path"].as_str().unwrap_or("")) == path) {
                 prop_assert_eq!(found, alone, "{} {}", method, path);
             }

@@ -1,7 +1,7 @@
 // The users' own page: where am I signed in, end that, this wasn't me.
 
 import { Api, Refusal, query } from "../shared/api.js";
-import { announce, ask, button, complain, fill, focusOn, h } from "../shared/dom.js";
+import { announce, ask, button, complain, fill, focusOn, h, isIdle } from "../shared/dom.js";
 import { deviceOf, placeOf } from "../shared/device.js";
 import { name } from "../shared/names.js";
 import { ReceiptView, Receipts } from "../shared/receipt.js";
@@ -147,9 +147,11 @@ async function signOut() {
 
 async function endOne(session, item) {
   const ended = () => {
+    asked++; // what is on its way is of before
+    const isHere = isIdle(item);
     item.classList.add("ended");
-    item.querySelector("button").replaceWith(h("span", { class: "note" }, t("signed_out_here")));
-    focusOn(item);
+    item.querySelector("button")?.replaceWith(h("span", { class: "note" }, t("signed_out_here")));
+    if (isHere) focusOn(item);
   };
   const receipt = await trying(() => api.delete(`me/sessions/${session.id}`), { gone: ended });
   if (receipt === null) return;
@@ -167,7 +169,9 @@ async function endOthers() {
   isRenewed = false;
   asked++; // what is on its way has the old one
   if (receipt === null) return;
-  follow(t("receipt_others"), receipt).heading.focus();
+  const isHere = isIdle(page.querySelector("[data-act=others]"));
+  const { heading } = follow(t("receipt_others"), receipt);
+  if (isHere) heading.focus();
   await load();
 }
 

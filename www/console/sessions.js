@@ -1,7 +1,7 @@
 // A subject's sessions: found, shown a page at a time, ended one by one or all at once.
 
 import { Refusal, query } from "../shared/api.js";
-import { announce, ask, button, complain, focusOn, h } from "../shared/dom.js";
+import { announce, ask, button, complain, focusOn, h, isIdle } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
 import { span } from "../shared/times.js";
@@ -191,7 +191,9 @@ export class Sessions {
     const receipt = await this.#end(query("sessions", { subject }), subject, gone);
     if (receipt === null) return;
     if (stillHere()) this.rows?.allEnded();
-    this.kills.add(parts("receipt_of_subject", { subject: name(subject) }), receipt, { done: look }).heading.focus();
+    const isHere = isIdle(this.results);
+    const { heading } = this.kills.add(parts("receipt_of_subject", { subject: name(subject) }), receipt, { done: look });
+    if (isHere) heading.focus();
   }
 
   /** Looks again, where there is something to see. */

@@ -2,7 +2,7 @@
 // `published` is called when its receipt is.
 
 import { Refusal } from "../shared/api.js";
-import { ask, button, h } from "../shared/dom.js";
+import { ask, button, h, isIdle } from "../shared/dom.js";
 import { name } from "../shared/names.js";
 import { parts, t } from "../shared/text.js";
 
@@ -25,7 +25,9 @@ export function siteKill({ api, key, may }, kills, published) {
       if (typed === null) return;
       try {
         const receipt = await api.delete("sessions", { confirm: typed });
-        kills.add(parts("receipt_of_site", { site: name(key.site) }), receipt, { published }).heading.focus();
+        const isHere = isIdle(open);
+        const { heading } = kills.add(parts("receipt_of_site", { site: name(key.site) }), receipt, { published });
+        if (isHere) heading.focus();
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         problem.textContent = error.words;

@@ -36,6 +36,12 @@ export function button(label, work, { kind = "plain", ...attributes } = {}) {
   return element;
 }
 
+/** Whether nobody is doing something else: the focus is nowhere, or in one of these. */
+export function isIdle(...parts) {
+  const { activeElement } = document;
+  return activeElement === null || activeElement === document.body || parts.some((part) => part?.contains(activeElement));
+}
+
 let announcer;
 
 /** The element whose text is read out when it changes; it has to be on the page before that. */

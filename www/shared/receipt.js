@@ -8,8 +8,9 @@ import { tally } from "./tally.js";
 const POLL_MS = 400;
 const LATE_MS = 2_000;
 const TICK_MS = 100;
-// What a key or a cookie is not good for now, it is not good for in a moment.
-const LASTING = [401, 403, 404];
+// What a key is not good for now, it is not good for in a moment. By the gateway's own codes:
+// something before it may have a moment's reason for the same status.
+const LASTING = ["bad_admin_key", "missing_scope", "admin_host_only", "not_found"];
 
 /**
  * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the
@@ -146,7 +147,7 @@ export class ReceiptView {
         if (!("words" in error)) throw error;
         if (this.#isLeft) return;
         if (error.code === "ended_in_part") this.#stop(error.words);
-        else if (LASTING.includes(error.status)) this.#stop(t("receipt_lost", { why: error.status === 404 ? t("receipt_gone") : error.words }));
+        else if (LASTING.includes(error.code)) this.#stop(t("receipt_lost", { why: error.code === "not_found" ? t("receipt_gone") : error.words }));
         else this.#trouble = true; // asked again: the kill stands, whatever this answer was
       }
     }

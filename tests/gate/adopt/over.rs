@@ -122,6 +122,19 @@ fn what_the_application_starts_or_ends_takes_an_old_cookie_that_has_not_moved_in
 }
 
 #[test]
+fn an_old_cookie_that_is_for_another_path_goes_unseen() {
+    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
+    let config = CONFIG.replacen(r#""routes": ["#, routes, 1).replacen(
+        r#""cookie": "sid""#,
+        r#""cookie": "sid", "path": "/app""#,
+        1,
+    );
+    let app = App { world: World::commanding("do=end"), ..App::new(&config) };
+    let visit = app.ask("POST", "/in", &[("cookie", "other=old"), ("sec-fetch-site", "same-origin")]);
+    assert!(visit.set.iter().any(|set| set == "sid=; Path=/app; Secure; Max-Age=0"), "{:?}", visit.set);
+}
+
+#[test]
 fn a_log_out_that_custody_sees_takes_an_old_cookie_that_has_not_moved_in() {
     let custody = r#"{"custody": {"cookies": ["token"], "bearer": [{"path": "/out", "ends": true}]}, "#;
     let config = CONFIG.replacen('{', custody, 1);

@@ -66,9 +66,10 @@ impl Model {
                 ShardAnswer::EndedSite { generation: self.generation }
             }
             ShardCall::Stands { kill, .. } => {
-                self.published.insert(*kill);
                 // It is remembered from then on.
-                if let Some((_, learnt)) = self.ended.get_mut(&None).filter(|(last, _)| last == kill) {
+                if self.published.insert(*kill)
+                    && let Some((_, learnt)) = self.ended.get_mut(&None).filter(|(last, _)| last == kill)
+                {
                     *learnt = now;
                 }
                 ShardAnswer::Noted

@@ -15,6 +15,8 @@ const ROUTES = [
   { path: "/maybe/*", access: "optional" },
 ];
 
+const TARGETED = ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"];
+
 const folded = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, "-");
 
 export async function startAttacked({ warifu = {} } = {}) {
@@ -24,6 +26,8 @@ export async function startAttacked({ warifu = {} } = {}) {
     const headers = [];
     for (let i = 0; i < rawHeaders.length; i += 2) headers.push([folded(rawHeaders[i]), rawHeaders[i + 1]]);
     arrived.push({ method, target: url, headers, values: (name) => headers.filter(([found]) => found === name).map(([, value]) => value) });
+    // By these some caches go, whatever Cache-Control says.
+    if (url.includes("x.css")) for (const name of TARGETED) response.setHeader(name, "max-age=600");
     if (url.startsWith("/login")) response.setHeader("Warifu-Command", 'do=start, sub="alice"');
     request.resume().on("end", () => response.end("the origin"));
   }).listen(0, "127.0.0.1");
