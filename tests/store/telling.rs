@@ -57,6 +57,29 @@ fn without_the_feed_a_rotation_changes_nothing() {
 }
 
 #[test]
+fn who_races_a_rotation_that_is_known_needs_no_feed() {
+    let place = Place::new();
+    assert_eq!(rotated(place.task(rotate(1, 11)).done).salt, Some(salt(11)));
+    place.around.pass(Duration::from_secs(5));
+    place.around.reach.set(Reach::IsDown);
+    assert_eq!(rotated(place.task(rotate(1, 12)).done).salt, Some(salt(11)), "all that race get the same one");
+    assert!(is_failed(place.task(rotate(11, 13)).done.as_ref()), "a new one is not made");
+}
+
+#[test]
+fn a_feed_that_answered_a_moment_ago_is_not_asked_for_a_rotation() {
+    let place = Place::new();
+    rotated(place.task(rotate(1, 11)).done);
+    assert_eq!(place.around.sent_count(), 2, "whether it is there, and what is to be told");
+    place.around.pass(PAUSE / 2);
+    rotated(place.task(rotate(11, 12)).done);
+    assert_eq!(place.around.sent_count(), 3);
+    place.around.pass(PAUSE);
+    rotated(place.task(rotate(12, 13)).done);
+    assert_eq!(place.around.sent_count(), 5);
+}
+
+#[test]
 fn a_rotation_whose_feed_is_lost_on_the_way_is_kept_for_later() {
     let place = Place::new();
     place.around.reach.set(Reach::Holds);
