@@ -460,6 +460,7 @@ test("it can be worked with the keyboard alone", async () => {
   await page.keyboard.press("Space");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   assert.equal(await page.evaluate(() => document.activeElement.dataset.act), "end-all", "the focus is back");
+  await page.locator("[data-act=end-all]:not([aria-disabled])").waitFor();
   // A key that stays down asks, and does not answer.
   await page.keyboard.down("Enter");
   await page.getByRole("dialog").waitFor();
