@@ -172,7 +172,7 @@ fn rewritten(text: &str, mut salt: u32) -> String {
     other
 }
 
-/// The routes above, written down once more.
+/// The routes above, written down once more; a rule for a path is also for the one with a `/`.
 fn access(decoded: &[u8], method: &str) -> Access {
     let below = |parent: &[u8]| decoded.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
     if below(b"/admin") {
@@ -181,7 +181,7 @@ fn access(decoded: &[u8], method: &str) -> Access {
         Access::Public
     } else if below(b"/a") {
         Access::Optional
-    } else if decoded == b"/pay" && method == "POST" {
+    } else if matches!(decoded, b"/pay" | b"/pay/") && method == "POST" {
         Access::Required
     } else {
         Access::Public
