@@ -74,10 +74,7 @@ step() {
 }
 
 # --- locks ----------------------------------------------------------------------
-# A lock is a symbolic link whose target is the owner's process id and when that process began:
-# made in one step on every system (`flock` is missing on macOS), and a dead owner is seen, also
-# where another process has got its number.
-born() { # PID : the same text for whoever asks, in whichever language and time zone
+born() { # PID : when it began, the same text for whoever asks, in whichever language and time zone
   if [ -r "/proc/$1/stat" ]; then
     sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 # proc(5): starttime
   else
@@ -85,6 +82,9 @@ born() { # PID : the same text for whoever asks, in whichever language and time 
   fi || true
 }
 
+# A lock is a symbolic link whose target is the owner's process id and when that process began:
+# made in one step on every system (`flock` is missing on macOS), and a dead owner is seen, also
+# where another process has got its number.
 #
 # lock FILE            waits for whoever has it
 # lock FILE REFUSAL    does not wait: `process N REFUSAL`

@@ -86,14 +86,12 @@ pub fn demand(config: &Config, path: &CanonicalPath, method: &str) -> Demand {
         let as_is = own.map_or(Demand::UNMATCHED, Demand::of);
         // Many frameworks serve `/a/` by what `/a` is routed to, or the other way
         // round. A rule for all below has both, and says nothing new.
-        match first_match(config, reading, method, true) {
-            // Whether the origin may give commands there, a rule of its own has said.
-            Some(route) if !route.below && own.is_some_and(|own| !own.below) => {
-                as_is.and(Demand { commands: as_is.commands, ..Demand::of(route) })
-            }
-            Some(route) if !route.below => as_is.and(Demand::of(route)),
-            _ => as_is,
-        }
+        let Some(sibling) = first_match(config, reading, method, true).filter(|route| !route.below) else {
+            return as_is;
+        };
+        // Whether the origin may give commands there, a rule of its own has said.
+        let names_it = own.filter(|own| !own.below).unwrap_or(sibling);
+        as_is.and(Demand { commands: names_it.commands, ..Demand::of(sibling) })
     };
     path.other_readings().iter().fold(of(path.decoded()), |demand, reading| demand.and(of(reading)))
 }

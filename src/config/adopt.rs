@@ -35,8 +35,8 @@ impl Adopt {
     /// Whether the browser may have one, by the Cookie header of a request: one for
     /// another path does not come with it.
     pub fn may_be_with(&self, header: Option<&str>) -> bool {
-        let is_for_all = self.place == "Path=/" || self.place.starts_with("Path=/;");
-        !is_for_all || header.is_some_and(|header| holds(header, &self.cookie))
+        let is_for_all_paths = self.place.split(';').next() == Some("Path=/");
+        !is_for_all_paths || header.is_some_and(|header| holds(header, &self.cookie))
     }
 
     /// Whether a Set-Cookie of the application's would start a session of the

@@ -45,12 +45,12 @@ pub(super) fn served(turn: &Turn<'_, impl Sql>, key: &Key) -> Result<Option<Serv
 
 pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<ShardAnswer, SqlError> {
     let Some(found) = served(turn, &call.presented)? else { return Ok(ShardAnswer::Rotated { rotated: None }) };
-    let rotated = match (call.level, call.salt, found.standing) {
-        (Some(level), ..) => raise(turn, found, call, level)?,
-        (None, Some(_), Standing::Current) => derive(turn, found, call)?,
+    let rotated = match (call.level, found.standing) {
+        (Some(level), _) => raise(turn, found, call, level)?,
+        (None, standing) if makes(call, &standing) => derive(turn, found, call)?,
         // It has been rotated meanwhile: all that race get the same successor,
         // and one that may have none is at least served.
-        (None, _, standing) => {
+        (None, standing) => {
             let salt = match standing {
                 Standing::InGrace { successor } => successor,
                 _ => None,
@@ -66,12 +66,13 @@ pub(super) fn rotate(turn: &Turn<'_, impl Sql>, call: &RotateCall) -> Result<Sha
 
 /// Whether that would make a secret.
 pub(super) fn makes_secret(sql: &impl Sql, call: &RotateCall, now: UnixMillis) -> Result<bool, SqlError> {
-    let found = rows::find(sql, &call.presented.0, now)?;
-    Ok(found.is_some_and(|(_, link)| match link.standing(now) {
-        Standing::Current => true,
-        Standing::InGrace { .. } => call.level.is_some(),
-        Standing::Retired { .. } => false,
-    }))
+    let standing = rows::find(sql, &call.presented.0, now)?.map(|(_, link)| link.standing(now));
+    Ok(standing.is_some_and(|standing| !matches!(standing, Standing::Retired { .. }) && makes(call, &standing)))
+}
+
+/// Whether a served secret that stands like this gets another one.
+fn makes(call: &RotateCall, standing: &Standing) -> bool {
+    call.level.is_some() || (call.salt.is_some() && matches!(standing, Standing::Current))
 }
 
 /// The next secret, derived from the presented one.

@@ -1,7 +1,7 @@
 // Sessions as a table; on a narrow screen each is a card. The roles are written out, since a table
 // that is laid out otherwise is none for the browser.
 
-import { announce, button, focusOn, h } from "../shared/dom.js";
+import { announce, button, focusOn, h, isIdle } from "../shared/dom.js";
 import { deviceOf, placeOf } from "../shared/device.js";
 import { name } from "../shared/names.js";
 import { t } from "../shared/text.js";
@@ -50,12 +50,11 @@ class Row {
   ended({ quietly = false } = {}) {
     if (this.element.classList.contains("ended")) return;
     this.element.classList.add("ended");
-    const { activeElement, body } = document;
-    const hasFocus = activeElement === body || activeElement === this.button;
+    const isHere = isIdle(this.button);
     this.button?.replaceWith(h("span", { class: "note" }, t("ended")));
     if (quietly) return;
     // Not on the next button: a second press would end another session. Who has gone on stays there.
-    if (hasFocus) focusOn(this.element);
+    if (isHere) focusOn(this.element);
     announce(t("ended"));
   }
 }
