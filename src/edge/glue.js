@@ -18,39 +18,22 @@ export function lend(lent) {
 }
 
 // Writes method, URL, and then the header fields, each on a line, where Rust wants
-// them, and returns where they end. 0: there is no room, or they are not ASCII, as
-// nearly all are. To write each character here takes less than to call an encoder.
-export function describe({ method, url, headers }, from, bytesMax) {
-  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer);
-  const end = from + bytesMax;
-  let at = write(method, from, end);
-  at = write("\n", at, end);
-  at = write(url, at, end);
-  at = write("\n", at, end);
-  for (const [name, value] of headers) {
-    at = write(name, at, end);
-    at = write(": ", at, end);
-    at = write(value, at, end);
-    at = write("\n", at, end);
-    if (at === 0) break;
-  }
-  return at;
-}
+// them, and returns where they end. 0: there is no room.
+const encoder = new TextEncoder();
 
-function write(text, at, end) {
-  const { length } = text;
-  if (at === 0 || length > end - at) return 0;
-  for (let index = 0; index < length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code > 0x7f) return 0;
-    bytes[at + index] = code;
-  }
-  return at + length;
+export function describe(request, from, bytesMax) {
+  if (bytes.length === 0) bytes = new Uint8Array(memory.buffer);
+  const text = described(request);
+  const { read, written } = encoder.encodeInto(text, bytes.subarray(from, from + bytesMax));
+  return read === text.length ? from + written : 0;
 }
 
 // The same as a text.
-export function described(request) {
-  return `${request.method}\n${request.url}\n${lines(request.headers)}`;
+export function described({ method, url, headers }) {
+  const parts = [method, url];
+  for (const [name, value] of headers) parts.push(`${name}: ${value}`);
+  parts.push("");
+  return parts.join("\n");
 }
 
 // Country, city and continent, as far as the platform knows them; the client's
@@ -81,24 +64,20 @@ export function report(events, site, isolate, figures) {
   events?.writeDataPoint({ indexes: ["figures"], blobs: ["figures", site, isolate], doubles: [...figures] });
 }
 
-function lines(headers) {
-  let text = "";
-  for (const [name, value] of headers) text += `${name}: ${value}\n`;
-  return text;
-}
-
 // Edits are lines: -name removes, =name: value sets, +name: value appends.
-export function apply(headers, edits) {
-  for (const line of edits.split("\n")) {
-    if (line === "") continue;
-    const name = line.slice(1);
-    if (line[0] === "-") {
-      headers.delete(name);
+export function apply(headers, edits, from = 0) {
+  for (let at = from, end; at < edits.length; at = end + 1) {
+    end = edits.indexOf("\n", at);
+    const sign = edits[at];
+    if (sign === "-") {
+      headers.delete(edits.slice(at + 1, end));
       continue;
     }
-    const colon = name.indexOf(": ");
-    const change = line[0] === "=" ? "set" : "append";
-    headers[change](name.slice(0, colon), name.slice(colon + 2));
+    const colon = edits.indexOf(": ", at);
+    const name = edits.slice(at + 1, colon);
+    const value = edits.slice(colon + 2, end);
+    if (sign === "=") headers.set(name, value);
+    else headers.append(name, value);
   }
 }
 
@@ -118,7 +97,7 @@ export function forward(request, lines, replaced, sharedCache) {
   }
   const end = lines.indexOf("\n");
   const headers = new Headers(request.headers);
-  apply(headers, lines.slice(end + 1));
+  apply(headers, lines, end + 1);
   const init = { method, headers, body, redirect: "manual" };
   if (!sharedCache) init.cache = "no-store";
   return fetch(lines.slice(0, end), init);
