@@ -157,12 +157,7 @@ fn to_login(site: &Site, request: &Request, step_up: Option<u8>) -> Option<Strin
         return None;
     }
     let path = CanonicalPath::parse(&request.raw_path).ok()?;
-    let login = &site.config.login;
-    let here = match &request.query {
-        Some(query) => format!("{}?{query}", path.as_str()),
-        None => path.as_str().to_owned(),
-    };
-    let mut location = login.clone();
+    let mut location = site.config.login.clone();
     let mut add = |name: &str, value: &str| {
         let joint = if location.contains('?') { '&' } else { '?' };
         location.push(joint);
@@ -171,13 +166,26 @@ fn to_login(site: &Site, request: &Request, step_up: Option<u8>) -> Option<Strin
         location.push_str(value);
     };
     // The way back must not make a URL that the platform refuses.
-    if here.len() <= RETURN_TO_BYTES_MAX {
+    if let Some(here) = way_back(request, &path).filter(|here| here.len() <= RETURN_TO_BYTES_MAX) {
         add("return_to", &utf8_percent_encode(&here, IN_QUERY_VALUE).to_string());
     }
     if let Some(level) = step_up {
         add("step_up", &level.to_string());
     }
     Some(location)
+}
+
+/// Where a browser is to be after the log-in. It comes back with a GET: from a form that
+/// was sent, to the page that the form is on.
+fn way_back(request: &Request, path: &CanonicalPath) -> Option<String> {
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        let here = [&*request.scheme, "://", &*request.host].concat();
+        return request.headers.get("referer")?.strip_prefix(&here).and_then(safe_return_to).map(str::to_owned);
+    }
+    Some(match &request.query {
+        Some(query) => format!("{}?{query}", path.as_str()),
+        None => path.as_str().to_owned(),
+    })
 }
 
 /// Whether the request is for the login page. If that needs a session, nobody

@@ -22,6 +22,7 @@ static DEEPER: LazyLock<Url> = LazyLock::new(|| Url::parse("https://app.example/
 fuzz_target!(|text: &str| {
     stays_here(text);
     to_the_login(text);
+    from_a_form(text);
 });
 
 fn stays_here(text: &str) {
@@ -74,5 +75,20 @@ fn to_the_login(text: &str) {
         } else {
             reached!("too long to come back");
         }
+    }
+}
+
+/// After a form that was sent, the way back is a page of this origin, or none.
+fn from_a_form(text: &str) {
+    let referer = format!("https://app.example{}", text.replace(['\r', '\n'], ""));
+    let headers = HeaderBlock::from_pairs([("sec-fetch-mode", "navigate"), ("referer", &referer)]);
+    let request = Request::new("POST", "https://app.example/account", headers).expect("a URL");
+    let answer = SITE.with(|site| refusal(Some(site), &request, &Failure::NoSession));
+    let location = answer.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str());
+    let login = HOME.join(location.expect("a location")).expect("a reference");
+    for (name, back) in login.query_pairs().filter(|(name, _)| name != "kind") {
+        reached!("back to a form");
+        assert_eq!((&*name, safe_return_to(&back)), ("return_to", Some(&*back)));
+        assert_eq!(HOME.join(&back).expect("a reference").origin(), HOME.origin(), "{back:?} leads away");
     }
 }

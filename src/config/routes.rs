@@ -102,7 +102,7 @@ fn route(table: Table<'_>) -> Route {
     if parsed.is_some_and(|parsed| parsed.is_ours()) {
         table.wrong("path", format!("found {found:?}; /_warifu is the gateway's own and has no routes"));
     }
-    let methods = table.texts("methods");
+    let mut methods = table.texts("methods");
     if methods.is_empty() && table.has("methods") {
         table.wrong("methods", "found []; leave it out for all methods");
     }
@@ -110,6 +110,10 @@ fn route(table: Table<'_>) -> Route {
         if !METHODS.contains(method) {
             table.wrong("methods", format!("found {method:?}; allowed: {}", METHODS.join(", ")));
         }
+    }
+    // RFC 9110, section 9.3.2: HEAD is GET without its content, so what is asked for is too.
+    if methods.contains(&"GET") && !methods.contains(&"HEAD") {
+        methods.push("HEAD");
     }
     let access = table.optional_choice("access", &ACCESSES);
     if access.is_none() && !table.has("access") {

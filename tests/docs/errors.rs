@@ -214,5 +214,5 @@ const INTRODUCTION: &str = "# Errors
 
 What warifu itself answers when it does not pass a request on. A browser that navigates gets a page, which tells people what they can do in the place of the detail where there is something, or is sent to the log-in; anything else gets `application/problem+json` (RFC 9457) with a `code` that stays the same, a `title`, and, where there is something to say, a `detail`. It is never the text of an internal failure. An answer of your application with such a status is passed on as it is: it has no `code`.
 
-A browser that navigates to a route that needs a session, or a stronger one, gets 302 to `login` instead of 401 or 403, with `return_to` and perhaps `step_up`.
+A browser that navigates to a route that needs a session, or a stronger one, gets 302 to `login` instead of 401 or 403, with `return_to` and perhaps `step_up`. From a form that was sent, the way back is the page that the form is on, where the browser names it (`Referer`).
 ";

@@ -284,7 +284,13 @@ pub const SECTIONS: &[Section] = &[
                 r#""/account""#,
                 "`/account` is that path alone; `/api/*` is `/api` and everything below it. Where another rule, or none, names a path that differs by a `/` at its end, the stricter of the two counts: `/account/` is not laxer than `/account`.",
             ),
-            key("methods", Nothing, &[r#"["FETCH"]"#], r#"["GET", "HEAD"]"#, "Only these methods; absent: all."),
+            key(
+                "methods",
+                Nothing,
+                &[r#"["FETCH"]"#],
+                r#"["GET", "HEAD"]"#,
+                "Only these methods, and HEAD where GET is one; absent: all.",
+            ),
             key(
                 "access",
                 Required,

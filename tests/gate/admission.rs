@@ -21,6 +21,35 @@ fn without_a_session_a_browser_is_sent_to_the_login_and_others_get_a_problem() {
 }
 
 #[test]
+fn from_a_form_that_was_sent_the_way_back_is_its_page() {
+    let (world, site) = (World::with_login(), site());
+    let location = |referer: Option<&str>| {
+        let headers: Vec<_> = [("sec-fetch-mode", "navigate"), ("sec-fetch-site", "same-origin")]
+            .into_iter()
+            .chain(referer.map(|referer| ("referer", referer)))
+            .collect();
+        let seen = world.serve(&site, &request("POST", "/account/comments?x=1", &headers));
+        assert_eq!(seen.status, Some(302));
+        seen.header("location").expect("a location").to_owned()
+    };
+    let back = "/login?return_to=/account/7%3Ftab%3D1";
+    assert_eq!(location(Some("https://app.test/account/7?tab=1")), back);
+    for elsewhere in [
+        "https://app.test",
+        "https://app.test.evil/account",
+        "https://app.test:8443/account",
+        "https://app.test//evil.example/",
+        "https://app.test/\\evil.example",
+        "http://app.test/account",
+        "https://evil.example/account",
+        "about:blank",
+    ] {
+        assert_eq!(location(Some(elsewhere)), "/login", "{elsewhere}");
+    }
+    assert_eq!(location(None), "/login");
+}
+
+#[test]
 fn a_login_page_that_wants_a_session_does_not_redirect_to_itself() {
     let world = World::with_login();
     let all_required = site_of("{}");
@@ -48,6 +77,29 @@ fn a_rule_with_methods_is_for_those_only() {
     let world = World::with_login();
     for (method, status) in [("GET", None), ("HEAD", None), ("POST", Some(401)), ("OPTIONS", Some(401))] {
         assert_eq!(world.serve(&site, &request(method, "/x", &[])).status, status, "{method}");
+    }
+}
+
+/// RFC 9110, section 9.3.2: what an application does for GET, it does for HEAD, and its
+/// header fields say what came of it.
+#[test]
+fn a_rule_for_get_is_one_for_head() {
+    let site = site_of(
+        r#"{"origin": "http://o", "routes": [
+            {"path": "/report", "methods": ["GET"], "access": "required"},
+            {"path": "/probe", "methods": ["HEAD"], "access": "public"},
+            {"path": "/probe", "methods": ["GET"], "access": "required"},
+            {"path": "/*", "access": "public"}]}"#,
+    );
+    let world = World::with_login();
+    for (method, path, status) in [
+        ("GET", "/report", Some(401)),
+        ("HEAD", "/report", Some(401)),
+        ("POST", "/report", None),
+        ("HEAD", "/probe", None),
+        ("GET", "/probe", Some(401)),
+    ] {
+        assert_eq!(world.serve(&site, &request(method, path, &[])).status, status, "{method} {path}");
     }
 }
 
