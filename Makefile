@@ -21,8 +21,8 @@ test: ## Check and test (ALSO="browser soak" for stages that only CI runs, see C
 article: ## Play the scenarios of docs/article.md, with and without the gateway, and write what happened (needs Chromium)
 	@WARIFU_WRITE=1 scripts/test build-test article
 
-story: ## Record the story for the README, from the running thing (needs Chromium)
-	@scripts/setup article && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH" CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false node scripts/record-story.mjs
+story: ## Record the story and the console for the README, from the running thing (needs Chromium)
+	@scripts/setup article && scripts/build --quiet && PATH="$(CURDIR)/node_modules/.bin:$$PATH" CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_SEND_METRICS=false sh -c 'node scripts/record-story.mjs && node scripts/record-console.mjs'
 
 lint: ## Only the formatting and clippy
 	@scripts/test fmt clippy-native clippy-wasm clippy-wasm-test
