@@ -62,9 +62,13 @@ impl Session {
         self
     }
 
-    /// Whether a use at `now` is to be written down.
+    /// Whether a use at `now` is to be written down: the last that was is long
+    /// enough ago, or it was under a shorter idle timeout, by which the session
+    /// would end though it is in use.
     pub fn wants_renewal(&self, now: UnixMillis, idle_timeout: Duration) -> bool {
-        now.since(self.last_seen) >= idle_timeout / RENEWALS_PER_IDLE_TIMEOUT
+        let step = idle_timeout / RENEWALS_PER_IDLE_TIMEOUT;
+        let expires = idle_expiry(now, idle_timeout).min(self.absolute_expires);
+        now.since(self.last_seen) >= step || expires.since(self.idle_expires) >= step
     }
 }
 

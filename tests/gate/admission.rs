@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::support::{World, request, site, site_of};
+use crate::support::{World, request, site, site_of, site_plus};
 
 #[test]
 fn without_a_session_a_browser_is_sent_to_the_login_and_others_get_a_problem() {
@@ -209,6 +209,21 @@ fn renewals_are_rare_and_polling_does_not_count() {
     assert_eq!(calls("/poll", 280), 0);
     world.pass(Duration::from_secs(400));
     assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", cookie.as_str())])).status, Some(401));
+}
+
+#[test]
+fn a_longer_idle_timeout_logs_nobody_out_who_is_in_use() {
+    let (world, before) = (World::with_login(), site());
+    let longer = site_plus(r#""idle_timeout": "10h""#);
+    let cookie = world.log_in(&before);
+    let calls = world.shards.calls.get();
+    for minute in 1..=120 {
+        world.pass(Duration::from_secs(60));
+        let seen = world.serve(&longer, &request("GET", "/account", &[("cookie", cookie.as_str())]));
+        assert_eq!(seen.status, None, "in minute {minute}");
+    }
+    // A confirmation a minute; and renewals, of the first use and of that in the second hour.
+    assert_eq!(world.shards.calls.get() - calls, 120 + 2);
 }
 
 #[test]

@@ -106,6 +106,46 @@ fn a_renewal_never_shortens_a_life_nor_wakes_the_dead() {
     assert!(!bench.is_live(1), "the absolute timeout holds");
 }
 
+/// Two versions with different ones may run side by side, and none takes back
+/// what the other gave.
+#[test]
+fn a_shorter_idle_timeout_counts_once_the_longer_one_is_over() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    let (minutes, shorter) = (Duration::from_mins, 60_000);
+    for minute in 1..=32 {
+        bench.at(minutes(minute));
+        bench.renew_for(1, shorter);
+    }
+    bench.at(IDLE_EXPIRY.saturating_sub(MS));
+    bench.renew_for(1, shorter);
+    bench.pass(Duration::from_secs(65));
+    assert!(bench.is_live(1));
+    bench.pass(Duration::from_secs(1));
+    assert!(!bench.is_live(1));
+}
+
+/// What it was given before ends long before a tenth of the longer one is over.
+#[test]
+fn a_longer_idle_timeout_counts_from_the_next_use() {
+    let bench = Bench::new();
+    let longer = Duration::from_hours(10);
+    bench.start(1, "alice");
+    let renew = |at| {
+        bench.at(at);
+        bench.renew_for(1, millis(longer));
+        bench.number("SELECT last_seen FROM sessions") - NOW.0
+    };
+    assert_eq!(renew(Duration::from_mins(1)), 60_000);
+    assert_eq!(renew(Duration::from_mins(2)), 60_000, "and no more often than any other");
+    bench.at(Duration::from_hours(9));
+    assert!(bench.is_live(1));
+    let late = Duration::from_hours(11);
+    assert_eq!(renew(late), millis(late));
+    let later = late + Duration::from_mins(59);
+    assert_eq!(renew(later), millis(late), "what ends with the absolute timeout gains nothing");
+}
+
 #[test]
 fn nobody_who_uses_a_session_is_logged_out_early() {
     let bench = Bench::new();

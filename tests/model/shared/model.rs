@@ -257,9 +257,10 @@ impl Model {
             lineage.use_newest(now);
         }
         let session = &mut lineage.session;
-        let is_written = now.0 - session.last_seen.0 >= call.idle_ms / 10;
+        let expires = UnixMillis(now.0 + call.idle_ms * 11 / 10).min(session.absolute_expires);
+        let gains = expires.0.saturating_sub(session.idle_expires.0);
+        let is_written = (now.0 - session.last_seen.0).max(gains) >= call.idle_ms / 10;
         if is_written {
-            let expires = UnixMillis(now.0 + call.idle_ms * 11 / 10).min(session.absolute_expires);
             session.idle_expires = session.idle_expires.max(expires);
             session.last_seen = now;
             session.device.last_prefix = call.prefix.clone().or_else(|| session.device.last_prefix.clone());
