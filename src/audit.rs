@@ -44,8 +44,8 @@ pub enum Event {
         actor: String,
         reason: String,
     },
-    /// A start that was not to be; `reason` is the key of the configuration, or
-    /// `killed_meanwhile`.
+    /// A start that was not to be; `reason` is the key of the configuration,
+    /// `killed_meanwhile`, or, of who would have moved in, `closed`.
     StartRefused {
         subject: String,
         reason: &'static str,

@@ -148,12 +148,23 @@ impl<P: Ports> Sessions<'_, P> {
         older.pop();
         for home in older {
             match self.ask(home, ShardCall::IsClosed { subject: subject.clone() }).await? {
-                ShardAnswer::Closed { closed: true } => return Ok(true),
+                ShardAnswer::Closed { closed: true } => {
+                    self.tell_closed(subject);
+                    return Ok(true);
+                }
                 ShardAnswer::Closed { closed: false } => {}
                 other => return Err(self.unexpected(&other)),
             }
         }
         Ok(false)
+    }
+
+    /// Writes down why somebody whom the application knows has to log in. Who
+    /// comes with the cookie again is not asked about it for a while, so that it
+    /// stays rare.
+    pub(super) fn tell_closed(&self, subject: &Subject) {
+        let (subject, actor) = (subject.as_str().to_owned(), ADOPT.actor.to_owned());
+        self.ports.tell(Event::StartRefused { subject, reason: "closed", actor });
     }
 
     /// Whose a session of the old kind is; `None`: nobody's.

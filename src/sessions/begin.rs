@@ -246,7 +246,10 @@ impl<P: Ports> Sessions<'_, P> {
                     return Ok(Ok((session, ended_others)));
                 }
                 ShardAnswer::AdoptedBefore => return Ok(Err(Outcome::Before)),
-                ShardAnswer::Closed { closed: true } => return Ok(Err(Outcome::Closed)),
+                ShardAnswer::Closed { closed: true } => {
+                    self.tell_closed(&start.subject);
+                    return Ok(Err(Outcome::Closed));
+                }
                 ShardAnswer::MakeRoom { excess } => {
                     let keep = elsewhere.saturating_sub(excess);
                     elsewhere = self.leave(older, &start.subject, Some(keep), cause).await?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use warifu::audit::Event;
+
 use super::{App, CONFIG};
 use crate::support::{World, request};
 
@@ -64,6 +66,35 @@ fn a_kill_of_the_site_ends_what_has_not_moved_in_yet() {
         app.says(200, &format!(r#"{{"user": {{"id": "{id}"}}}}"#));
         let visit = app.get("/account", cookie);
         assert_eq!((visit.status, visit.set.len()), (Some(401), 0), "{id}");
+    }
+}
+
+/// The shards are not told for how long there will be an old kind. So that
+/// nobody wonders why everybody has to log in, the log has it, once for each
+/// old cookie in ten minutes.
+#[test]
+fn a_kill_of_the_site_closes_it_for_good_and_the_log_says_so() {
+    let map = r#""map": [{"generation": 1, "shards": 8}]"#;
+    let rows = r#""map": [{"generation": 1, "shards": 8}, {"generation": 2, "shards": 8}]"#;
+    let without: String = CONFIG.lines().filter(|line| !line.contains(r#""adopt""#)).collect();
+    let mut app = App::new(&without.replacen('{', &format!("{{{map}, "), 1));
+    let kill = request("DELETE", "/_warifu/sessions", &[("authorization", "Bearer hunter2")]);
+    let killed = app.world.serve_with_body(&app.site, &kill, br#"{"confirm":"default"}"#.to_vec());
+    assert_eq!(killed.status, Some(202), "{}", killed.body);
+    for _ in 0..6 {
+        app.world.ring();
+    }
+    app.world.pass(Duration::from_secs(86_400));
+    app.world.ring();
+    let refused = Event::StartRefused { subject: "alice".to_owned(), reason: "closed", actor: "adopt".to_owned() };
+    for config in [map, rows] {
+        app.elsewhere(&CONFIG.replacen('{', &format!("{{{config}, "), 1));
+        app.world.events.borrow_mut().clear();
+        for _ in 0..3 {
+            assert_eq!(app.get("/account", "sid=old").status, Some(401));
+        }
+        assert_eq!(*app.world.events.borrow(), std::slice::from_ref(&refused), "{config}");
+        app.world.pass(Duration::from_secs(601));
     }
 }
 
