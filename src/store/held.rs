@@ -48,11 +48,12 @@ pub(super) fn hold(turn: &Turn<'_, impl Sql>, call: &HoldCall) -> Result<ShardAn
 }
 
 /// What is held says how long the session can be of use. It is no use of the
-/// session, which may have been cut short by what was held before.
+/// session, which may have been cut short by what was held before. A shorter idle
+/// timeout takes nothing back here either.
 fn expire(turn: &Turn<'_, impl Sql>, session: &mut Session, call: &HoldCall) -> Result<(), SqlError> {
     session.absolute_expires = turn.now.plus(Duration::from_millis(call.lifetime_ms));
     let idle = idle_expiry(session.last_seen, Duration::from_millis(call.idle_ms));
-    session.idle_expires = idle.min(session.absolute_expires);
+    session.idle_expires = idle.max(session.idle_expires).min(session.absolute_expires);
     turn.wake_by(session.idle_expires)?;
     turn.sql
         .run(

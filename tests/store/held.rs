@@ -93,6 +93,18 @@ fn who_has_nothing_or_is_nobody_gets_nothing_held() {
     assert_eq!(bench.count("held"), 0);
 }
 
+/// Of the last use a shorter one knows less than the longer one has given time for.
+#[test]
+fn a_shorter_idle_timeout_takes_nothing_back_with_other_values_either() {
+    let bench = Bench::new();
+    begin(&bench);
+    bench.at(Duration::from_mins(2));
+    let call = HoldCall { idle_ms: 60_000, ..call(1, 1, 7) };
+    let session = replace(&bench, call).expect("nobody else").expect("alive");
+    assert_eq!(session.idle_expires, NOW.plus(IDLE_EXPIRY));
+    assert!(bench.is_live(1), "who has just asked is in use");
+}
+
 #[test]
 fn the_end_moves_with_what_is_held() {
     let bench = Bench::new();
