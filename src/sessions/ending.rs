@@ -147,7 +147,7 @@ impl<P: Ports> Sessions<'_, P> {
     /// Another version of the Worker has sessions where this one cannot reach.
     pub(super) fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
         if kill.is_partial {
-            let reason = "another version of the Worker has, or had a minute ago, a row of the map that this one lacks";
+            let reason = "another version has, or had, a row of the map that this one lacks; if that lasts, deploy one that has it";
             tell_store_error(self.ports, &StoreError::Unreachable(reason.to_owned()));
             return Err(Failure::EndedInPart(None));
         }

@@ -415,7 +415,9 @@ pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
             mistakes: vec!["map: the shard belongs to another row: rows are added, never changed".to_owned()],
         },
         StoreError::NewerRow(generation) => Event::StoreUnavailable {
-            reason: format!("a token of generation {generation} of the map, which this version does not know yet"),
+            reason: format!(
+                "this version lacks generation {generation} of the map; if that lasts, deploy one that has it"
+            ),
         },
         StoreError::Defect(place) => Event::Panicked { place },
     });

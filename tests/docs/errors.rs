@@ -95,12 +95,12 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Send it in one piece.",
         ],
         Failure::StoreUnavailable => [
-            "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge were on their way already; or a rotation, or an end of everything, could not reach the feed. The cookie is never touched.",
+            "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge were on their way already; or a rotation, or an end of everything, could not reach the feed; or the token, or the person's sessions, are under a row of the map that this version lacks. The cookie is never touched.",
             "`Retry-After` says when to try again; sessions live on. If it lasts: see [incidents](operations/incidents.md#everybody-gets-503). If it comes now and then, `bound` may be shorter than the way to a shard.",
         ],
         Failure::EndedInPart(_) => [
-            "All others, or all, of a person were to end, and another version of the Worker may let some of them in: it has a row of the map that this one lacks, or had it a minute ago. What this version knows of is ended. The person's own session goes on, with the new cookie that comes with the answer.",
-            "Do it again. See [upgrading](upgrading.md#more-shards-or-another-region).",
+            "All others, or all, of a person were to end, and another version of the Worker may let some of them in: it has a row of the map that this one lacks; or had it, an earlier one a minute ago, the newest at any time. What this version knows of is ended. The person's own session goes on, with the new cookie that comes with the answer.",
+            "Do it again. If it is the same after two minutes, what is deployed lacks the newest row of the map, as after a rollback, and it will stay so: [deploy the row](upgrading.md#back-past-a-row-of-the-map).",
         ],
         Failure::OriginUnreachable => [
             "The application refused or broke the connection, or answered with a status that HTTP does not know.",

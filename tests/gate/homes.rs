@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use warifu::audit::Event;
+
 use crate::support::{World, request, site, site_plus};
 
 const ONE: &str = r#""map": [{"generation": 1, "shards": 64}]"#;
@@ -164,6 +166,66 @@ fn a_row_that_is_gone_ends_its_sessions_and_a_later_one_is_not_known() {
     world.command.set("");
     assert_eq!((status(&world, &later, &old), status(&world, &later, &new)), (Some(401), None));
     assert_eq!(status(&world, &one, &new), Some(503), "an edge that does not know the row cannot know");
+}
+
+/// What docs/upgrading.md says of a table that goes back, and of the ways out.
+#[test]
+fn a_table_that_goes_back_past_a_row_has_to_go_on() {
+    const THREE: &str = r#""map": [{"generation": 1, "shards": 64}, {"generation": 3, "shards": 64}]"#;
+    let limit = r#""max_sessions": 5"#;
+    let of = |rows: &str| site_plus(&format!("{rows}, {limit}"));
+    let (one, two, back, three) = (of(ONE), of(TWO), of(ONE), of(THREE));
+    let world = World::commanding("do=start, sub=\"alice\"");
+    world.log_in(&one);
+    let cookie = world.log_in(&two);
+    world.command.set("");
+    let kill = |site| {
+        let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+        let seen = world.serve(site, &kill);
+        (seen.status, seen.body.contains("ended_in_part"))
+    };
+    let log_in = |site, cookie: Option<&str>| {
+        world.command.set("do=start, sub=\"alice\"");
+        let same = ("sec-fetch-site", "same-origin");
+        let headers: Vec<_> = cookie.map(|cookie| ("cookie", cookie)).into_iter().chain([same]).collect();
+        let seen = world.serve(site, &request("POST", "/login", &headers));
+        world.command.set("");
+        (seen.status, seen.cookie().map(str::to_owned))
+    };
+    let log_out = request("POST", "/_warifu/logout", &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]);
+    for _ in 0..3 {
+        world.pass(Duration::from_mins(5));
+        assert_eq!(status(&world, &back, &cookie), Some(503));
+        let left = world.serve(&back, &log_out);
+        assert_eq!((left.status, left.cookie()), (Some(503), None), "nobody is told of an end that was none");
+        assert_eq!(log_in(&back, Some(&cookie)), (Some(503), None));
+        assert_eq!(log_in(&back, None), (Some(503), None), "the subject has left the first row");
+        assert_eq!(kill(&back), (Some(503), true), "and it never becomes true");
+    }
+    let told = |says| {
+        let is_told = |event: &Event| matches!(event, Event::StoreUnavailable { reason } if reason.contains(says));
+        world.events.borrow().iter().any(is_told)
+    };
+    assert!(told("lacks generation 2 of the map") && told("a row of the map that this one lacks"));
+    // The code of before, with the table of after.
+    let with_table = of(TWO);
+    assert_eq!(status(&world, &with_table, &cookie), None);
+    let (none, again) = log_in(&with_table, Some(&cookie));
+    assert_eq!(none, None);
+    assert_eq!(status(&world, &with_table, &cookie), Some(401), "it was ended by the log-in");
+    assert_eq!(kill(&with_table), (Some(200), false));
+    assert_eq!(status(&world, &with_table, &again.expect("a cookie")), Some(401));
+    // Or without the row, for good.
+    let (_, cookie) = log_in(&with_table, None);
+    let cookie = cookie.expect("a cookie");
+    assert_eq!(status(&world, &three, &cookie), Some(401));
+    for (after, expected) in [(120, (Some(503), true)), (69, (Some(503), true)), (1, (Some(200), false))] {
+        world.pass(Duration::from_secs(after));
+        let (none, newer) = log_in(&three, Some(&cookie));
+        assert_eq!(none, None);
+        assert_eq!(kill(&three), expected, "the minute begins with the first of them");
+        assert_eq!(status(&world, &three, &newer.expect("a cookie")), Some(401));
+    }
 }
 
 #[test]

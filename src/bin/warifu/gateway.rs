@@ -251,9 +251,11 @@ impl Gateway {
                 later(),
                 hints.unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
             )),
-            "ended_in_part" => {
-                Some("nobody goes on with it: give the command once more, until it gets a receipt".to_owned())
-            }
+            "ended_in_part" => Some(
+                "nobody goes on with it: give the command once more, until it gets a receipt; if there is none after \
+                 two minutes, what is deployed lacks a row of the map that was deployed before"
+                    .to_owned(),
+            ),
             "rate_limited" => Some(format!("try again {}", later())),
             "misdirected" => Some(
                 "is the address right? Its host must be in hosts of the configuration, or be admin_host".to_owned(),
