@@ -99,7 +99,7 @@ pub const SECTIONS: &[Section] = &[
                 Is(r#""30m""#),
                 &[r#""0s""#],
                 r#""1h""#,
-                "A session ends when nothing was asked with it for so long. It may live a tenth longer, since not every use is written down.",
+                "A session ends when nothing was asked with it for so long. It may live a tenth longer, since not every use is written down. A shorter value [counts for sessions that begin later](upgrading.md#when-the-configuration-changes).",
             ),
             key(
                 "absolute_timeout",

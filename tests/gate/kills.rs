@@ -3,7 +3,7 @@
 use serde_json::Value;
 use warifu::site::Site;
 
-use crate::support::{World, request, site, site_plus};
+use crate::support::{CONFIG, KEYS, KEYS_DROPPED, World, request, site, site_plus, site_with};
 
 const OPS: (&str, &str) = ("authorization", "Bearer hunter2");
 
@@ -139,4 +139,23 @@ fn a_kill_of_the_site_needs_its_name_and_reaches_every_shard() {
     }
     let again = world.log_in(&two);
     assert_eq!(status(&world, &two, &again), None, "who logs in now is let in");
+}
+
+/// After the loss of a key, which docs/operations/keys.md has.
+#[test]
+fn sessions_that_nobody_can_present_count_until_the_site_is_ended() {
+    let config = CONFIG.replacen('{', r#"{"max_sessions": 1, "on_limit": "refuse","#, 1);
+    let (before, after) = (site_with(&config, KEYS), site_with(&config, KEYS_DROPPED));
+    let world = World::with_login();
+    let cookie = world.log_in(&before);
+    let log_in = || {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        world.serve(&after, &request("POST", "/login", &headers)).status
+    };
+    assert_eq!(log_in(), Some(409));
+    assert_eq!(call(&world, &after, "DELETE", "/_warifu/sessions", r#"{"confirm":"default"}"#).0, 202);
+    for _ in 0..6 {
+        world.ring();
+    }
+    assert_eq!(log_in(), None);
 }
