@@ -95,7 +95,7 @@ pub async fn answer<P: Ports>(
 fn file_of(request: &Request, asset: Asset, media_type: &str) -> OwnResponse {
     let Asset { etag, body } = asset;
     let Some(etag) = etag else { return OwnResponse::text(media_type, body) };
-    let is_same = request.headers.get("if-none-match") == Some(etag.as_str());
+    let is_same = request.headers.get("if-none-match").is_some_and(|tags| names(tags, &etag));
     let mut answer =
         if is_same { OwnResponse::empty(304) } else { OwnResponse::text(media_type, body) }.with("etag", etag);
     for (name, value) in &mut answer.headers {
@@ -104,6 +104,13 @@ fn file_of(request: &Request, asset: Asset, media_type: &str) -> OwnResponse {
         }
     }
     answer
+}
+
+/// Whether If-None-Match names the tag, by the weak comparison (RFC 9110, section
+/// 8.8.3.2). Ours have no comma, so no cut through another's makes one of them.
+fn names(tags: &str, etag: &str) -> bool {
+    let etag = etag.trim_start_matches("W/");
+    tags == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
 /// What a file is. Others than these are not served, and none whose name could

@@ -94,7 +94,19 @@ fn a_file_is_kept_by_browsers_while_it_is_the_same() {
     assert_eq!(seen.header("content-type"), Some("text/javascript; charset=utf-8"));
     let same = at(&[("if-none-match", "\"d\"")]);
     assert_eq!((same.status, same.body.as_str()), (Some(304), ""));
-    assert_eq!(at(&[("if-none-match", "\"e\"")]).status, Some(200));
+    // RFC 9110, section 13.1.2: a list, compared weakly.
+    for (tags, status) in [
+        ("W/\"d\"", 304),
+        ("\"e\", W/\"d\"", 304),
+        ("\"e\",\"d\" ,\"f\"", 304),
+        ("*", 304),
+        ("\"e\"", 200),
+        ("W/\"e\", \"dd\"", 200),
+        ("d", 200),
+        ("", 200),
+    ] {
+        assert_eq!(at(&[("if-none-match", tags)]).status, Some(status), "{tags}");
+    }
 }
 
 #[test]
