@@ -55,14 +55,14 @@ class Socket {
     const end = (code, reason) => {
       if (isOver) return;
       isOver = true;
-      if (code === 1006) close(to, lost, "");
-      else close(to, code, reason);
-      if (--this.#open === 0) this.#settle();
-      // Whoever does not answer a close is not waited for.
-      else setTimeout(() => this.#settle(), CLOSING_MS);
+      if (!close(to, code, reason)) this.cut(1002, "the close cannot be passed on");
+      else if (--this.#open === 0) this.#settle();
+      // Whoever does not answer a close is not waited for. Until then messages come from there,
+      // and the session is watched.
+      else setTimeout(() => this.cut(code, reason), CLOSING_MS);
     };
-    from.addEventListener("close", ({ code, reason }) => end(code, reason));
-    from.addEventListener("error", () => end(1006, ""));
+    from.addEventListener("close", ({ code, reason }) => (code === 1006 ? end(lost, "") : end(code, reason)));
+    from.addEventListener("error", () => end(lost, ""));
   }
 
   wasUsed() {
@@ -71,23 +71,29 @@ class Socket {
     return used;
   }
 
+  // From now on nothing is passed on, whatever the sides do.
   cut(code, reason) {
     this.#isCut = true;
     close(this.#client, code, reason);
     close(this.#origin, code, reason);
+    this.#settle();
   }
 }
 
-// RFC 6455, section 7.4.1: 1005 stands for no code, and is not sent.
+// Whether it could be sent: the platform does not send each code that it takes, nor a reason that
+// is too long once it is UTF-8. RFC 6455, section 7.4.1: 1005 stands for no code, and is not sent.
 function close(side, code, reason) {
-  attempt(() => (code === 1005 ? side.close() : side.close(code, reason)));
+  return attempt(() => (code === 1005 ? side.close() : side.close(code, reason)));
 }
 
-// The other side may be gone by now.
+// To a side that is gone the platform sends nothing, and does not say so.
 function attempt(work) {
   try {
     work();
-  } catch {}
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const UNDONE = /^(?:gzip|br)$/i;
