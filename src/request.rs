@@ -33,6 +33,9 @@ impl Request {
         let (authority, path) = before_query.split_at(path_at);
         // What stands before an @ is no part of the host.
         let host = authority.rsplit('@').next().unwrap_or_default();
+        // The platform leaves it in where the client wrote it (RFC 3986, section 6.2.3).
+        let own_port = if scheme == "https" { ":443" } else { ":80" };
+        let host = host.strip_suffix(own_port).unwrap_or(host);
         Some(Self {
             method: method.to_owned(),
             scheme: scheme.to_owned(),
@@ -97,6 +100,21 @@ mod tests {
         assert_eq!(found.query.as_deref(), Some("x=1"));
         let bare = Request::new("GET", "http://h?", HeaderBlock::default()).expect("a URL");
         assert_eq!((bare.raw_path.as_str(), bare.query.as_deref()), ("/", Some("")));
+    }
+
+    #[test]
+    fn the_schemes_own_port_is_no_part_of_the_host() {
+        for (url, host) in [
+            ("http://app.test:80/", "app.test"),
+            ("https://app.test:443?x", "app.test"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://app.test:443/", "app.test:443"),
+            ("https://app.test:80/", "app.test:80"),
+            ("http://app.test:8080/", "app.test:8080"),
+        ] {
+            let found = Request::new("GET", url, HeaderBlock::default()).expect("a URL");
+            assert_eq!(found.host, host, "{url}");
+        }
     }
 
     #[test]

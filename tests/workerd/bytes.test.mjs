@@ -1,0 +1,51 @@
+// What wrangler's server between the client and the runtime would change or break: answers in a
+// coding, the words of a status, cookies that are no UTF-8, the port in a Host.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { after, before, test } from "node:test";
+
+import { startBare } from "./support/bare.mjs";
+import { newAdminKey } from "./support/gateway.mjs";
+
+const ops = newAdminKey();
+
+let origin, gateway, cookie, answers;
+before(async () => {
+  origin = http.createServer((_, answer) => answers(answer)).listen(0, "127.0.0.1");
+  await once(origin, "listening");
+  gateway = await startBare({
+    adminKeys: [ops],
+    warifu: {
+      origin: `http://127.0.0.1:${origin.address().port}`,
+      origin_timeout: "1s",
+      routes: [
+        { path: "/log-in", access: "optional", commands: true },
+        { path: "/public", access: "public" },
+      ],
+    },
+  });
+  const init = { method: "POST", headers: { authorization: `Bearer ${ops.key}` }, body: '{"subject":"alice"}' };
+  cookie = (await (await gateway.fetch("/_warifu/sessions", init)).json()).set_cookie.split(";")[0];
+});
+after(async () => {
+  await gateway?.close();
+  origin?.close();
+});
+
+
+test("the scheme's own port is no part of the host", async () => {
+  const hosts = await startBare({ warifu: { origin: gateway.served.origin, hosts: ["app.test"], routes: [{ path: "/*", access: "public" }] } });
+  try {
+    let seen;
+    answers = (answer) => {
+      seen = answer.req.headers["x-forwarded-host"];
+      answer.end();
+    };
+    const status = async (host) => (await hosts.fetch("/", { headers: { host } })).status;
+    assert.deepEqual([await status("app.test:80"), seen], [200, "app.test"]);
+    assert.equal(await status("app.test:443"), 421);
+  } finally {
+    await hosts.close();
+  }
+});
