@@ -151,8 +151,9 @@ fn is_for_all(site: &Site, request: &Request) -> bool {
     site.config.origin.as_ref().is_none_or(|origin| site.has_one_host && has_scheme(origin.as_str()))
 }
 
-/// Whether the whole request reaches the origin at once, so that the time to
-/// its answer is its own. How long a large upload takes is up to the client.
+/// Whether the whole request can be taken to reach the origin at once, so that the
+/// time to its answer is its own: the body is a stream, and how long it takes is up
+/// to the client.
 fn has_small_body(request: &Request) -> bool {
     if request.headers.get("transfer-encoding").is_some() {
         return false;
@@ -239,7 +240,8 @@ pub fn identity(config: &Config, session: Option<&Session>) -> Vec<(Name, String
     headers
 }
 
-const SMALL_BODY_BYTES_MAX: u64 = 1 << 20;
+/// About what TCP sends before it waits for an answer (RFC 6928: ten segments).
+const SMALL_BODY_BYTES_MAX: u64 = 16 << 10;
 
 /// Of the application's answer to a question of ours.
 const PROBED_BYTES_MAX: usize = 64 << 10;

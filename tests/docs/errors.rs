@@ -107,7 +107,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Is it running, and is `origin` right as seen from Cloudflare? The event `origin_unreachable` has the reason.",
         ],
         Failure::OriginTimeout => [
-            "The application did not begin its answer, or finish the handshake of a WebSocket, within `origin_timeout`.",
+            "The application did not begin its answer, or finish the handshake of a WebSocket, within `origin_timeout`. Or a client took longer than that to send a body of up to 16 KiB.",
             "Find out what takes so long, or raise the key. The application may have done what it was asked for.",
         ],
         Failure::BadCommand(_) => [

@@ -34,6 +34,25 @@ fn a_live_session_reaches_the_origin_as_identity() {
     assert!(!format!("{headers:?}").contains(token));
 }
 
+/// How long a body takes is up to the client, but for one that comes at once.
+#[test]
+fn the_application_has_its_time_from_when_it_has_the_request() {
+    let (world, site) = (World::with_login(), site());
+    for (header, is_limited) in [
+        (None, true),
+        (Some(("content-length", "0")), true),
+        (Some(("content-length", "16384")), true),
+        (Some(("content-length", "16385")), false),
+        (Some(("content-length", "18446744073709551616")), false),
+        (Some(("transfer-encoding", "chunked")), false),
+    ] {
+        let headers: Vec<_> = header.into_iter().collect();
+        world.serve(&site, &request("POST", "/echo/x", &headers));
+        let seen = world.origin.seen.borrow();
+        assert_eq!(seen.last().expect("forwarded").timeout.is_some(), is_limited, "{header:?}");
+    }
+}
+
 #[test]
 fn forged_identity_never_arrives_on_any_route() {
     let (world, site) = (World::with_login(), site());

@@ -6,7 +6,7 @@ import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { startBare } from "./support/bare.mjs";
-import { newAdminKey } from "./support/gateway.mjs";
+import { newAdminKey, until } from "./support/gateway.mjs";
 
 const ops = newAdminKey();
 
@@ -33,6 +33,30 @@ after(async () => {
   origin?.close();
 });
 
+
+test("the time that a client takes for its upload is not the application's", async () => {
+  let asked = 0;
+  origin.once("request", () => (asked = performance.now()));
+  answers = async (answer) => {
+    for await (const _ of answer.req);
+    answer.end("all of it");
+  };
+  let rest;
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new Uint8Array(20_000));
+      rest = () => {
+        controller.enqueue(new Uint8Array(20_000));
+        controller.close();
+      };
+    },
+  });
+  const answering = gateway.fetch("/upload", { method: "POST", body, headers: { cookie, "content-length": 40_000 } });
+  await until(() => asked > 0 && performance.now() - asked > 1_200, "origin_timeout is over");
+  rest();
+  const answer = await answering;
+  assert.deepEqual([answer.status, await answer.text()], [200, "all of it"]);
+});
 
 test("the scheme's own port is no part of the host", async () => {
   const hosts = await startBare({ warifu: { origin: gateway.served.origin, hosts: ["app.test"], routes: [{ path: "/*", access: "public" }] } });
