@@ -1,12 +1,10 @@
 // What goes on after its answer has begun: WebSockets and event streams, whose both
 // ends are ours, so that they can be cut.
 
-import { apply } from "./glue.js";
+import { apply, withBody } from "./glue.js";
 
 export function connect(response, edits) {
-  const headers = new Headers(response.headers);
-  apply(headers, edits);
-  return response.webSocket ? new Socket(response, headers) : new Stream(response, headers);
+  return response.webSocket ? new Socket(response, edits) : new Stream(response, edits);
 }
 
 // Ends what the origin has begun, of which the client gets nothing.
@@ -29,7 +27,7 @@ class Socket {
   #open = 2;
   #settle;
 
-  constructor(response, headers) {
+  constructor(response, edits) {
     const [theirs, ours] = Object.values(new WebSocketPair());
     this.over = new Promise((resolve) => (this.#settle = resolve));
     this.#client = ours;
@@ -41,6 +39,8 @@ class Socket {
     }
     this.#pass(this.#client, this.#origin, 1001, () => (this.#used = true));
     this.#pass(this.#origin, this.#client, 1014, () => {});
+    const headers = new Headers(response.headers);
+    apply(headers, edits);
     OF_ONE_HOP.forEach((name) => headers.delete(name));
     this.response = new Response(null, { status: response.status, headers, webSocket: theirs });
   }
@@ -101,15 +101,16 @@ const UNDONE = /^(?:gzip|br)$/i;
 class Stream {
   #cutting = new AbortController();
 
-  constructor(response, headers) {
-    const { body, status, statusText } = response;
+  constructor(response, edits) {
+    const { body } = response;
+    const { readable, writable } = new IdentityTransformStream();
+    this.response = withBody(response, edits, body === null ? null : readable);
     // The platform has undone these. It would do them again, and hold events back until it has
     // enough to compress.
+    const { headers } = this.response;
     if (UNDONE.test(headers.get("content-encoding"))) headers.delete("content-encoding");
-    const { readable, writable } = new IdentityTransformStream();
     // Broken off by the client, by the origin or by us: each ends the other two.
     this.over = body === null ? Promise.resolve() : body.pipeTo(writable, { signal: this.#cutting.signal }).catch(() => {});
-    this.response = new Response(body === null ? null : readable, { status, statusText, headers });
   }
 
   wasUsed() {

@@ -145,9 +145,7 @@ export function edited(response, edits) {
   if (edits === "") return response;
   const { status, webSocket } = response;
   if (webSocket) return new Response(null, { status, webSocket, headers: editedHeaders(response.headers, edits) });
-  const copy = new Response(response.body, response);
-  apply(copy.headers, edits);
-  return copy;
+  return withBody(response, edits, response.body);
 }
 
 function editedHeaders(headers, edits) {
@@ -158,7 +156,17 @@ function editedHeaders(headers, edits) {
 
 // The same with another body, of which the old length and hash say nothing.
 export function withBody(response, edits, body) {
-  return new Response(body, { status: response.status, statusText: response.statusText, headers: editedHeaders(response.headers, edits) });
+  let copy;
+  try {
+    copy = new Response(body, response);
+  } catch {
+    // The platform takes no reason phrase with a tab in it, and none means anything
+    // (RFC 9112, section 4: "A client SHOULD ignore the reason-phrase content").
+    const { status, headers } = response;
+    copy = new Response(body, { status, headers });
+  }
+  apply(copy.headers, edits);
+  return copy;
 }
 
 // Most answers of our own have the same headers as one before.

@@ -33,6 +33,22 @@ after(async () => {
   origin?.close();
 });
 
+const get = (path, headers = {}) => gateway.fetch(path, { headers: { cookie, ...headers } });
+
+// RFC 9112, section 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ).
+test("an answer passes, and is obeyed, whatever the words of its status are", async () => {
+  const logsIn = { "warifu-command": 'do=start, sub="alice"' };
+  const events = { "content-type": "text/event-stream" };
+  for (const phrase of ["Fine", "O\tK", "Schön"]) {
+    for (const [path, fields] of [["/log-in", logsIn], ["/page", {}], ["/page", events], ["/public", {}]]) {
+      answers = (answer) => answer.writeHead(200, phrase, fields).end("in");
+      // Who logs in anew ends the session of before.
+      const answer = await (path === "/log-in" ? gateway.fetch(path) : get(path));
+      assert.deepEqual([answer.status, await answer.text()], [200, "in"], `${path} ${phrase}`);
+      assert.equal(answer.headers.getSetCookie().length, path === "/log-in" ? 1 : 0);
+    }
+  }
+});
 
 test("the time that a client takes for its upload is not the application's", async () => {
   let asked = 0;
