@@ -96,21 +96,27 @@ function attempt(work) {
   }
 }
 
-const UNDONE = /^(?:gzip|br)$/i;
+// The platform undoes these where a body is read, if they are written so. It would do them again,
+// and hold events back until it has enough to compress.
+const UNDONE = /^(?:gzip|br)$/;
 
 class Stream {
   #cutting = new AbortController();
+  over = Promise.resolve();
 
   constructor(response, edits) {
-    const { body } = response;
+    const { body, status } = response;
+    const isUndone = UNDONE.test(response.headers.get("content-encoding"));
+    // A part of what is coded cannot be undone. It has an end, and goes its way unread.
+    if (body === null || (isUndone && status === 206)) {
+      this.response = withBody(response, edits, body);
+      return;
+    }
     const { readable, writable } = new IdentityTransformStream();
-    this.response = withBody(response, edits, body === null ? null : readable);
-    // The platform has undone these. It would do them again, and hold events back until it has
-    // enough to compress.
-    const { headers } = this.response;
-    if (UNDONE.test(headers.get("content-encoding"))) headers.delete("content-encoding");
+    this.response = withBody(response, edits, readable);
+    if (isUndone) this.response.headers.delete("content-encoding");
     // Broken off by the client, by the origin or by us: each ends the other two.
-    this.over = body === null ? Promise.resolve() : body.pipeTo(writable, { signal: this.#cutting.signal }).catch(() => {});
+    this.over = body.pipeTo(writable, { signal: this.#cutting.signal }).catch(() => {});
   }
 
   wasUsed() {

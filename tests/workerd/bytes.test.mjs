@@ -4,10 +4,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import { after, before, test } from "node:test";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { startBare } from "./support/bare.mjs";
 import { newAdminKey, until } from "./support/gateway.mjs";
 
+const CONTENT = Buffer.from("割符 ".repeat(2_000));
+const CODED = { gzip: gzipSync(CONTENT), br: brotliCompressSync(CONTENT) };
 const ops = newAdminKey();
 
 let origin, gateway, cookie, answers;
@@ -34,6 +37,28 @@ after(async () => {
 });
 
 const get = (path, headers = {}) => gateway.fetch(path, { headers: { cookie, ...headers } });
+const bytes = async (answer) => Buffer.from(await answer.arrayBuffer());
+
+test("events in a coding that the platform does not know by that name keep it", async () => {
+  answers = (answer) => answer.writeHead(200, { "content-type": "text/event-stream", "content-encoding": "GZIP" }).end(CODED.gzip);
+  const answer = await get("/events", { "accept-encoding": "gzip" });
+  assert.equal(answer.headers.get("content-encoding"), "GZIP");
+  assert.deepEqual(await bytes(answer), CODED.gzip);
+});
+
+test("a part of what is coded passes byte for byte, of event streams too", async () => {
+  for (const [coding, whole] of Object.entries(CODED)) {
+    const part = whole.subarray(10, 33);
+    const fields = { "content-encoding": coding, "content-range": `bytes 10-32/${whole.length}`, "content-length": part.length };
+    for (const type of ["application/octet-stream", "application/x-ndjson"]) {
+      answers = (answer) => answer.writeHead(206, { ...fields, "content-type": type }).end(part);
+      const answer = await get("/part", { range: "bytes=10-32", "accept-encoding": coding });
+      assert.deepEqual([answer.status, answer.headers.get("content-encoding")], [206, coding]);
+      assert.equal(answer.headers.get("content-length"), String(part.length));
+      assert.deepEqual(await bytes(answer), part, `${coding}, ${type}`);
+    }
+  }
+});
 
 // RFC 9112, section 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ).
 test("an answer passes, and is obeyed, whatever the words of its status are", async () => {
