@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { startBare } from "./support/bare.mjs";
-import { newAdminKey, until } from "./support/gateway.mjs";
+import { COOKIE, newAdminKey, until } from "./support/gateway.mjs";
 
 const CONTENT = Buffer.from("割符 ".repeat(2_000));
 const CODED = { gzip: gzipSync(CONTENT), br: brotliCompressSync(CONTENT) };
@@ -73,6 +73,16 @@ test("an answer passes, and is obeyed, whatever the words of its status are", as
       assert.equal(answer.headers.getSetCookie().length, path === "/log-in" ? 1 : 0);
     }
   }
+});
+
+test("a cookie of the application's keeps its bytes, but those beside one of ours that are no UTF-8", async () => {
+  const utf8 = Buffer.from("u=Bär").toString("latin1");
+  const cookies = async (...set) => {
+    answers = (answer) => answer.writeHead(200, { "set-cookie": [utf8, "l=B\xe4r", ...set] }).end();
+    return (await get("/page")).headers.getSetCookie().map((cookie) => Buffer.from(cookie, "latin1"));
+  };
+  assert.deepEqual(await cookies(), [utf8, "l=B\xe4r"].map((text) => Buffer.from(text, "latin1")));
+  assert.deepEqual(await cookies(`${COOKIE}=theirs`), ["u=Bär", "l=B\ufffdr"].map((text) => Buffer.from(text)));
 });
 
 test("the time that a client takes for its upload is not the application's", async () => {
