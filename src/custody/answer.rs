@@ -22,9 +22,7 @@ use crate::time::UnixMillis;
 #[derive(Default)]
 pub struct Taken {
     pub change: Change,
-    /// Whether the application has logged the person out: it has cleared the
-    /// value that says who it is, or the path is for that.
-    pub ends: bool,
+    pub log_out: LogOut,
     /// Whether the path and the answer say that the person's other sessions are
     /// to end.
     pub ends_others: bool,
@@ -32,10 +30,25 @@ pub struct Taken {
     pub body: Option<Vec<u8>>,
 }
 
+/// Whether the application has logged the person out.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub enum LogOut {
+    #[default]
+    No,
+    /// It has cleared the value that says who it is.
+    Cleared {
+        /// Whether that can be about nothing but the session. Else it may be a
+        /// refusal of an older value, which an edge has sent.
+        is_sure: bool,
+    },
+    /// The path is for that.
+    ByPath,
+}
+
 impl Taken {
     /// Whether there is nothing to be put away.
     pub fn is_nothing(&self) -> bool {
-        self.change.is_empty() && !self.ends && !self.ends_others
+        self.change.is_empty() && self.log_out == LogOut::No && !self.ends_others
     }
 
     pub fn without_body(mut self) -> (Self, Option<Vec<u8>>) {
@@ -60,7 +73,8 @@ pub async fn take<P: Ports>(
 ) -> Result<Taken, Failure> {
     let custody = &site.config.custody;
     let mut finds = Taken::default();
-    let is_done = (200..400).contains(&answer.status()) && !request.is_safe();
+    let is_good = (200..400).contains(&answer.status());
+    let is_done = is_good && !request.is_safe();
     finds.ends_others = is_done && custody.ends_others_at(path);
     let now = ports.time();
     take_cookies(&site.config, path, answer.headers(), now, &mut finds);
@@ -73,9 +87,18 @@ pub async fn take<P: Ports>(
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }
     whose::name(site, ports, request, opened, &mut finds.change).await?;
-    let is_first_cleared = custody.cookies.first().is_some_and(|name| finds.change.cleared.contains(name));
-    let is_cleared = finds.change.subject.is_none() && is_first_cleared;
-    finds.ends = is_cleared || (is_done && bearer.is_some_and(|bearer| bearer.ends));
+    let is_for_it = bearer.is_some_and(|bearer| bearer.ends);
+    let cleared = custody.cookies.first().filter(|name| finds.change.cleared.contains(name));
+    finds.log_out = match cleared.filter(|_| finds.change.subject.is_none()) {
+        _ if is_done && is_for_it => LogOut::ByPath,
+        Some(name) => {
+            // A link that logs out is told from one that was followed with what is void by now
+            // where another value comes with another secret: then the browser sends that.
+            let is_link = || request.is_navigation() && opened.is_some_and(|opened| !opened.holding.is_jwt(name));
+            LogOut::Cleared { is_sure: is_good && (is_done || is_for_it || is_link()) }
+        }
+        None => LogOut::No,
+    };
     Ok(finds)
 }
 

@@ -204,6 +204,11 @@ impl Holding {
             .map(|value| value.value.as_str())
     }
 
+    /// Whether this cookie is a JWT.
+    pub fn is_jwt(&self, cookie: &str) -> bool {
+        self.values.iter().any(|value| value.kind == Kind::Cookie && value.name == cookie && value.is_jwt())
+    }
+
     /// When the session that has it ends: with the last value that is worth
     /// anything, where that is known of all.
     pub fn end(&self, created: UnixMillis) -> UnixMillis {

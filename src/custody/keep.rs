@@ -1,17 +1,17 @@
 //! What was taken out of an answer is put away, before the client gets the
 //! answer: with the session that is there, or with a new one.
 
-use crate::admission::{Admitted, Caller};
-use crate::answer::{LEVEL_DEFAULT, Visit, end_sessions};
+use crate::admission::Caller;
+use crate::answer::{LEVEL_DEFAULT, Visit};
 use crate::audit::{Cause, Event};
 use crate::cookie;
-use crate::custody::{Opened, Taken};
+use crate::custody::{LogOut, Opened, Taken};
 use crate::error::Failure;
 use crate::limit::{self, Limit};
 use crate::policy;
 use crate::ports::Ports;
 use crate::session::{Session, Subject};
-use crate::sessions::{Checked, Look, NewSession, Sessions, device};
+use crate::sessions::{Checked, Look, NewSession, One, Sessions, device};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -25,32 +25,21 @@ pub async fn put_away<P: Ports>(
     finds: Taken,
 ) -> Result<Option<String>, Failure> {
     let Visit { site, ports, admitted, .. } = *visit;
-    match (finds.ends, finds.ends_others, admitted.caller()) {
-        (true, true, Some((caller, _))) => end_all(site, ports, &caller.session).await.map(Some),
-        // A log-out by its path ends the session that holds nothing too; what it clears does so
-        // only where it was held.
-        (true, false, Some((_, token))) if opened.is_some() || finds.change.cleared.is_empty() => {
-            log_out(visit, token, opened, &finds).await
+    match (finds.log_out, admitted.caller(), &opened) {
+        (LogOut::No, _, _) if finds.change.is_empty() => others_only(visit, &finds).await,
+        (LogOut::Cleared { .. } | LogOut::ByPath, Some((caller, _)), _) if finds.ends_others => {
+            end_all(site, ports, &caller.session).await.map(Some)
         }
-        (false, _, _) if finds.change.is_empty() => others_only(visit, &finds).await,
+        (LogOut::ByPath, Some((caller, token)), _) => end(visit, caller, token).await,
+        // What it clears ends a session only where it was held.
+        (LogOut::Cleared { is_sure }, Some((caller, token)), Some(opened)) => {
+            if !is_sure && !is_held(site, ports, token, opened).await? {
+                return Ok(ignore(visit, HELD_NO_LONGER));
+            }
+            end(visit, caller, token).await
+        }
         _ => keep(visit, opened, finds).await,
     }
-}
-
-/// The session ends, unless the application has cleared a value that was replaced meanwhile.
-async fn log_out<P: Ports>(
-    visit: &Visit<'_, P>,
-    token: &Token,
-    opened: Option<Opened>,
-    finds: &Taken,
-) -> Result<Option<String>, Failure> {
-    let Visit { site, ports, admitted, .. } = *visit;
-    if let Some(opened) = opened.filter(|_| !finds.change.cleared.is_empty())
-        && !is_held(site, ports, token, &opened).await?
-    {
-        return Ok(ignore(visit, "what it clears is held no longer"));
-    }
-    end(site, ports, admitted).await.map(Some)
 }
 
 /// There is nothing to be kept; the person's other sessions may be to end.
@@ -94,8 +83,7 @@ fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<String
     None
 }
 
-/// Whether the session still holds what the request had. One that has ended holds nothing: a late
-/// answer about it must not take away the cookie of a log-in that has come since.
+/// Whether the session still holds what the request had.
 async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opened) -> Result<bool, Failure> {
     Ok(match Sessions::new(site, ports).check(token, Look::Again).await? {
         Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
@@ -103,9 +91,18 @@ async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opene
     })
 }
 
-async fn end<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<String, Failure> {
-    end_sessions(site, ports, admitted.presented(), Cause { actor: CUSTODY, reason: "cleared" }).await?;
-    Ok(cookie::clear(&site.config.cookie))
+/// Ends the session, also where its secret was replaced while the application took its time. A
+/// late answer about one that has ended must not take away the cookie of a log-in that has come
+/// since.
+async fn end<P: Ports>(visit: &Visit<'_, P>, caller: &Caller, token: &Token) -> Result<Option<String>, Failure> {
+    let Visit { site, ports, .. } = *visit;
+    let cause = Cause { actor: CUSTODY, reason: "cleared" };
+    for one in [One::OfToken(token), One::OfId(caller.session.id)] {
+        if Sessions::new(site, ports).end(one, None, cause).await?.is_some() {
+            return Ok(Some(cookie::clear(&site.config.cookie)));
+        }
+    }
+    Ok(ignore(visit, HELD_NO_LONGER))
 }
 
 async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<String, Failure> {
@@ -154,7 +151,7 @@ async fn replace<P: Ports>(
     mut opened: Opened,
     finds: Taken,
 ) -> Result<Option<String>, Failure> {
-    let Visit { site, ports, admitted, .. } = *visit;
+    let Visit { site, ports, .. } = *visit;
     let sessions = Sessions::new(site, ports);
     let mut current = None;
     for _ in 0..ROUNDS_MAX {
@@ -164,9 +161,11 @@ async fn replace<P: Ports>(
             return if finds.ends_others { end_others(site, ports, token, known).await.map(Some) } else { Ok(None) };
         }
         if opened.holding.is_empty() {
-            let ended =
-                if finds.ends_others { end_all(site, ports, known).await } else { end(site, ports, admitted).await };
-            return ended.map(Some);
+            return if finds.ends_others {
+                end_all(site, ports, known).await.map(Some)
+            } else {
+                end(visit, caller, token).await
+            };
         }
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
@@ -196,6 +195,8 @@ async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Sess
 
 /// Times that another answer may come first.
 const ROUNDS_MAX: u32 = 4;
+
+const HELD_NO_LONGER: &str = "what it clears is held no longer";
 
 /// Who did it: what the application's answer has set, replaced or cleared.
 const CUSTODY: &str = "custody";

@@ -14,7 +14,7 @@ mod seal;
 mod set_cookie;
 mod whose;
 
-pub use self::answer::{Taken, is_kept, take};
+pub use self::answer::{LogOut, Taken, is_kept, take};
 pub use self::holding::{Change, HELD_BYTES_MAX, Holding, Kind, Value};
 pub use self::jwt::{Jwt, stands_for, subject_at};
 pub use self::keep::put_away;

@@ -2,6 +2,7 @@
 //! that speaks JWT, and knows nothing of the gateway.
 
 mod assembled;
+mod at_once;
 mod attacks;
 mod cookies;
 mod forms;
@@ -18,10 +19,10 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
+use warifu::ports::Outgoing;
 use warifu::site::Site;
 
-use crate::support::world::Seen;
-use crate::support::world::at_origin;
+use crate::support::world::{Meanwhile, Seen, at_origin};
 use crate::support::{World, request, site_of};
 
 const COOKIES: &str = r#"{"origin": "http://origin.test", "custody": {"cookies": ["token", "refresh"]}, "routes": [
@@ -49,6 +50,8 @@ struct App {
     /// Isolates that are still there: what they remember goes by their place.
     others: Vec<Rc<Site>>,
     says: Rc<RefCell<Said>>,
+    /// What happens while the application makes its next answer.
+    meanwhile: Meanwhile,
 }
 
 /// What came of one request.
@@ -62,13 +65,22 @@ struct Visit {
 impl App {
     fn new(config: &str) -> Self {
         let says: Rc<RefCell<Said>> = Rc::default();
-        let said = Rc::clone(&says);
-        Self {
-            world: World::new(move |_| Some(said.borrow().clone())),
-            site: Rc::new(site_of(config)),
-            others: Vec::new(),
-            says,
-        }
+        let meanwhile = Meanwhile::default();
+        let (said, first) = (Rc::clone(&says), Rc::clone(&meanwhile));
+        let answer = move |_: &Outgoing| {
+            let said = said.borrow().clone();
+            if let Some(act) = first.take() {
+                act();
+            }
+            Some(said)
+        };
+        Self { world: World::new(answer), site: Rc::new(site_of(config)), others: Vec::new(), says, meanwhile }
+    }
+
+    /// This happens while the application makes its next answer.
+    fn meanwhile(self: &Rc<Self>, act: impl FnOnce(&Self) + 'static) {
+        let app = Rc::downgrade(self);
+        *self.meanwhile.borrow_mut() = Some(Box::new(move || act(&app.upgrade().expect("it is there"))));
     }
 
     fn ask(&self, line: &str, headers: &[(&str, &str)], says: &[(&str, &str)]) -> Visit {
