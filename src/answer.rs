@@ -152,11 +152,11 @@ enum Written {
     Cookie(String),
 }
 
-/// Carries a command out. A start takes along what is to be held, and an end
-/// needs nothing held.
+/// Carries a command out. A start takes along what is to be held; beside an end
+/// nothing was taken.
 async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut Taken) -> Result<Written, Failure> {
     let Visit { site, ports, request, admitted, since, .. } = *visit;
-    if !finds.change.is_empty() && !matches!(command, Command::Start(_) | Command::End | Command::EndAll) {
+    if !finds.change.is_empty() && !matches!(command, Command::Start(_)) {
         let says = "only do=start, do=end and do=end-all can come with values that custody takes".to_owned();
         ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason: says.clone() });
         return Err(Failure::BadCommand(says));
@@ -197,7 +197,6 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
             updated.map(|_| Written::None).ok_or(Failure::NoLiveSession)
         }
         Command::End => {
-            *finds = Taken::default();
             end_sessions(site, ports, admitted.presented(), by_origin("do=end")).await?;
             Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
         }
@@ -207,7 +206,6 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
             Ok(Written::Cookie(cookie_of(&token, &session)))
         }
         Command::EndAll => {
-            *finds = Taken::default();
             sessions.end_all(&caller()?.0.session.subject, by_origin("do=end-all")).await?;
             Ok(Written::None)
         }

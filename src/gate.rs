@@ -104,12 +104,12 @@ async fn pass<P: Ports>(
     }
     let answer = answered.map_err(|error| without_answer(ports, error))?;
     let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
+    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
     let finds = if site.config.custody.is_off() {
         Taken::default()
     } else {
-        custody::take(site, ports, request, &path, demand, opened.as_ref(), &answer).boxed_local().await?
+        custody::take(&visit, command.as_ref(), opened.as_ref(), &answer).boxed_local().await?
     };
-    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
     let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
     let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };

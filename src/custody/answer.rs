@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::answer::Visit;
 use crate::audit::Event;
+use crate::command::Command;
 use crate::config::{Access, Bearer, Config, name_of};
 use crate::custody::jwt::plain_placeholder;
 use crate::custody::request::BODY_BYTES_MAX;
@@ -12,7 +14,6 @@ use crate::custody::{Change, Jwt, Kind, Opened, SetCookie, Value, refuse, whose}
 use crate::error::Failure;
 use crate::headers::{HeaderBlock, folded, is_json};
 use crate::path::CanonicalPath;
-use crate::policy::Demand;
 use crate::ports::{Answer, BodyError, Ports};
 use crate::request::Request;
 use crate::site::Site;
@@ -63,14 +64,12 @@ impl Taken {
 /// They are there, and cannot be held as they should: the client must not get
 /// the answer.
 pub async fn take<P: Ports>(
-    site: &Site,
-    ports: &P,
-    request: &Request,
-    path: &CanonicalPath,
-    demand: Demand,
+    visit: &Visit<'_, P>,
+    command: Option<&Command>,
     opened: Option<&Opened>,
     answer: &impl Answer,
 ) -> Result<Taken, Failure> {
+    let Visit { site, ports, request, path, admitted, .. } = *visit;
     let custody = &site.config.custody;
     let mut finds = Taken::default();
     let is_good = (200..400).contains(&answer.status());
@@ -82,7 +81,11 @@ pub async fn take<P: Ports>(
     if let Some(bearer) = bearer.filter(|bearer| !bearer.ends) {
         take_tokens(site, ports, request, bearer, answer, &mut finds).await?;
     }
-    if demand.access == Access::Public && !finds.change.is_empty() {
+    // Nothing is kept beside an end: nobody need know whose it would be.
+    if matches!(command, Some(Command::End | Command::EndAll)) {
+        return Ok(Taken { body: finds.body, ..Taken::default() });
+    }
+    if admitted.demand().access == Access::Public && !finds.change.is_empty() {
         ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason: "the route is public" });
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }

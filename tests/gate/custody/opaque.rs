@@ -7,7 +7,8 @@ use super::App;
 
 const CONFIG: &str = r#"{"origin": "http://origin.test", "custody": {"cookies": ["sid"]},
     "adopt": {"cookie": "sid", "probe": "/api/me", "subject": "/id", "until": "2025-07-01"},
-    "routes": [{"path": "/login", "access": "optional"}, {"path": "/open", "access": "public"}]}"#;
+    "routes": [{"path": "/login", "access": "optional"},
+        {"path": "/logout", "access": "optional", "commands": true}, {"path": "/open", "access": "public"}]}"#;
 
 impl App {
     fn probed(&self, status: u16, body: &str) {
@@ -92,4 +93,17 @@ fn on_a_public_route_nobody_is_asked() {
     let app = app();
     let visit = app.ask("GET /open", &[], &[("Set-Cookie", "sid=opaque")]);
     assert_eq!((visit.seen.status, visit.set_cookies(), app.probes()), (None, vec![], 0));
+}
+
+#[test]
+fn beside_an_end_by_command_nobody_is_asked() {
+    for command in ["do=end", "do=end-all"] {
+        let app = app();
+        let session = app.log_in("sid=one");
+        *app.world.origin.probed.borrow_mut() = Err(OriginError::TimedOut);
+        let says = [("Set-Cookie", "sid=anonymous"), ("Warifu-Command", command)];
+        let visit = app.ask("POST /logout", &[("cookie", &session)], &says);
+        assert_eq!((visit.seen.status, app.probes()), (None, 1), "{command}");
+        assert_eq!(app.ask("GET /a", &[("cookie", &session)], &[]).seen.status, Some(401));
+    }
 }

@@ -101,3 +101,38 @@ fn only_a_start_or_an_end_can_come_with_a_value() {
     assert_eq!(app.ask("POST /both", &[("cookie", &session)], &says).seen.status, None);
     assert_eq!(app.ask("GET /a", &[("cookie", &session)], &[]).seen.status, Some(401));
 }
+
+#[test]
+fn an_end_by_command_needs_no_value_that_could_be_kept() {
+    for command in ["do=end", "do=end-all"] {
+        for set in ["token=none; Max-Age=10; HttpOnly", "token=a.b.c", "token=; Max-Age=0"] {
+            let app = App::new(COOKIES);
+            let session = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+            let says = [("Set-Cookie", set), ("Set-Cookie", "a=b"), ("Warifu-Command", command)];
+            let visit = app.ask("POST /both", &[("cookie", &session)], &says);
+            assert_eq!(visit.seen.status, None, "{command} {set}: {}", visit.seen.body);
+            assert!(!visit.set_cookies().iter().any(|set| set.starts_with("token")), "{:?}", visit.set_cookies());
+            assert!(visit.set_cookies().contains(&"a=b"));
+            assert_eq!(app.ask("GET /a", &[("cookie", &session)], &[]).seen.status, Some(401));
+        }
+    }
+    // One that does not count makes nothing good.
+    let app = App::new(COOKIES);
+    let session = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    let says = [("Set-Cookie", "token=none; Max-Age=10"), ("Warifu-Command", "do=end")];
+    assert_eq!(app.ask("POST /logout", &[("cookie", &session)], &says).seen.status, Some(502));
+}
+
+#[test]
+fn tokens_beside_an_end_by_command_do_not_reach_the_page() {
+    let config = TOKENS.replace(
+        r#"{"path": "/api/login", "access": "optional"}"#,
+        r#"{"path": "/api/login", "access": "optional", "commands": true}"#,
+    );
+    let app = App::new(&config);
+    let token = jwt("alice", HOUR);
+    let body = format!(r#"{{"access_token": "{token}"}}"#);
+    let visit = app.ask("POST /api/login", &[], &[JSON, (":body", &body), ("Warifu-Command", "do=end")]);
+    assert_eq!(visit.seen.status, None);
+    assert!(visit.seen.body.contains("access_token") && !visit.seen.body.contains(&token));
+}
