@@ -169,7 +169,13 @@ async fn replace<P: Ports>(
         }
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
-        match sessions.hold(token, known, opened.version, sealed, lifetime).await? {
+        let held = match sessions.hold(token, known, opened.version, sealed, lifetime).await {
+            Err(Failure::NoLiveSession) if !finds.ends_others && sessions.is_live(known.id).await? => {
+                return Ok(ignore(visit, "the secret of its session was replaced meanwhile"));
+            }
+            held => held?,
+        };
+        match held {
             Ok(kept) if finds.ends_others => return end_others(site, ports, token, &kept).await.map(Some),
             Ok(kept) if applied.uses_up => return Ok(rotated(site, ports, token, &kept).await),
             // The cookie outlives what was held first; no answer writes it again, lest

@@ -210,12 +210,22 @@ impl<'a, P: Ports> Sessions<'a, P> {
                 self.ports.memory().changed_session(session.id);
                 Ok(Ok(session))
             }
-            // Ended meanwhile: what the application has just said goes with it.
+            // Ended meanwhile, or its secret was replaced: what the application has just said goes
+            // with it.
             ShardAnswer::Holding { session: None } => {
                 self.ports.memory().changed_session(session.id);
                 Err(Failure::NoLiveSession)
             }
             ShardAnswer::HeldMeanwhile { session } => Ok(Err(session)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Whether a session lives, whichever of its secrets is served.
+    pub async fn is_live(&self, id: SessionId) -> Result<bool, Failure> {
+        let Some(home) = self.home_by_handle(id) else { return Ok(false) };
+        match self.ask(home, ShardCall::Show { id }).await? {
+            ShardAnswer::Shown { session } => Ok(session.is_some()),
             other => Err(self.unexpected(&other)),
         }
     }

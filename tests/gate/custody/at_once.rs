@@ -150,3 +150,31 @@ fn replaced(app: &App, session: &str) -> String {
     app.world.ring();
     next
 }
+
+#[test]
+fn a_late_answer_of_a_session_that_lives_reaches_the_client() {
+    let app = rolling();
+    let first = app.log_in("sid=one");
+    let polled = first.clone();
+    let second = Rc::new(RefCell::new(String::new()));
+    let set = Rc::clone(&second);
+    app.meanwhile(move |app| *set.borrow_mut() = replaced(app, &polled));
+    let visit = app.ask("POST /upload", &[("cookie", &first)], &[("Set-Cookie", "sid=three"), ("Set-Cookie", "a=b")]);
+    assert_eq!((visit.seen.status, visit.set_cookies()), (None, vec!["a=b"]), "{}", visit.seen.body);
+    assert_eq!(app.events().last().map(String::as_str), Some("custody_ignored"));
+    let held = app.ask("GET /a", &[("cookie", &second.take())], &[]);
+    assert_eq!(held.got("cookie"), Some("sid=two"), "a secret that is no longer served changes nothing");
+}
+
+#[test]
+fn a_late_answer_of_a_session_that_has_ended_does_not() {
+    let app = rolling();
+    let first = app.log_in("sid=one");
+    let polled = first.clone();
+    app.meanwhile(move |app| {
+        let next = replaced(app, &polled);
+        app.ask("POST /_warifu/logout", &[("cookie", &next), ("sec-fetch-site", "same-origin")], &[]);
+    });
+    let visit = app.ask("POST /upload", &[("cookie", &first)], &[("Set-Cookie", "sid=three")]);
+    assert_eq!((visit.seen.status, &visit.problem()["code"]), (Some(409), &"no_live_session".into()));
+}
