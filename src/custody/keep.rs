@@ -194,13 +194,16 @@ async fn replace<P: Ports>(
 /// The values are kept by now: where there is no new secret to be had, the
 /// answer goes on without.
 async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
-    let cause = Cause { actor: CUSTODY, reason: "replaced" };
-    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, cause).await.ok()??;
+    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, REPLACED).await.ok()??;
     Some(cookie::set(&site.config, &minted, &session, ports.time()))
 }
 
 /// Times that another answer may come first.
 const ROUNDS_MAX: u32 = 4;
+
+/// Another value that may be good for one use only. As often as the application likes, and so in
+/// the log only: what happened to sessions must not be pushed out of the audit table by it.
+pub const REPLACED: Cause<'_> = Cause { actor: CUSTODY, reason: "replaced" };
 
 const HELD_NO_LONGER: &str = "what it clears is held no longer";
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use warifu::ports::Probed;
+use warifu::store::Sql;
 
 use super::{App, COOKIES, HOUR, jwt};
 
@@ -177,4 +178,23 @@ fn a_late_answer_of_a_session_that_has_ended_does_not() {
     });
     let visit = app.ask("POST /upload", &[("cookie", &first)], &[("Set-Cookie", "sid=three")]);
     assert_eq!((visit.seen.status, &visit.problem()["code"]), (Some(409), &"no_live_session".into()));
+}
+
+#[test]
+fn rolling_cookies_push_nothing_out_of_the_audit_table() {
+    let app = rolling();
+    let mut session = app.log_in("sid=0");
+    for n in 1..5 {
+        let visit = app.ask("GET /a", &[("cookie", &session)], &[("Set-Cookie", &format!("sid={n}"))]);
+        session = visit.seen.cookie().expect("a new secret").to_owned();
+    }
+    let told = app.events().into_iter().filter(|event| event == "session_rotated").count();
+    assert_eq!(told, 4, "in the log");
+    let written: u32 = app.world.shards.databases.borrow().values().map(|object| rotations(object.shard().sql())).sum();
+    assert_eq!(written, 0);
+}
+
+fn rotations(sql: &impl Sql) -> u32 {
+    let rows = sql.run("SELECT count(*) FROM audit WHERE event = 'session_rotated'", &[]).expect("rows");
+    rows[0].integer(0).expect("a number")
 }
