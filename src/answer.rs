@@ -101,6 +101,7 @@ pub async fn obey<P: Ports>(
     }
     if finds.body.is_some() {
         edits.remove.push("content-length".to_owned());
+        edits.body_is_another();
     }
     let (mut finds, body) = finds.without_body();
     let written = match command {

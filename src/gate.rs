@@ -23,7 +23,7 @@ use crate::headers::HeaderEdits;
 use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
-use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Outgoing, Ports};
+use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::site::Site;
@@ -94,8 +94,11 @@ async fn pass<P: Ports>(
         None => None,
     };
     let challenge = Challenge::new(site, ports, demand)?;
-    let outgoing = forward::compose(site, ports, request, &path, &admitted, opened.as_ref(), challenge.nonce())?;
-    let outgoing = Outgoing { body: filled, ..outgoing };
+    let mut outgoing = forward::compose(site, ports, request, &path, &admitted, opened.as_ref(), challenge.nonce())?;
+    if filled.is_some() {
+        outgoing.edits.body_is_another();
+        outgoing.body = filled;
+    }
     let tally = ports.memory().tally();
     let sent = tally.takes_origin_time().then(|| ports.time());
     let answered = ports.origin().send(&outgoing, body).await;

@@ -91,6 +91,10 @@ impl HeaderBlock {
     }
 }
 
+/// Digests (RFC 9530, and what was before it), validators, and the offer of parts.
+const OF_BYTES: [&str; 7] =
+    ["content-digest", "repr-digest", "digest", "content-md5", "etag", "last-modified", "accept-ranges"];
+
 /// Whether a media type is JSON: RFC 8259, what some servers write for it, and
 /// RFC 6839, section 3.1.
 pub fn is_json(media_type: &str) -> bool {
@@ -124,6 +128,12 @@ impl HeaderEdits {
 
     pub fn set(&mut self, name: impl Into<Name>, value: impl Into<String>) {
         self.set.push((name.into(), value.into()));
+    }
+
+    /// Takes away what is said of a body's bytes, which are others now. The length is another
+    /// matter: where there is a new body, the platform writes it.
+    pub fn body_is_another(&mut self) {
+        self.remove.extend(OF_BYTES.map(str::to_owned));
     }
 
     /// The edits as lines for the one crossing back: `-name`, `=name: value`

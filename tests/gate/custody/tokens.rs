@@ -186,3 +186,24 @@ fn answers_without_a_token_pass_as_they_are() {
     let visit = app.ask("GET /api/login", &[("sec-fetch-mode", "navigate")], &[("Content-Type", "text/html")]);
     assert_eq!((visit.seen.status, visit.seen.cookie()), (None, None), "a page with a form");
 }
+
+#[test]
+fn what_describes_a_body_goes_with_it() {
+    let of_bytes = ["content-digest", "repr-digest", "digest", "content-md5"];
+    let of_the_answer = [&of_bytes[..], &["etag", "last-modified", "accept-ranges", "content-length"]].concat();
+    let app = App::new(TOKENS);
+    let (session, visit) = log_in(&app, &jwt("alice", HOUR), "opaque-refresh-token-1");
+    for name in of_the_answer {
+        assert!(visit.seen.removed.contains(&name.to_owned()), "{name}");
+    }
+    let mut headers = vec![("cookie", &*session), ("content-type", "application/json")];
+    headers.extend(of_bytes.map(|name| (name, "x")));
+    let asks = r#"{"refresh_token":"warifu-held.refresh_token"}"#;
+    let visit = app.send("POST /api/refresh", &headers, asks, &[(":status", "204")]);
+    assert!(visit.body.is_some_and(|sent| sent.contains("opaque-refresh-token-1")));
+    assert!(of_bytes.iter().all(|name| visit.got.iter().flatten().all(|(found, _)| found != name)), "{:?}", visit.got);
+    // Where nothing is changed, it stays.
+    let visit = app.send("POST /api/other", &headers, asks, &[("ETag", "x"), ("Content-Length", "1")]);
+    assert!(of_bytes.iter().all(|name| visit.got(name) == Some("x")));
+    assert!(visit.seen.removed.iter().all(|name| name == "warifu"), "{:?}", visit.seen.removed);
+}
