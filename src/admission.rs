@@ -75,6 +75,15 @@ impl Admitted {
         self.caller.zip(self.presented.into_iter().next()).map(|(caller, token)| (token, caller.sought))
     }
 
+    /// Goes on as nobody's, where that is allowed.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn disown(&mut self) -> Result<(), Failure> {
+        self.caller = None;
+        if self.demand.access == Access::Optional { Ok(()) } else { Err(Failure::NoSession) }
+    }
+
     /// Whether it came with a session of the application's old kind, and lives.
     pub fn is_adopted(&self) -> bool {
         self.adopted && self.caller.is_some()

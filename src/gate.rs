@@ -86,9 +86,9 @@ async fn pass<P: Ports>(
         None => None,
     };
     let known = answer::before(site, ports, demand).await;
-    let admitted = admission::admit(site, ports, request, &path, demand).await?;
+    let mut admitted = admission::admit(site, ports, request, &path, demand).await?;
+    let opened = Opened::of(site, ports, &mut admitted)?;
     let since = answer::since(site, ports, request, &admitted, known).await;
-    let opened = Opened::of(site, ports, &admitted)?;
     let filled = match bearer.zip(read) {
         Some((bearer, read)) => Some(custody::fill(bearer, request, opened.as_ref(), read)?),
         None => None,

@@ -35,6 +35,11 @@ impl Custody {
         self.cookies.is_empty() && self.bearer.is_empty()
     }
 
+    /// Whether tokens of JSON answers are kept.
+    pub fn has_tokens(&self) -> bool {
+        self.bearer.iter().any(|bearer| !bearer.tokens.is_empty())
+    }
+
     /// The entry for a path, in whichever of its readings: what an origin might
     /// take for the path of a log-in must not get past.
     pub fn bearer_at(&self, path: &CanonicalPath) -> Option<&Bearer> {

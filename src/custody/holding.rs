@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::config::Custody;
 use crate::custody::jwt::Jwt;
 use crate::read::{self, Members, Read, Unread, read_choice};
 use crate::session::Subject;
@@ -202,6 +203,14 @@ impl Holding {
             .iter()
             .find(|value| value.kind != Kind::Cookie && value.name == name)
             .map(|value| value.value.as_str())
+    }
+
+    /// Forgets what is not to be kept any more: the browser may have its own of that name by now.
+    pub fn keep_configured(&mut self, custody: &Custody) {
+        self.values.retain(|value| match value.kind {
+            Kind::Cookie => custody.cookies.contains(&value.name),
+            Kind::Bearer | Kind::Token => custody.has_tokens(),
+        });
     }
 
     /// Whether this cookie is a JWT.

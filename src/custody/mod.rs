@@ -40,14 +40,21 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// What the live session of a request holds; `None`: nothing.
+    /// What the live session of a request holds; `None`: nothing. A session of
+    /// which nothing is to be kept any more, since the configuration is another,
+    /// is none: the application would not know whose the request is, and could
+    /// not end it.
     ///
     /// # Errors
-    /// It cannot be opened: one cannot know what it is.
-    pub fn of<P: Ports>(site: &Site, ports: &P, admitted: &Admitted) -> Result<Option<Self>, Failure> {
+    /// It cannot be opened: one cannot know what it is. Or there is no session.
+    pub fn of<P: Ports>(site: &Site, ports: &P, admitted: &mut Admitted) -> Result<Option<Self>, Failure> {
         let Some((caller, token)) = admitted.caller() else { return Ok(None) };
         let Some(held) = &caller.session.held else { return Ok(None) };
-        Self::unseal(site, ports, &caller.session, token, held).map(Some)
+        let opened = Self::unseal(site, ports, &caller.session, token, held)?;
+        if opened.holding.is_empty() {
+            return admitted.disown().map(|()| None);
+        }
+        Ok(Some(opened))
     }
 
     #[inline(never)]
@@ -60,7 +67,8 @@ impl Opened {
     ) -> Result<Self, Failure> {
         let owner = owner(site, session);
         let opened = ContentKey::unwrap(&held.wrapped, token.secret(), owner).and_then(|key| {
-            let holding = Holding::from_bytes(&key.open(&held.sealed, owner)?)?;
+            let mut holding = Holding::from_bytes(&key.open(&held.sealed, owner)?)?;
+            holding.keep_configured(&site.config.custody);
             Some(Self { key, holding, version: held.version })
         });
         opened.ok_or_else(|| {

@@ -33,7 +33,7 @@ pub fn attach(
     } else if whole.len() > 1 || header != whole.first().map(String::as_str) {
         edits.set("cookie", whole.join("; "));
     }
-    if config.custody.bearer.is_empty() {
+    if !config.custody.has_tokens() {
         return;
     }
     // A part of an answer would hold a part of a token.

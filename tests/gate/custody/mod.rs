@@ -11,6 +11,7 @@ mod others;
 mod refused;
 mod sealed;
 mod slow;
+mod switched;
 mod tokens;
 
 use std::cell::RefCell;

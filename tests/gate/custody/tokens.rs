@@ -159,6 +159,16 @@ fn a_log_out_of_the_page_ends_a_session_that_holds_nothing() {
 }
 
 #[test]
+fn a_path_that_ends_sessions_is_no_token() {
+    let app = App::new(
+        r#"{"origin": "http://origin.test", "custody": {"cookies": ["sid"], "bearer": [{"path": "/bye", "ends": true}]},
+            "routes": [{"path": "/open/*", "access": "public"}]}"#,
+    );
+    let visit = app.ask("GET /open/x", &[("authorization", "Bearer the-page's-own")], &[]);
+    assert_eq!(visit.got("authorization"), Some("Bearer the-page's-own"));
+}
+
+#[test]
 fn other_spellings_of_the_path_are_read_too() {
     for path in ["/api/login/", "/api/login;v=1", "/api/logi%6e"] {
         let config = TOKENS.replace(r#"{"path": "/api/login", "access""#, r#"{"path": "/api/*", "access""#);
