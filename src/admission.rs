@@ -15,7 +15,7 @@ use crate::policy::{self, Demand};
 use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::session::{Served, Session};
-use crate::sessions::{Sessions, Verdict};
+use crate::sessions::{Look, Sessions, Verdict};
 use crate::site::Site;
 use crate::time::UnixMillis;
 use crate::token::Token;
@@ -82,6 +82,30 @@ impl Admitted {
     pub fn disown(&mut self) -> Result<(), Failure> {
         self.caller = None;
         if self.demand.access == Access::Optional { Ok(()) } else { Err(Failure::NoSession) }
+    }
+
+    /// Looks once more, where there is somebody, after something that took its time. It is no use
+    /// of the session, which was when the request came.
+    ///
+    /// # Errors
+    /// It is no longer let through.
+    pub async fn look_again<P: Ports>(&mut self, site: &Site, ports: &P) -> Result<(), Failure> {
+        let (demand, sought) = (self.demand, Reading::new(ports));
+        let Some((caller, token)) = self.caller.as_mut().zip(self.presented.first()) else { return Ok(()) };
+        match lookup::look_up(site, ports, token, demand, Look::Again).await {
+            Ok(Some(Verdict { session, served })) => {
+                demand.is_met_by(&session, ports.time())?;
+                *caller = Caller { session, served, sought, ..*caller };
+                Ok(())
+            }
+            Ok(None) => self.disown(),
+            // A page that anybody may see does not fail with the store.
+            Err(_) if demand.access == Access::Optional => {
+                self.in_doubt = true;
+                self.disown()
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Whether it came with a session of the application's old kind, and lives.
@@ -198,7 +222,7 @@ pub async fn identify<P: Ports>(
 ) -> Result<Caller, Failure> {
     let [token] = presented else { return Err(Failure::NoSession) };
     let sought = Reading::new(ports);
-    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand).await? else {
+    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand, Look::Use).await? else {
         return Err(Failure::NoSession);
     };
     let now = ports.time();

@@ -80,13 +80,17 @@ async fn pass<P: Ports>(
     if demand.commands != Commands::No || !site.config.custody.is_off() {
         ports.outlive_client();
     }
+    let known = answer::before(site, ports, demand).await;
+    let mut admitted = admission::admit(site, ports, request, &path, demand).await?;
     let bearer = site.config.custody.bearer_at(&path);
     let read = match bearer {
         Some(bearer) => custody::read_body(bearer, request, || body.clone()).boxed_local().await?,
         None => None,
     };
-    let known = answer::before(site, ports, demand).await;
-    let mut admitted = admission::admit(site, ports, request, &path, demand).await?;
+    // A client may take its time over that, and what ends meanwhile must not have its tokens sent.
+    if read.is_some() {
+        admitted.look_again(site, ports).boxed_local().await?;
+    }
     let opened = Opened::of(site, ports, &mut admitted)?;
     let since = answer::since(site, ports, request, &admitted, known).await;
     let filled = match bearer.zip(read) {

@@ -34,6 +34,7 @@ pub async fn look_up<P: Ports>(
     ports: &P,
     token: &Token,
     demand: Demand,
+    look: Look,
 ) -> Result<Option<Verdict>, Failure> {
     let config = &site.config;
     let memory = ports.memory();
@@ -42,7 +43,7 @@ pub async fn look_up<P: Ports>(
         ports.report(&figures(memory, now));
     }
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
-        return counted(memory, ask(site, ports, token, Look::Use, None).boxed_local().await);
+        return counted(memory, ask(site, ports, token, look, None).boxed_local().await);
     }
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
@@ -62,7 +63,7 @@ pub async fn look_up<P: Ports>(
         memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
     }
-    match counted(memory, ask(site, ports, token, Look::Use, Some(config.bound)).boxed_local().await) {
+    match counted(memory, ask(site, ports, token, look, Some(config.bound)).boxed_local().await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
             let verdict = go_on(site, ports, token).ok_or(Failure::StoreUnavailable)?;
             memory.tally().check(Source::Outage, Outcome::Live);

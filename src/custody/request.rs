@@ -67,9 +67,7 @@ fn may_hold_a_token(header: &str) -> bool {
 }
 
 /// The request's body, on a path of `bearer`; `None`: it is none of those that
-/// have placeholders. It comes before the verdict on the session, since a client
-/// may take its time over it, and what ends meanwhile must not have its tokens
-/// sent.
+/// have placeholders.
 ///
 /// # Errors
 /// It is too large, or does not end.
