@@ -75,13 +75,14 @@ impl Admitted {
         self.caller.zip(self.presented.into_iter().next()).map(|(caller, token)| (token, caller.sought))
     }
 
-    /// Goes on as nobody's, where that is allowed.
+    /// Goes on as nobody's, where that is allowed: a page that anybody may see does not fail with
+    /// the store.
     ///
     /// # Errors
     /// It is not.
-    pub fn disown(&mut self) -> Result<(), Failure> {
+    pub fn disown(&mut self, failure: Failure) -> Result<(), Failure> {
         self.caller = None;
-        if self.demand.access == Access::Optional { Ok(()) } else { Err(Failure::NoSession) }
+        if self.demand.access == Access::Optional { Ok(()) } else { Err(failure) }
     }
 
     /// Looks once more, where there is somebody, after something that took its time. It is no use
@@ -89,22 +90,19 @@ impl Admitted {
     ///
     /// # Errors
     /// It is no longer let through.
-    pub async fn look_again<P: Ports>(&mut self, site: &Site, ports: &P) -> Result<(), Failure> {
-        let (demand, sought) = (self.demand, Reading::new(ports));
-        let Some((caller, token)) = self.caller.as_mut().zip(self.presented.first()) else { return Ok(()) };
-        match lookup::look_up(site, ports, token, demand, Look::Again).await {
-            Ok(Some(Verdict { session, served })) => {
-                demand.is_met_by(&session, ports.time())?;
-                *caller = Caller { session, served, sought, ..*caller };
+    pub async fn look_again<P: Ports>(&mut self, site: &Site, ports: &P, request: &Request) -> Result<(), Failure> {
+        if self.caller.is_none() {
+            return Ok(());
+        }
+        match identify(site, ports, request, &self.presented, self.demand, Look::Again).await {
+            Ok(caller) => {
+                self.caller = Some(caller);
                 Ok(())
             }
-            Ok(None) => self.disown(),
-            // A page that anybody may see does not fail with the store.
-            Err(_) if demand.access == Access::Optional => {
-                self.in_doubt = true;
-                self.disown()
+            Err(failure) => {
+                self.in_doubt = failure != Failure::NoSession;
+                self.disown(failure)
             }
-            Err(failure) => Err(failure),
         }
     }
 
@@ -173,7 +171,7 @@ pub async fn admit<P: Ports>(
             limit::count(site, ports, request, Limit::BadMacs).boxed_local().await?;
         }
     }
-    let mut found = identify(site, ports, request, &presented, demand).await;
+    let mut found = identify(site, ports, request, &presented, demand, Look::Use).await;
     let mut adopted = false;
     if site.config.adopt.is_some() && matches!(found, Err(Failure::NoSession)) && presented.len() <= 1 {
         match adopt(site, ports, request).boxed_local().await {
@@ -181,7 +179,7 @@ pub async fn admit<P: Ports>(
             Ok(Some(token)) => {
                 presented = vec![token];
                 adopted = true;
-                found = identify(site, ports, request, &presented, demand).boxed_local().await;
+                found = identify(site, ports, request, &presented, demand, Look::Use).boxed_local().await;
             }
             Err(failure) => found = Err(failure),
         }
@@ -219,10 +217,11 @@ pub async fn identify<P: Ports>(
     request: &Request,
     presented: &[Token],
     demand: Demand,
+    look: Look,
 ) -> Result<Caller, Failure> {
     let [token] = presented else { return Err(Failure::NoSession) };
     let sought = Reading::new(ports);
-    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand, Look::Use).await? else {
+    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand, look).await? else {
         return Err(Failure::NoSession);
     };
     let now = ports.time();

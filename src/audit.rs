@@ -181,7 +181,7 @@ pub enum Event {
 }
 
 /// Who does something, and what asks for it: the command or the call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cause<'a> {
     pub actor: &'a str,
     pub reason: &'a str,

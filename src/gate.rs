@@ -89,7 +89,7 @@ async fn pass<P: Ports>(
     };
     // A client may take its time over that, and what ends meanwhile must not have its tokens sent.
     if read.is_some() {
-        admitted.look_again(site, ports).boxed_local().await?;
+        admitted.look_again(site, ports, request).boxed_local().await?;
     }
     let opened = Opened::of(site, ports, &mut admitted)?;
     let since = answer::since(site, ports, request, &admitted, known).await;

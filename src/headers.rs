@@ -133,7 +133,7 @@ impl HeaderEdits {
     /// Takes away what is said of a body's bytes, which are others now. The length is another
     /// matter: where there is a new body, the platform writes it.
     pub fn body_is_another(&mut self) {
-        self.remove.extend(OF_BYTES.map(str::to_owned));
+        self.remove.extend(OF_BYTES.iter().map(|name| (*name).to_owned()));
     }
 
     /// The edits as lines for the one crossing back: `-name`, `=name: value`

@@ -16,7 +16,7 @@ use crate::policy::Demand;
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::OwnResponse;
-use crate::sessions::{One, Sessions};
+use crate::sessions::{Look, One, Sessions};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -31,7 +31,7 @@ pub async fn answer<P: Ports>(
 ) -> Result<OwnResponse, Failure> {
     refuse_other_sites(site, ports, request, path)?;
     let presented = admission::presented(site, ports, request, path);
-    let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED).await?;
+    let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED, Look::Use).await?;
     let token = &presented[0];
     match call {
         Call::EndMyOthers => end_others(site, ports, request, &caller, token, cause).await,

@@ -13,6 +13,7 @@ use crate::policy::Demand;
 use crate::ports::{Asset, Ports};
 use crate::request::Request;
 use crate::response::OwnResponse;
+use crate::sessions::Look;
 use crate::site::Site;
 
 /// Where a page's files are.
@@ -82,7 +83,7 @@ pub async fn answer<P: Ports>(
         return Ok(page);
     }
     let presented = admission::presented(site, ports, request, path);
-    let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED).await?;
+    let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED, Look::Use).await?;
     Ok(match caller.newer_cookie(site, ports, &presented[0]).await {
         Some(set_cookie) => page.with("set-cookie", set_cookie),
         None => page,

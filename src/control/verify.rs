@@ -15,6 +15,7 @@ use crate::policy::Demand;
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::OwnResponse;
+use crate::sessions::Look;
 use crate::site::Site;
 use crate::time::parse_span;
 
@@ -29,7 +30,7 @@ pub async fn answer<P: Ports>(
     let asked = asked_about(request, &query)?;
     admission::refuse_cross_origin(site, ports, &asked, path)?;
     let presented = admission::presented(site, ports, request, path);
-    let caller = match admission::identify(site, ports, request, &presented, demand).await {
+    let caller = match admission::identify(site, ports, request, &presented, demand, Look::Use).await {
         Ok(caller) => Some(caller),
         Err(Failure::NoSession) if demand.access == Access::Optional => None,
         Err(failure) => return Err(failure),

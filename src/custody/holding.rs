@@ -169,9 +169,7 @@ impl Holding {
                 }
             }
         }
-        let before = self.values.len();
-        self.values.retain(|value| value.kind != Kind::Cookie || !change.cleared.contains(&value.name));
-        applied.has_changed |= self.values.len() < before;
+        applied.has_changed |= self.keep(&|value| value.kind != Kind::Cookie || !change.cleared.contains(&value.name));
         applied
     }
 
@@ -207,10 +205,17 @@ impl Holding {
 
     /// Forgets what is not to be kept any more: the browser may have its own of that name by now.
     pub fn keep_configured(&mut self, custody: &Custody) {
-        self.values.retain(|value| match value.kind {
+        self.keep(&|value| match value.kind {
             Kind::Cookie => custody.cookies.contains(&value.name),
             Kind::Bearer | Kind::Token => custody.has_tokens(),
         });
+    }
+
+    /// Whether something was there that is not kept.
+    fn keep(&mut self, is_kept: &dyn Fn(&Value) -> bool) -> bool {
+        let before = self.values.len();
+        self.values.retain(|value| is_kept(value));
+        self.values.len() < before
     }
 
     /// Whether this cookie is a JWT.

@@ -30,13 +30,10 @@ pub async fn put_away<P: Ports>(
         (LogOut::Cleared { .. } | LogOut::ByPath, Some((caller, _)), _) if finds.ends_others => {
             end_all(site, ports, &caller.session).await.map(Some)
         }
-        (LogOut::ByPath, Some((caller, token)), _) => end(visit, caller, token).await,
         // What it clears ends a session only where it was held.
-        (LogOut::Cleared { is_sure }, Some((caller, token)), Some(opened)) => {
-            if !is_sure && !is_held(site, ports, token, opened).await? {
-                return Ok(ignore(visit, HELD_NO_LONGER));
-            }
-            end(visit, caller, token).await
+        (LogOut::ByPath, Some((caller, token)), _) | (LogOut::Cleared { .. }, Some((caller, token)), Some(_)) => {
+            let held = opened.filter(|_| finds.log_out == LogOut::Cleared { is_sure: false });
+            end(visit, caller, token, held.as_ref()).await
         }
         _ => keep(visit, opened, finds).await,
     }
@@ -91,11 +88,27 @@ async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opene
     })
 }
 
-/// Ends the session, also where its secret was replaced while the application took its time. A
-/// late answer about one that has ended must not take away the cookie of a log-in that has come
-/// since.
-async fn end<P: Ports>(visit: &Visit<'_, P>, caller: &Caller, token: &Token) -> Result<Option<String>, Failure> {
+/// Whether the session lives, whichever of its secrets is served.
+async fn is_live<P: Ports>(sessions: &Sessions<'_, P>, session: &Session) -> Result<bool, Failure> {
+    let cause = Cause { actor: CUSTODY, reason: REPLACED };
+    sessions.show(session.id, cause).await.map(|found| found.is_some())
+}
+
+/// Ends the session, where it `held` still is what the request had; also where its secret was
+/// replaced while the application took its time. A late answer about one that has ended must not
+/// take away the cookie of a log-in that has come since.
+async fn end<P: Ports>(
+    visit: &Visit<'_, P>,
+    caller: &Caller,
+    token: &Token,
+    held: Option<&Opened>,
+) -> Result<Option<String>, Failure> {
     let Visit { site, ports, .. } = *visit;
+    if let Some(held) = held
+        && !is_held(site, ports, token, held).await?
+    {
+        return Ok(ignore(visit, HELD_NO_LONGER));
+    }
     let cause = Cause { actor: CUSTODY, reason: "cleared" };
     for one in [One::OfToken(token), One::OfId(caller.session.id)] {
         if Sessions::new(site, ports).end(one, None, cause).await?.is_some() {
@@ -164,13 +177,13 @@ async fn replace<P: Ports>(
             return if finds.ends_others {
                 end_all(site, ports, known).await.map(Some)
             } else {
-                end(visit, caller, token).await
+                end(visit, caller, token, None).await
             };
         }
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
         let held = match sessions.hold(token, known, opened.version, sealed, lifetime).await {
-            Err(Failure::NoLiveSession) if !finds.ends_others && sessions.is_live(known.id).await? => {
+            Err(Failure::NoLiveSession) if !finds.ends_others && is_live(&sessions, known).await? => {
                 return Ok(ignore(visit, "the secret of its session was replaced meanwhile"));
             }
             held => held?,
@@ -194,7 +207,8 @@ async fn replace<P: Ports>(
 /// The values are kept by now: where there is no new secret to be had, the
 /// answer goes on without.
 async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
-    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, REPLACED).await.ok()??;
+    let cause = Cause { actor: CUSTODY, reason: REPLACED };
+    let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, cause).await.ok()??;
     Some(cookie::set(&site.config, &minted, &session, ports.time()))
 }
 
@@ -203,7 +217,7 @@ const ROUNDS_MAX: u32 = 4;
 
 /// Another value that may be good for one use only. As often as the application likes, and so in
 /// the log only: what happened to sessions must not be pushed out of the audit table by it.
-pub const REPLACED: Cause<'_> = Cause { actor: CUSTODY, reason: "replaced" };
+pub const REPLACED: &str = "replaced";
 
 const HELD_NO_LONGER: &str = "what it clears is held no longer";
 

@@ -52,7 +52,7 @@ impl Opened {
         let Some(held) = &caller.session.held else { return Ok(None) };
         let opened = Self::unseal(site, ports, &caller.session, token, held)?;
         if opened.holding.is_empty() {
-            return admitted.disown().map(|()| None);
+            return admitted.disown(Failure::NoSession).map(|()| None);
         }
         Ok(Some(opened))
     }

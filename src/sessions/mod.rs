@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use crate::audit::{Cause, Event};
 use crate::config::{Fence, MapRow, OnReplay};
+use crate::custody;
 use crate::error::{Failure, StoreError};
 use crate::mutants::{self, Mutant};
 use crate::ports::{After, Feed, Place, Ports, Put, Random, Shards};
@@ -146,7 +147,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         });
     }
 
-    /// The live session of this id, for an administrator.
+    /// The live session of this id, whichever of its secrets is served.
     pub async fn show(&self, id: SessionId, cause: Cause<'_>) -> Result<Option<Session>, Failure> {
         let Some(home) = self.home_by_handle(id) else { return Ok(None) };
         match self.order(home, ShardCall::Show { id }, cause).await? {
@@ -217,15 +218,6 @@ impl<'a, P: Ports> Sessions<'a, P> {
                 Err(Failure::NoLiveSession)
             }
             ShardAnswer::HeldMeanwhile { session } => Ok(Err(session)),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    /// Whether a session lives, whichever of its secrets is served.
-    pub async fn is_live(&self, id: SessionId) -> Result<bool, Failure> {
-        let Some(home) = self.home_by_handle(id) else { return Ok(false) };
-        match self.ask(home, ShardCall::Show { id }).await? {
-            ShardAnswer::Shown { session } => Ok(session.is_some()),
             other => Err(self.unexpected(&other)),
         }
     }
@@ -357,10 +349,10 @@ impl<'a, P: Ports> Sessions<'a, P> {
         self.send(home, Message { home: Some(home), is_fenced: false, by, call }).await
     }
 
-    /// Who asks, as the shards write it down.
+    /// Who asks, as the shards write it down; `None`: they do not.
     fn by(&self, cause: Cause<'_>) -> Option<By> {
         let keep = self.site.config.audit_retention;
-        (!keep.is_zero()).then(|| By {
+        (!keep.is_zero() && cause.reason != custody::REPLACED).then(|| By {
             actor: cause.actor.to_owned(),
             reason: cause.reason.to_owned(),
             from: self.ports.place().whence.from,

@@ -39,13 +39,7 @@ impl<P: Ports> Sessions<'_, P> {
             refresh: self.handle(home.locator())?,
             wrapped: custody::rewrap(self.site, self.ports, session, token, &successor)?,
         };
-        let call = ShardCall::Rotate(Box::new(call));
-        let answer = if cause == custody::REPLACED {
-            self.ask(home, call).await?
-        } else {
-            self.order(home, call, cause).await?
-        };
-        let rotated = match answer {
+        let rotated = match self.order(home, ShardCall::Rotate(Box::new(call)), cause).await? {
             ShardAnswer::Rotated { rotated: Some(rotated) } => rotated,
             ShardAnswer::Rotated { rotated: None } => return Err(Failure::NoLiveSession),
             other => return Err(self.unexpected(&other)),

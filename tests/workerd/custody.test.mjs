@@ -94,11 +94,14 @@ test("a refresh: the body has the token, the page a placeholder, the browser a n
   says(200, { "content-type": "application/json" }, answerWith("refresh-token-number-one"));
   const first = await send("/api/login", { method: "POST" });
   const body = JSON.stringify({ refresh_token: (await first.json()).refresh_token, umlaut: "ä" });
-  says(200, { "content-type": "application/json" }, answerWith("refresh-token-number-two"));
-  const headers = { "content-type": "application/json" };
+  const ofTheBytes = { "content-digest": "sha-256=:AAAA:", etag: '"1"', "accept-ranges": "bytes" };
+  says(200, { "content-type": "application/json", ...ofTheBytes }, answerWith("refresh-token-number-two"));
+  const headers = { "content-type": "application/json", "content-digest": "sha-256=:AAAA:" };
   const second = await send("/api/refresh", { method: "POST", cookie: sessionCookie(first), body, headers });
   assert.deepEqual(JSON.parse(seen.body), { refresh_token: "refresh-token-number-one", umlaut: "ä" });
   assert.equal(Number(seen.headers["content-length"]), Buffer.byteLength(seen.body));
+  assert.equal(seen.headers["content-digest"], undefined, "they are other bytes");
+  for (const name of Object.keys(ofTheBytes)) assert.equal(second.headers.get(name), null, name);
   assert.ok(!(await second.text()).includes("number-two"));
   assert.notEqual(sessionCookie(second), sessionCookie(first));
   // Whichever of the two cookies comes next, the token that was used up does not go out again.
