@@ -10,7 +10,8 @@
 #   <!-- newcomer NAME: file PATH -->   is written to this file
 #   <!-- newcomer NAME: start -->       is run, and stays; it has begun when it prints `ready`
 #   <!-- newcomer NAME: run -->         each line is run, and has to give the status behind its #
-#                                       (`# 200, "hello"`: with this text), as curl -i shows it
+#                                       (`# 200, "hello"`: with this text; `# 303 to /`: with
+#                                       just this Location), as curl -i shows it
 #
 # The clone is of the working tree as it is. It gets what takes minutes from here: npm packages and
 # the built Worker, with the stamps by which scripts/setup and scripts/build know that they fit; what
@@ -107,17 +108,19 @@ stop() {
 }
 
 try() { # NAME: returns whether all lines gave what they should
-  local line command wanted text got output count=0
+  local line command wanted text place got location output count=0
   while IFS= read -r line; do
     case $line in '' | '#'*) continue ;; esac
     command=${line%% # *}
     wanted=$(printf '%s\n' "$line" | sed -n 's/.* # \([0-9]*\).*/\1/p')
     text=$(printf '%s\n' "$line" | sed -n 's/.* # [0-9]*, "\(.*\)".*/\1/p')
+    place=$(printf '%s\n' "$line" | sed -n 's/.* # [0-9]* to \([^ :,]*\).*/\1/p')
     [ -n "$wanted" ] || die "$1: what should come of this? $line"
     output=$(cd "$clone" && bash -c "$command" 2>&1) || true
     printf '%s\n' "$output" >>"$work/$1.answers"
     got=$(printf '%s\n' "$output" | tr -d '\r' | sed -n 's/^HTTP\/[0-9.]* \([0-9]*\).*/\1/p' | tail -n 1)
-    if [ "$got" != "$wanted" ] || [[ $output != *"$text"* ]]; then
+    location=$(printf '%s\n' "$output" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+    if [ "$got" != "$wanted" ] || [[ $output != *"$text"* ]] || { [ -n "$place" ] && [ "$location" != "$place" ]; }; then
       printf '%s\n' "$output" "--- the log:" >&2
       tail -n 30 "$log" >&2
       die "$1: $line: it gave ${got:-no answer}"
