@@ -10,8 +10,8 @@
 #   <!-- newcomer NAME: file PATH -->   is written to this file
 #   <!-- newcomer NAME: start -->       is run, and stays; it has begun when it prints `ready`
 #   <!-- newcomer NAME: run -->         each line is run, and has to give the status behind its #
-#                                       (`# 200, "hello"`: with this text; `# 303 to /`: with
-#                                       just this Location), as curl -i shows it
+#                                       (`# 200, "hello"`: with this text; `# 303 to /`: with just
+#                                       this Location), as curl -i shows it
 #
 # The clone is of the working tree as it is. It gets what takes minutes from here: npm packages and
 # the built Worker, with the stamps by which scripts/setup and scripts/build know that they fit; what
@@ -114,7 +114,7 @@ try() { # NAME: returns whether all lines gave what they should
     command=${line%% # *}
     wanted=$(printf '%s\n' "$line" | sed -n 's/.* # \([0-9]*\).*/\1/p')
     text=$(printf '%s\n' "$line" | sed -n 's/.* # [0-9]*, "\(.*\)".*/\1/p')
-    place=$(printf '%s\n' "$line" | sed -n 's/.* # [0-9]* to \([^ :,]*\).*/\1/p')
+    place=$(printf '%s\n' "$line" | sed -n 's/.* # [0-9]* to \([^ ]*[^ :,]\).*/\1/p')
     [ -n "$wanted" ] || die "$1: what should come of this? $line"
     output=$(cd "$clone" && bash -c "$command" 2>&1) || true
     printf '%s\n' "$output" >>"$work/$1.answers"
