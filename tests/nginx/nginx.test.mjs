@@ -187,6 +187,23 @@ test("the application behind is told who it is; what the client says of itself d
   assert.equal(JSON.parse(plain.text)["warifu-claims"], undefined);
 });
 
+test("the name of user_header is the gateway's to write, and what tells of the way is nginx's", async () => {
+  const written = ["remote-user", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+  const emptied = [
+    ...["port", "prefix", "scheme", "server", "ssl", "user"].map((name) => `x-forwarded-${name}`),
+    ...["forwarded", "x-real-ip", "x-original-url", "x-rewrite-url"],
+    ...["x-http-method", "x-http-method-override", "x-method-override"],
+  ];
+  const forged = Object.fromEntries([...written, "remote_user", ...emptied].map((name) => [name, "forged"]));
+  const { cookie } = await mint({ subject: "割 %" });
+  const { status, text } = await get("/app/x", { cookie, ...forged });
+  assert.equal(status, 200);
+  assert.ok(!text.includes("forged"), text);
+  const seen = JSON.parse(text);
+  assert.deepEqual(written.map((name) => seen[name]), [encodeURIComponent("割 %"), "127.0.0.1", "127.0.0.1", "http"]);
+  assert.deepEqual(emptied.filter((name) => name in seen), []);
+});
+
 test("the application never gets the token, and all other cookies", async () => {
   const session = await logIn();
   const cases = [
