@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Run, file, warifu};
 
 /// A file that is fine but for what is put into it.
-const FINE: &str = r#"main = "build/index.js"
+pub const FINE: &str = r#"main = "build/index.js"
 compatibility_date = "2026-11-17"
 
 [[durable_objects.bindings]]
@@ -37,14 +37,14 @@ fn found(run: &Run) -> Vec<(u64, u64, String)> {
     list.as_array().expect("a list").iter().map(place).collect()
 }
 
-fn places(name: &str, content: &str, more: &[&str]) -> Vec<(u64, u64, String)> {
+pub fn places(name: &str, content: &str, more: &[&str]) -> Vec<(u64, u64, String)> {
     let run = warifu(&[&["check", &file(name, content), "--json"], more].concat());
     let found = found(&run);
     assert_eq!(run.code, i32::from(!found.is_empty()), "{}", run.stderr);
     found
 }
 
-fn at(line: u64, column: u64, key: &str) -> (u64, u64, String) {
+pub fn at(line: u64, column: u64, key: &str) -> (u64, u64, String) {
     (line, column, key.to_owned())
 }
 
@@ -439,7 +439,7 @@ fn the_policy_is_explained_by_the_gateways_own_code() {
 }
 
 /// Two sites behind the defaults of [`FINE`].
-const SITES: &str = r#"routes = [{ path = "/open", access = "public" }]
+pub const SITES: &str = r#"routes = [{ path = "/open", access = "public" }]
 
 [[vars.WARIFU.sites]]
 site = "shop"

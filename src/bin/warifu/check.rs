@@ -8,20 +8,21 @@ use toml::de::DeValue;
 use warifu::config::{Access, Config, Mistake, Replica};
 use warifu::path::CanonicalPath;
 use warifu::policy;
-use warifu::site::{Secrets, Site, Sites};
+use warifu::site::{Secrets, Sites};
 
 use crate::document::{Document, to_json};
 use crate::explain::explain;
 use crate::failure::Failure;
 use crate::keys_file::{Variable, variable};
 use crate::report::{self, Finding, Source};
+use crate::routing::Routing;
 use crate::{keys, worker};
 
 /// Find the mistakes of a configuration before it is deployed
 ///
 /// Reads [vars.WARIFU] as the gateway will, and what the Worker needs beside it: main, compatibility_date, the
-/// bindings of the sessions' and the feed's objects and their migrations, and a KV namespace where replica wants
-/// one. Prints every mistake with its place.
+/// bindings of the sessions' and the feed's objects and their migrations, a KV namespace where replica wants one, and
+/// an origin that does not lead back to the Worker. Prints every mistake with its place.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Check {
@@ -123,9 +124,15 @@ impl Check {
             }
         };
         let mut beside = worker::mistakes(document, self.env.as_deref());
-        for site in sites.iter().flat_map(Sites::as_slice) {
-            let mistake = self.wrong_replica(document, &site.config, &table);
-            beside.extend(mistake.filter(|mistake| !beside.contains(mistake)));
+        let routing = Routing::read(document, self.env.as_deref());
+        if let Ok(sites) = &sites {
+            for (index, site) in sites.as_slice().iter().enumerate() {
+                let circle = routing.circle(sites, index);
+                let circle = circle.map(|says| Mistake { key: self.origin_of(document, index, &table), says });
+                for mistake in circle.into_iter().chain(self.wrong_replica(document, &site.config, &table)) {
+                    beside.extend(Some(mistake).filter(|mistake| !beside.contains(mistake)));
+                }
+            }
         }
         let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));
         match sites {
@@ -136,9 +143,14 @@ impl Check {
                     say_what_needs_origin_keys(&binding, secrets, &table);
                 }
                 let several = sites.as_slice();
-                for Site { config, .. } in several {
-                    remind_of_first_row(config);
-                    remind_of_login(config, several.len() > 1);
+                for site in several {
+                    let of = match several {
+                        [_] => String::new(),
+                        _ => format!(" of the site {:?}", site.config.site),
+                    };
+                    remind_of_first_row(&site.config);
+                    remind_of_login(&site.config, &of);
+                    routing.remind_of_this_machine(site, &of);
                 }
                 Ok(sites)
             }
@@ -165,6 +177,16 @@ impl Check {
             ));
         }
         None
+    }
+
+    /// Where the origin of a site stands: with it, or with what is common to all.
+    fn origin_of(&self, document: &Document<'_>, index: usize, table: &str) -> String {
+        let binding = binding_in(document, self.env.as_deref());
+        let own = worker::tables(binding.and_then(|binding| worker::member(binding, "sites"))).nth(index);
+        match own.and_then(|(_, site)| worker::member(site, "origin")) {
+            Some(_) => format!("{table}.WARIFU.sites[{index}].origin"),
+            None => format!("{table}.WARIFU.origin"),
+        }
     }
 
     /// The text that the gateway gets: a table as JSON, a string as it is.
@@ -244,13 +266,12 @@ fn remind_of_first_row(config: &Config) {
 }
 
 /// Whoever has no session is sent there, and gets no further.
-fn remind_of_login(config: &Config, has_names: bool) {
+fn remind_of_login(config: &Config, of: &str) {
     let login = &config.login;
     let Ok(path) = CanonicalPath::parse(login.split('?').next().unwrap_or_default()) else { return };
     if policy::demand(config, &path, "GET").access < Access::Required {
         return;
     }
-    let of = if has_names { format!(" of the site {:?}", config.site) } else { String::new() };
     // Custody takes the log-in without them.
     let commands = if config.custody.is_off() { " and commands = true" } else { "" };
     crate::remark(&format!(

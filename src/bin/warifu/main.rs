@@ -16,6 +16,7 @@ mod keys_file;
 mod kill;
 mod receipt;
 mod report;
+mod routing;
 mod sessions;
 mod setup;
 mod text;

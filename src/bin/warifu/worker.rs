@@ -70,9 +70,10 @@ struct Object {
 /// Names that never stand in the file; what follows them is never shown.
 pub const SECRETS: [&str; 3] = ["WARIFU_KEYS", "WARIFU_ORIGIN_KEYS", "WARIFU_ADMIN_KEYS"];
 
-struct File<'d, 't> {
-    document: &'d Document<'t>,
-    env: Option<&'d str>,
+/// What the file has for the environment, or at the top level.
+pub struct File<'d, 't> {
+    pub document: &'d Document<'t>,
+    pub env: Option<&'d str>,
 }
 
 impl<'d, 't> File<'d, 't> {
@@ -89,7 +90,7 @@ impl<'d, 't> File<'d, 't> {
     }
 
     /// What an environment has from the top level, unless it has its own.
-    fn inherited(&self, key: &str) -> (String, Option<&'d DeValue<'t>>) {
+    pub fn inherited(&self, key: &str) -> (String, Option<&'d DeValue<'t>>) {
         match self.own(&[key]) {
             Some(value) => (self.own_key(key), Some(value)),
             None => (key.to_owned(), self.document.get(&[key])),
@@ -143,16 +144,16 @@ impl<'d, 't> File<'d, 't> {
     }
 }
 
-fn tables<'a, 't>(list: Option<&'a DeValue<'t>>) -> impl Iterator<Item = (usize, &'a DeValue<'t>)> {
+pub fn tables<'a, 't>(list: Option<&'a DeValue<'t>>) -> impl Iterator<Item = (usize, &'a DeValue<'t>)> {
     let items = list.and_then(DeValue::as_array).into_iter().flat_map(|items| items.iter());
     items.map(Spanned::get_ref).enumerate().filter(|(_, item)| item.is_table())
 }
 
-fn member<'a, 't>(table: &'a DeValue<'t>, key: &str) -> Option<&'a DeValue<'t>> {
+pub fn member<'a, 't>(table: &'a DeValue<'t>, key: &str) -> Option<&'a DeValue<'t>> {
     table.as_table()?.get(key).map(Spanned::get_ref)
 }
 
-fn text<'a>(table: &'a DeValue<'_>, key: &str) -> Option<&'a str> {
+pub fn text<'a>(table: &'a DeValue<'_>, key: &str) -> Option<&'a str> {
     member(table, key)?.as_str()
 }
 
