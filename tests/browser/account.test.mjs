@@ -231,6 +231,37 @@ test("the focus stays where it is when something has changed", async () => {
   for (const person of [phone, user]) await person.close();
 });
 
+test("what another session does shows when the user looks, and nothing else moves", async () => {
+  const phone = await at("mara", { userAgent: IPHONE });
+  const { page, ...user } = await at("mara");
+  let [hours, city] = [9, "Osaka"];
+  await page.route("**/_warifu/me/sessions", async (route) => {
+    const response = await route.fetch();
+    const { sessions, next } = await response.json();
+    const used = (session) => ({ ...session, last_seen: new Date(Date.now() - hours * 3_600_000).toISOString(), device: { ...session.device, city } });
+    return route.fulfill({ response, json: { sessions: sessions.map((session) => (session.current ? session : used(session))), next } });
+  });
+  const look = () => page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await page.goto(account());
+  const other = page.locator("[aria-labelledby=others] li");
+  await other.getByText("Last used 9 hours ago").waitFor();
+  await other.getByRole("button").evaluate((button) => (button.isTheOne = true));
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await page.getByRole("dialog").waitFor();
+  // Somebody uses that session, from elsewhere.
+  [hours, city] = [0, "Recife"];
+  await look();
+  await other.getByText("Last used now").waitFor();
+  await other.getByText("Recife, Japan").waitFor();
+  await page.locator("dialog :focus", { hasText: "Sign out all others" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("[data-act=others]:focus").waitFor();
+  assert.ok(await other.getByRole("button").evaluate((button) => button.isTheOne), "the button is the same");
+  await user.shot("account-used-again");
+  await user.close();
+  await phone.close();
+});
+
 test("a gateway that cannot be reached ends nothing, and says so", async () => {
   const { page, context, ...user } = await at("ida");
   await page.goto(account());
@@ -255,8 +286,26 @@ test("many devices are shown a page at a time", async () => {
   const first = await others.first().getAttribute("data-session");
   assert.ok((await others.count()) <= 100);
   await page.getByRole("button", { name: "Show more" }).click();
-  await page.locator(`[aria-labelledby=others] li:not([data-session="${first}"])`).first().waitFor();
+  await page.locator(".devices:focus").waitFor();
   assert.ok((await others.count()) <= 100);
+  const second = await others.first().getAttribute("data-session");
+  assert.notEqual(second, first);
+  // Looking again leaves the list where it is, and tells what is new of it.
+  await page.route(/_warifu\/me\/sessions/, async (route) => {
+    const response = await route.fetch();
+    const { sessions, next } = await response.json();
+    const last_seen = new Date(Date.now() - 5 * 3_600_000).toISOString();
+    return route.fulfill({ response, json: { sessions: sessions.map((session) => ({ ...session, last_seen })), next } });
+  });
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await says(page, "Last used 5 hours ago").waitFor();
+  assert.equal(await others.first().getAttribute("data-session"), second);
+  await page.locator(".devices:focus").waitFor();
+  // Once there is no other, the first page says so.
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign out all others" }).click();
+  await says(page, "You are signed in nowhere else.").waitFor();
   await says(page, "Osaka, Japan").waitFor();
   await user.close();
 });

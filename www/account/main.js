@@ -16,6 +16,8 @@ const problem = h("p", { class: "problem", role: "alert" });
 const life = new AbortController();
 let isOver = false;
 let shown = "";
+/** Of the page of the list that is looked at; the first has none. */
+let cursor = null;
 let asked = 0;
 /** This session is given a new secret, and the old one is refused before anybody here knows the new one. */
 let isRenewed = false;
@@ -25,13 +27,26 @@ async function load() {
   if (isOver || isRenewed) return;
   const number = ++asked;
   const counts = () => number === asked && !isRenewed;
-  await trying(
+  return trying(
     async () => {
-      const [me, first] = await Promise.all([api.get("me"), api.get("me/sessions")]);
-      if (counts() && !isOver) show(me, first);
+      const [me, list] = await Promise.all([api.get("me"), api.get(query("me/sessions", { cursor }))]);
+      if (!counts() || isOver) return;
+      // A later page of what has been ended meanwhile says nothing of what is left.
+      const isPast = list.sessions.length === 0 && cursor !== null;
+      if (!isPast) return show(me, list);
+      cursor = null;
+      await load();
     },
     { counts },
   );
+}
+
+/** To the next page of the list, which takes the place of this one. */
+async function turn(next) {
+  const [before, number] = [cursor, asked + 1];
+  cursor = next;
+  if ((await load()) !== null) focusOn(page.querySelector("[data-act=list]") ?? page.querySelector("#others"));
+  else if (asked === number) cursor = before;
 }
 
 /** Does something that may be refused, and says why it was; `gone` is for where there is nothing to end. */
@@ -57,11 +72,15 @@ async function trying(work, { gone, counts = () => true } = {}) {
 const heading = () => h("h1", {}, t("account_title"));
 
 function show(me, { sessions, next }) {
-  // Looking again changes nothing where nothing has changed: not the focus, not an open dialog.
-  const state = JSON.stringify([sessions.map(({ id }) => id), next]);
-  if (state === shown) return;
+  // Where the same sessions are left, what is new of them is told in its place, and the rest stays.
+  const state = JSON.stringify([sessions.map(({ id }) => id), next, cursor]);
+  if (state === shown) {
+    for (const session of [me, ...sessions]) renew(session);
+    return;
+  }
   shown = state;
   const others = sessions.filter(({ current }) => !current);
+  const isAlone = others.length === 0 && cursor === null;
   page.removeAttribute("aria-busy");
   replaceAll(
     h("header", { class: "head" }, tally(), h("div", {}, heading(), h("p", { class: "note" }, parts("account_as", { subject: name(me.subject) })))),
@@ -70,8 +89,8 @@ function show(me, { sessions, next }) {
     h(
       "section",
       { class: "card", "aria-labelledby": "others" },
-      h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), others.length > 0 && button(t("sign_out_others"), endOthers, { "data-act": "others" })),
-      others.length === 0 ? h("p", { class: "empty" }, t("others_none")) : list(others, next),
+      h("div", { class: "row head" }, h("h2", { id: "others" }, t("other_devices")), !isAlone && button(t("sign_out_others"), endOthers, { "data-act": "others" })),
+      isAlone ? h("p", { class: "empty" }, t("others_none")) : list(others, next),
     ),
     receipts.element,
     h(
@@ -97,47 +116,37 @@ function replaceAll(...elements) {
   focusOn(before.isConnected ? before : (page.querySelector(same) ?? page.querySelector(around)));
 }
 
-/** A page of the list, and the way to the next one, which takes its place. */
+/** A page of the list, and the way to the next one. */
 function list(others, next) {
-  const items = h("ul", { class: "devices" }, others.map(device));
-  const more = h("div", { class: "row end" });
-  const offer = (cursor) => {
-    more.replaceChildren(
-      ...(cursor === null
-        ? []
-        : [
-            button(t("show_more"), () =>
-              trying(async () => {
-                const { sessions, next } = await api.get(query("me/sessions", { cursor }));
-                items.replaceChildren(...sessions.filter(({ current }) => !current).map(device));
-                offer(next);
-                focusOn(items);
-              }),
-            ),
-          ]),
-    );
-  };
-  offer(next);
-  return [items, more];
+  const items = h("ul", { class: "devices", "data-act": "list" }, others.map(device));
+  return [items, next !== null && h("div", { class: "row end" }, button(t("show_more"), () => turn(next), { "data-act": "more" }))];
 }
 
 function device(session) {
-  const what = h("strong", {}, deviceOf(session.device));
-  const place = placeOf(session.device) ?? t("place_unknown");
-  const item = h(
-    "li",
-    { "data-session": session.id },
-    h(
-      "div",
-      {},
-      what,
-      h("p", { class: "note" }, place),
-      h("p", { class: "note" }, session.current ? parts("since", { when: when(session.created) }) : parts("used", { when: when(session.last_seen) })),
-    ),
-  );
-  if (session.current) item.append(button(t("sign_out_device"), signOut, { "aria-label": t("sign_out_of", { device: t("this_device") }) }));
-  else item.append(button(t("sign_out_device"), () => endOne(session, item), { "aria-label": t("sign_out_of", { device: what.textContent }) }));
+  const item = h("li", { "data-session": session.id }, about(session));
+  item.append(button(t("sign_out_device"), session.current ? signOut : () => endOne(session, item), { "aria-label": outOf(session, item) }));
   return item;
+}
+
+function about(session) {
+  return h(
+    "div",
+    {},
+    h("strong", {}, deviceOf(session.device)),
+    h("p", { class: "note" }, placeOf(session.device) ?? t("place_unknown")),
+    h("p", { class: "note" }, session.current ? parts("since", { when: when(session.created) }) : parts("used", { when: when(session.last_seen) })),
+  );
+}
+
+const outOf = ({ current }, item) => t("sign_out_of", { device: current ? t("this_device") : item.querySelector("strong").textContent });
+
+/** Tells what is new of a session that is shown: when it was last used is what people go by. */
+function renew(session) {
+  const item = page.querySelector(`[data-session="${session.id}"]`);
+  const [before, now] = [item?.querySelector("div"), about(session)];
+  if (!before || before.isEqualNode(now)) return;
+  before.replaceWith(now);
+  item.querySelector("button")?.setAttribute("aria-label", outOf(session, item));
 }
 
 async function signOut() {
@@ -170,6 +179,7 @@ async function endOthers() {
   asked++; // what is on its way has the old one
   if (receipt === null) return;
   const isHere = isIdle(page.querySelector("[data-act=others]"));
+  cursor = null;
   const { heading } = follow(t("receipt_others"), receipt);
   if (isHere) heading.focus();
   await load();
