@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
 import { newAdminKey, until } from "../workerd/support/gateway.mjs";
-import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mjs";
+import { NARROW, WIDE, assertSound, receipt, says, settled, startAll } from "./support.mjs";
 
 const reader = newAdminKey("reader", ["sessions:read"]);
 const killer = newAdminKey("killer", ["revoke"]);
@@ -90,6 +90,75 @@ test("that all parts answer is said only when all are known to", async () => {
   await other.page.locator(".parts [data-state=ok]").nth(2).waitFor();
   await other.page.locator(".bar .chip[data-state=unknown]").waitFor();
   await other.close();
+});
+
+test("what is listed is of whom the list says, however late an answer comes", async () => {
+  const { page, ...operator } = await all.person();
+  const event = { at: "2026-11-01T08:00:00.000Z", event: "session_started", session: null, actor: "origin", reason: "do=start", from: null };
+  const held = new Map();
+  let failing = "cleo";
+  await page.route("**/_warifu/audit?*", async (route) => {
+    const subject = new URL(route.request().url()).searchParams.get("subject");
+    if (held.get(subject) === null) await new Promise((resolve) => held.set(subject, resolve));
+    if (subject === failing) return route.fulfill({ status: 503, json: { status: 503, code: "store_unavailable", title: "Sessions cannot be checked" } });
+    return route.fulfill({ json: { events: [{ ...event, subject: subject ?? "everybody" }], next: null } });
+  });
+  const hold = (subject) => held.set(subject, null);
+  const isHeld = (subject) => until(() => typeof held.get(subject) === "function", `${subject} is asked for`);
+  const release = async (subject) => {
+    const answered = page.waitForEvent("requestfinished", (request) => request.url().includes(`subject=${subject}`));
+    held.get(subject)();
+    held.delete(subject);
+    await answered;
+    await settled(page);
+  };
+  const list = page.locator(".events");
+  const only = page.locator(".activity").getByLabel(/^Only of/);
+  await operator.signIn();
+  await operator.find("ada");
+  await list.getByText("ada").waitFor();
+
+  hold("bert");
+  await operator.find("bert");
+  await isHeld("bert");
+  assert.equal(await page.locator(".activity .check").innerText(), "Only of bert");
+  assert.equal(await list.innerText(), "", "nobody else's events are bert's");
+  await page.locator(".activity").getByText("Loading …").waitFor();
+  await operator.shot("console-activity-loading");
+  await release("bert");
+  await list.getByText("bert").waitFor();
+  await only.uncheck();
+  await list.getByText("everybody").waitFor();
+  hold("bert");
+  await only.check();
+  await isHeld("bert");
+  assert.equal(await list.innerText(), "", "nor are everybody's");
+  await release("bert");
+  await list.getByText("bert").waitFor();
+
+  // A refusal that comes late is not of whom is shown by now, and an answer that comes late makes up for none.
+  hold("cleo");
+  await operator.find("cleo");
+  await isHeld("cleo");
+  await operator.find("ada");
+  await list.getByText("ada").waitFor();
+  await release("cleo");
+  assert.match(await list.innerText(), /ada/);
+  assert.equal(await page.locator(".parts [data-state=down]").count(), 0);
+  hold("bert");
+  await operator.find("bert");
+  await isHeld("bert");
+  await operator.find("cleo");
+  const audit = (state) => page.locator(`.parts [data-state=${state}]`, { hasText: "Audit trail" });
+  await audit("down").waitFor();
+  await release("bert");
+  assert.equal(await audit("down").count(), 1);
+  assert.equal(await list.innerText(), "");
+  failing = null;
+  await operator.find("cleo");
+  await list.getByText("cleo").waitFor();
+  await audit("ok").waitFor();
+  await operator.close();
 });
 
 test("who listens is told after a second sign-in as after the first", async () => {

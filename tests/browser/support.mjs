@@ -143,6 +143,13 @@ export async function assertSound(page, what) {
   assert.ok(over <= 0, `${what}: ${over} px wider than the screen`);
 }
 
+/** What has come by now has had its effect: a later answer has been taken in. */
+export const settled = (page) =>
+  page.evaluate(async () => {
+    await (await fetch("/_warifu/openapi.json")).text();
+    await new Promise(requestAnimationFrame);
+  });
+
 export const receipt = (page, state) => page.locator(`.receipt[data-state=${state}]`);
 /** Where the page says so to the eye; it says much of it to the ear as well. */
 export const says = (page, text) => page.locator("main, dialog").getByText(text).first();

@@ -21,6 +21,8 @@ const PLACED = new Set(["at", "event", "subject", "actor", "reason", "from", "se
 
 export class Activity {
   #subject = null;
+  /** Whose events are listed, or asked for; null: everybody's. */
+  #listed;
   #isPaused = false;
   #asked = 0;
 
@@ -77,22 +79,31 @@ export class Activity {
   /** `false`: there is nothing to be had here. */
   async #ask() {
     const subject = this.only.checked ? this.#subject : null;
+    const asked = ++this.#asked;
+    if (subject !== this.#listed) this.#clear(t("loading"));
+    this.#listed = subject;
     try {
       if (!this.world.may("sessions:read")) throw lacks("sessions:read");
-      const asked = ++this.#asked;
       const [events, isPart] = await this.#read(subject);
+      if (asked !== this.#asked) return true;
       this.health.tell("audit", "ok");
-      if (asked === this.#asked) this.#show(events, isPart);
+      this.#show(events, isPart);
       return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      say(this.problem, error.words);
-      this.list.replaceChildren();
-      this.state = undefined;
+      if (asked !== this.#asked) return true;
+      this.#clear(error.words);
       const goesOn = this.health.told("audit", error);
       this.controls.hidden = !goesOn;
       return goesOn;
     }
+  }
+
+  /** Says why nothing is listed. */
+  #clear(words) {
+    say(this.problem, words);
+    this.list.replaceChildren();
+    this.state = undefined;
   }
 
   #show(events, isPart) {
