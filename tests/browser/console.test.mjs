@@ -92,6 +92,78 @@ test("that all parts answer is said only when all are known to", async () => {
   await other.close();
 });
 
+test("of each part is said what is known of it, whatever answers in the gateway's place", async () => {
+  const { page, faults, ...operator } = await all.person();
+  const again = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange"))); // all is asked again
+  const part = (name, state) => page.locator(`.parts [data-state=${state}]`, { hasText: name });
+  const html = (status, words) => ({ status, contentType: "text/html", body: `<h1>${words}</h1>` });
+  const problem = (status, code) => ({ status, contentType: "application/problem+json", body: JSON.stringify({ status, code, title: "It is so" }) });
+  let answer = null;
+  await page.route(/_warifu\/(health|audit|metrics)/, (route) => (answer === null ? route.continue() : route.fulfill(answer)));
+  await operator.signIn();
+  for (const name of ["Gateway", "Session store", "Audit trail", "Metrics"]) await part(name, "ok").waitFor();
+  for (const [given, gateway, store, audit] of [
+    [html(530, "error code: 1033"), "down", "unknown", "down"],
+    [html(500, "Error 1101: Worker threw exception"), "down", "unknown", "down"],
+    // What stands before the gateway says nothing of the key, and nothing for good.
+    [html(403, "Sorry, you have been blocked"), "unknown", "unknown", "unknown"],
+    [html(200, "Log in"), "unknown", "unknown", "unknown"],
+    [problem(500, "misconfigured"), "error", "unknown", "error"],
+    [problem(503, "store_unavailable"), "ok", "down", "down"],
+  ]) {
+    answer = given;
+    await again();
+    await part("Gateway", gateway).waitFor();
+    await part("Session store", store).waitFor();
+    for (const name of ["Audit trail", "Metrics"]) await part(name, audit).waitFor();
+    const known = [gateway, store, audit];
+    await page.locator(`.bar .chip[data-state=${known.find((state) => state === "down") ?? known.find((state) => state === "error") ?? "unknown"}]`).waitFor();
+    if (gateway === "error") await assertSound(page, "a gateway that answers with an error");
+    if (gateway === "error") await operator.shot("console-misconfigured");
+  }
+  await part("Gateway", "ok").getByText("answers", { exact: true }).waitFor();
+  answer = null;
+  await again();
+  for (const name of ["Gateway", "Session store", "Audit trail", "Metrics"]) await part(name, "ok").waitFor();
+  assert.deepEqual(faults.splice(0).filter((fault) => !/status of 5[03]0/.test(fault)), []); // each is meant
+  await operator.close();
+});
+
+test("measures that cannot be read are no measures, and are asked for again", async () => {
+  const { page, faults, ...operator } = await all.person();
+  const again = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  let body = null;
+  await page.route("**/_warifu/metrics", (route) => (body === null ? route.continue() : route.fulfill({ contentType: "text/html", body })));
+  const metrics = (state) => page.locator(`.parts [data-state=${state}]`, { hasText: "Metrics" });
+  const figures = page.locator(".measures .figures");
+  await operator.signIn();
+  for (const unreadable of ["<html>Log in</html>", "", 'warifu_kill_delay_seconds_bucket{le="soon"} 1\n']) {
+    body = null;
+    await again();
+    await metrics("ok").waitFor();
+    await figures.waitFor();
+    body = unreadable;
+    await again();
+    await metrics("unknown").waitFor();
+    await page.locator(".measures").getByText("The answer is none that this page can read").waitFor();
+    await figures.waitFor({ state: "hidden" });
+  }
+  await assertSound(page, "measures that cannot be read");
+  await operator.shot("console-unreadable");
+
+  // Whatever goes wrong once, in the page itself too, is asked for again, and is not hidden.
+  assert.deepEqual(faults, []);
+  const asked = await page.evaluate(async () => {
+    const { every } = await import("./every.js");
+    let asked = 0;
+    await every(1, async () => { if (++asked === 1) throw new Error("once"); return asked < 3; }, new AbortController().signal);
+    return asked;
+  });
+  assert.equal(asked, 3);
+  assert.deepEqual(faults.splice(0), ["error: once"]);
+  await operator.close();
+});
+
 test("what is listed is of whom the list says, however late an answer comes", async () => {
   const { page, ...operator } = await all.person();
   const event = { at: "2026-11-01T08:00:00.000Z", event: "session_started", session: null, actor: "origin", reason: "do=start", from: null };

@@ -150,7 +150,7 @@ function renew(session) {
 }
 
 async function signOut() {
-  if ((await trying(() => api.post("logout", "text"))) === null) return;
+  if ((await trying(() => api.text("logout", { method: "POST" }))) === null) return;
   over(t("signed_out"), h("p", {}, t("signed_out_here_body")));
 }
 

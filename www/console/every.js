@@ -1,9 +1,14 @@
 // What is asked again and again, while somebody looks.
 
-/** Does the work now and then, never twice at once, not while the page is hidden, and no more once it says `false`. */
+/** Does the work now and then, never twice at once, not while the page is hidden, and no more once it
+ * says `false`. What goes wrong in it once is told to the browser, and ends nothing. */
 export async function every(ms, work, signal) {
   while (!signal.aborted) {
-    if (document.visibilityState === "visible" && (await work()) === false) return;
+    try {
+      if (document.visibilityState === "visible" && (await work()) === false) return;
+    } catch (error) {
+      reportError(error);
+    }
     await pause(ms, signal);
   }
 }

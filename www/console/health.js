@@ -1,12 +1,13 @@
 // Which parts answer: asked by this page and, where another panel asks, told by it.
 
+import { FORBIDDEN, Refusal } from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { t } from "../shared/text.js";
 import { every } from "./every.js";
 
 const EVERY_MS = 10_000;
 const PARTS = ["gateway", "store", "feed", "audit", "metrics"];
-const SUMMARIES = { ok: "health_all", down: "health_some", unknown: "health_unknown" };
+const SUMMARIES = { ok: "health_all", down: "health_some", error: "health_error", unknown: "health_unknown" };
 
 export class Health {
   constructor({ api, signal }) {
@@ -23,7 +24,7 @@ export class Health {
     every(EVERY_MS, () => this.#ask(), this.signal);
   }
 
-  /** `state` is ok, down, unknown or forbidden. */
+  /** `state` is ok, down, error, unknown or forbidden. */
   tell(part, state) {
     if (this.states[part] === state) return;
     this.states[part] = state;
@@ -31,8 +32,8 @@ export class Health {
   }
 
   /** What a refusal says of a part. `false`: it will say the same to the next one who asks. */
-  told(part, { status, code }) {
-    const state = [401, 403].includes(status) ? "forbidden" : code === "redirected" ? "unknown" : "down";
+  told(part, refusal) {
+    const state = stateOf(refusal);
     this.tell(part, state);
     return state !== "forbidden";
   }
@@ -43,17 +44,20 @@ export class Health {
       this.tell("gateway", "ok");
       this.tell("store", "ok");
     } catch (error) {
-      if (!("words" in error)) throw error;
-      const [gateway, store] = { unreachable: ["down", "unknown"], redirected: ["unknown", "unknown"] }[error.code] ?? ["ok", "down"];
-      this.tell("gateway", gateway);
-      this.tell("store", store);
+      if (!(error instanceof Refusal)) throw error;
+      // Only the gateway itself knows of the store; any other refusal is its own, or of what answers for it.
+      const isOfStore = error.code === "store_unavailable";
+      if (isOfStore) this.tell("gateway", "ok");
+      else this.told("gateway", error);
+      this.tell("store", isOfStore ? "down" : "unknown");
     }
   }
 
   #draw() {
     const states = Object.values(this.states);
     // What nobody has heard of is neither well nor down: that all answer is said only of all.
-    const whole = states.includes("down") ? "down" : states.every((state) => state === "ok") ? "ok" : "unknown";
+    const bad = ["down", "error"].find((state) => states.includes(state));
+    const whole = bad ?? (states.every((state) => state === "ok") ? "ok" : "unknown");
     this.summary.dataset.state = whole;
     const words = t(SUMMARIES[whole]);
     if (this.summary.textContent !== words) this.summary.textContent = words;
@@ -63,4 +67,12 @@ export class Health {
       ),
     );
   }
+}
+
+/** What a refusal says of who was asked. What is not the gateway's own may come from something before it. */
+function stateOf({ status, code }) {
+  if (FORBIDDEN.includes(code)) return "forbidden";
+  if (["unreachable", "store_unavailable"].includes(code)) return "down";
+  if (status < 500) return "unknown";
+  return code === "unknown" ? "down" : "error";
 }

@@ -3,7 +3,8 @@
 import { has, t } from "./text.js";
 import { hear } from "./times.js";
 
-/** An answer that is none: the API's `code`, `unreachable` or `redirected`; `seconds` is when to try again. */
+/** An answer that is none: the API's `code`; `unreachable`, `redirected`, or `unknown` where it cannot be
+ * read, so that it may be anybody's; `seconds` is when to try again. */
 export class Refusal extends Error {
   constructor(status, { code = "unknown", title, detail } = {}, seconds = null) {
     super(`${status} ${code}`);
@@ -18,6 +19,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Why a key is not good for a call. Only these say so: something before the gateway may have other reasons for the same status. */
+export const FORBIDDEN = ["bad_admin_key", "missing_scope", "admin_host_only"];
+
 // An end of the whole site takes its time, and what it did is not known without its answer.
 const patienceFor = (method) => (method === "GET" ? 20_000 : 60_000);
 
@@ -30,17 +34,17 @@ export class Api {
   }
 
   get = (where) => this.#call("GET", where);
-  post = (where, as) => this.#call("POST", where, undefined, as);
-  delete = (where, body) => this.#call("DELETE", where, body);
-  text = (where) => this.#call("GET", where, undefined, "text");
+  post = (where) => this.#call("POST", where);
+  delete = (where, body) => this.#call("DELETE", where, { body });
+  /** What `read` makes of the text. Where it throws, this is no answer. */
+  text = (where, { method = "GET", read = (text) => text } = {}) => this.#call(method, where, { accept: "text/plain", read });
 
-  async #call(method, where, body, as = "json") {
-    const headers = { accept: as === "json" ? "application/json" : "text/plain" };
+  async #call(method, where, { body, accept = "application/json", read = JSON.parse } = {}) {
+    const headers = { accept };
     if (this.#key !== null) headers.authorization = `Bearer ${this.#key}`;
     if (body !== undefined) headers["content-type"] = "application/json";
-    let answer;
-    try {
-      answer = await fetch(new URL(`../${where}`, document.baseURI), {
+    const answer = await reached(
+      fetch(new URL(`../${where}`, document.baseURI), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -50,15 +54,31 @@ export class Api {
         cache: "no-store",
         redirect: "manual",
         signal: AbortSignal.timeout(patienceFor(method)),
-      });
-      hear(answer.headers.get("date"));
-      if (answer.ok) return as === "json" ? await answer.json() : await answer.text();
-    } catch {
-      throw new Refusal(0, { code: "unreachable" });
-    }
+      }),
+    );
+    hear(answer.headers.get("date"));
     // The gateway sends no call elsewhere.
     if (answer.type === "opaqueredirect") throw new Refusal(0, { code: "redirected" });
-    throw new Refusal(answer.status, await answer.json().catch(() => ({})), answer.headers.get("retry-after"));
+    const text = await reached(answer.text());
+    if (!answer.ok) throw new Refusal(answer.status, problemIn(text), answer.headers.get("retry-after"));
+    try {
+      return read(text);
+    } catch {
+      throw new Refusal(answer.status);
+    }
+  }
+}
+
+const reached = (coming) =>
+  coming.catch(() => {
+    throw new Refusal(0, { code: "unreachable" });
+  });
+
+function problemIn(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
   }
 }
 

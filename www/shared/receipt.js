@@ -1,5 +1,6 @@
 // A receipt, as it comes true: accepted, published, refused everywhere; and receipts in a list.
 
+import { FORBIDDEN } from "./api.js";
 import { announce, h } from "./dom.js";
 import { clockTime, inTenths } from "./times.js";
 import { t } from "./text.js";
@@ -8,9 +9,8 @@ import { tally } from "./tally.js";
 const POLL_MS = 400;
 const LATE_MS = 2_000;
 const TICK_MS = 100;
-// What a key is not good for now, it is not good for in a moment. By the gateway's own codes:
-// something before it may have a moment's reason for the same status.
-const LASTING = ["bad_admin_key", "missing_scope", "admin_host_only", "not_found"];
+// What a key is not good for now, it is not good for in a moment.
+const LASTING = [...FORBIDDEN, "not_found"];
 
 /**
  * Shows a receipt and follows it to its end. `ask` gets it anew; without it, the time that the

@@ -11,7 +11,7 @@ export default {
   retry: "Try again",
 
   // refusals, by code
-  refused_unknown: "The gateway gave an answer that this page does not know",
+  refused_unknown: "The answer is none that this page can read; it may not be the gateway's. Nothing is known of what was done.",
   refused_unreachable: "The gateway cannot be reached. Nothing is known of what it did.",
   refused_redirected: "Something before the gateway wants a log-in of its own. Open this page in a second tab, log in there, and go on here.",
   refused_bad_admin_key: "This key is not known here. It may be mistyped, or have been taken out of WARIFU_ADMIN_KEYS.",
@@ -160,11 +160,13 @@ export default {
   part_metrics: "Metrics",
   state_ok: "answers",
   state_down: "does not answer",
+  state_error: "answers with an error",
   state_forbidden: "not for this key",
   state_unknown: "not known",
   health_all: "All parts answer",
   health_unknown: "Not every part is known to answer",
   health_some: "A part does not answer",
+  health_error: "A part answers with an error",
 
   // account page
   account_title: "Where you are signed in",

@@ -11,7 +11,7 @@ export default {
   retry: "もう一度試す",
 
   // refusals, by code
-  refused_unknown: "このページの知らない応答がゲートウェイから返りました",
+  refused_unknown: "このページには読めない応答です。ゲートウェイのものではない可能性があります。実行されたかどうかは分かりません。",
   refused_unreachable: "ゲートウェイに接続できません。実行されたかどうかは分かりません。",
   refused_redirected: "ゲートウェイの手前で別のログインが必要です。このページを別のタブで開いてログインし、ここに戻って続けてください。",
   refused_bad_admin_key: "この鍵は登録されていません。入力の誤りか、WARIFU_ADMIN_KEYS から外された可能性があります。",
@@ -160,11 +160,13 @@ export default {
   part_metrics: "計測値",
   state_ok: "応答あり",
   state_down: "応答なし",
+  state_error: "エラーを応答",
   state_forbidden: "この鍵では不可",
   state_unknown: "不明",
   health_all: "すべて応答しています",
   health_unknown: "応答を確認できていない部分があります",
   health_some: "応答しない部分があります",
+  health_error: "エラーを応答する部分があります",
 
   // account page
   account_title: "ログイン中の端末",
