@@ -262,6 +262,30 @@ test("what another session does shows when the user looks, and nothing else move
   await phone.close();
 });
 
+test("a session that had ended already is shown so, with a receipt and without", async () => {
+  const phones = [await at("nils", { userAgent: IPHONE }), await at("nils", { userAgent: IPHONE })];
+  const { page, ...user } = await at("nils");
+  await page.goto(account());
+  const others = page.locator("[aria-labelledby=others] li");
+  await others.nth(1).waitFor();
+  const before = (ms) => new Date(Date.now() - ms).toISOString();
+  const old = { kill_id: "old", state: "quiesced", committed_at: before(9_000), accepted_at: before(8_000), refused_everywhere_by: before(5_948), epoch: "e".repeat(32), seq: 7, bound_ms: 2_000 };
+  const answers = [{ json: old }, { status: 404, json: { status: 404, code: "not_found", title: "There is nothing here" } }];
+  await page.route("**/_warifu/me/sessions/*", (route) => route.fulfill(answers.shift()));
+  const ended = page.locator("li.ended", { hasText: "Signed out" });
+  await others.first().getByRole("button").click();
+  await receipt(page, "quiesced").getByText("Signed out everywhere.").waitFor();
+  assert.equal(await ended.count(), 1);
+  assert.equal(await page.locator(".problem").innerText(), "");
+  await others.nth(1).getByRole("button").click();
+  await page.locator(".problem").getByText("This session had ended already.").waitFor();
+  assert.equal(await ended.count(), 2);
+  assert.equal(await page.locator(".receipt").count(), 1);
+  await assertSound(page, "ended already");
+  await user.shot("account-ended-already");
+  for (const person of [user, ...phones]) await person.close();
+});
+
 test("a gateway that cannot be reached ends nothing, and says so", async () => {
   const { page, context, ...user } = await at("ida");
   await page.goto(account());

@@ -417,6 +417,43 @@ test("a receipt is followed until it has come true, and no longer than somebody 
   await operator.close();
 });
 
+test("what had ended already shows with its receipt, once, and when that was", async () => {
+  const { page, ...operator } = await all.person({ timezoneId: "UTC", locale: "en-GB" });
+  const ago = 86_400_000;
+  const at = (ms) => new Date(Date.now() - ago + ms).toISOString();
+  const receiptOf = (kill_id) => ({ kill_id, state: "quiesced", committed_at: at(0), accepted_at: at(10), refused_everywhere_by: at(2_062), epoch: "e".repeat(32), seq: 7, bound_ms: 2_000 });
+  await page.route(/_warifu\/sessions[?/]/, (route) => {
+    const url = new URL(route.request().url());
+    if (route.request().method() !== "DELETE") return route.continue();
+    return route.fulfill({ json: receiptOf(url.searchParams.has("subject") ? "all" : "one") });
+  });
+  const day = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", month: "short", day: "numeric" }).format(Date.now() - ago);
+  await all.mint({ subject: "rolf", device: OSAKA });
+  await operator.signIn();
+  await operator.find("rolf");
+  await page.getByRole("button", { name: "End the session of" }).click();
+  await page.locator("tr.ended").waitFor();
+  await receipt(page, "quiesced").getByText(new RegExp(`^Accepted ${day},? \\d\\d:`)).waitFor();
+  assert.equal(await page.locator(".sessions .problem").innerText(), "");
+  await operator.close();
+
+  // Who may not look may press again.
+  const blind = await all.person({ timezoneId: "UTC", locale: "en-GB" });
+  await blind.page.route(/_warifu\/sessions\?/, (route) => route.fulfill({ json: receiptOf("all") }));
+  await blind.signIn(killer.key);
+  await blind.find("rolf");
+  for (const n of [1, 2]) {
+    await blind.page.locator("[data-act=end-all]:not([aria-disabled])").click();
+    const [answer] = await Promise.all([blind.page.waitForResponse(/_warifu\/sessions/), blind.page.keyboard.press("Enter")]);
+    assert.equal(answer.status(), 200);
+    await blind.page.locator(".receipt h3:focus", { hasText: "All of rolf" }).waitFor();
+    assert.equal(await blind.page.locator(".receipt").count(), 1, `asked ${n} times`);
+  }
+  await assertSound(blind.page, "a receipt again");
+  await blind.shot("console-receipt-again");
+  await blind.close();
+});
+
 test("one session is ended and the others live; the focus is on no other button", async () => {
   await all.mint({ subject: "carol", level: 2, device: OSAKA });
   await all.mint({ subject: "carol", device: { ...OSAKA, user_agent: IPHONE, city: "Kyoto" } });

@@ -34,6 +34,7 @@ export class ReceiptView {
 
   constructor({ title, receipt, words = null, signal = null, ask = null, published = () => {}, done = () => {}, level = "h3" }) {
     const id = `receipt-${receipt.kill_id}`;
+    this.id = id;
     this.#signal = signal;
     this.#words = words;
     this.#ask = ask;
@@ -61,6 +62,12 @@ export class ReceiptView {
   /** Whether nobody can accept any more. */
   get isOver() {
     return this.#isOver;
+  }
+
+  /** Nobody looks at it any more. */
+  leave() {
+    this.#stopped ??= "";
+    this.element.remove();
   }
 
   get #isLeft() {
@@ -154,7 +161,7 @@ export class ReceiptView {
   }
 }
 
-/** The newest first. Only what has come true leaves, for those that came after it. */
+/** The newest first, each end once. Only what has come true leaves, for those that came after it. */
 export class Receipts {
   #views = [];
   #max;
@@ -165,14 +172,20 @@ export class Receipts {
   }
 
   add(view) {
+    const same = this.#views.findIndex(({ id }) => id === view.id);
+    if (same >= 0) this.#take(same);
     this.#views.unshift(view);
     this.element.prepend(view.element);
     while (this.#views.length > this.#max) {
       const at = this.#views.findLastIndex(({ isOver }) => isOver);
       if (at < 1) return;
-      const [over] = this.#views.splice(at, 1);
-      over.element.remove();
+      this.#take(at);
     }
+  }
+
+  #take(at) {
+    const [view] = this.#views.splice(at, 1);
+    view.leave();
   }
 }
 

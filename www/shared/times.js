@@ -5,8 +5,10 @@ import { language, locale } from "./text.js";
 
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "long" });
 const justNow = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "long" }).format(0, "second");
-const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const two = "2-digit";
+const toTheMillisecond = { hour: two, minute: two, second: two, fractionalSecondDigits: 3, hourCycle: "h23" };
+const clock = new Intl.DateTimeFormat(locale, toTheMillisecond);
+const clockOfDay = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", ...toTheMillisecond });
 const day = new Intl.DateTimeFormat(locale, { year: "numeric", month: "short", day: "numeric", hour: two, minute: two, second: two, hourCycle: "h23", timeZoneName: "short" });
 const unit = { style: "unit", unitDisplay: language === "en" ? "narrow" : "short", maximumFractionDigits: 2 };
 const milliseconds = new Intl.NumberFormat(locale, { ...unit, unit: "millisecond" });
@@ -39,7 +41,12 @@ export function ago(at, now = present()) {
   return unit === "second" && Math.abs(passed) < 10 ? justNow : relative.format(whole, unit);
 }
 
-export const clockTime = (iso) => clock.format(new Date(iso));
+/** With the day, if that is not today. */
+export function clockTime(iso) {
+  const at = new Date(iso);
+  return (at.toDateString() === new Date(present()).toDateString() ? clock : clockOfDay).format(at);
+}
+
 export const span = (ms) => (ms > 0 && ms < 1_000 ? milliseconds.format(ms) : seconds.format(ms / 1_000));
 /** Of the same width while it is counted down. */
 export const inTenths = (ms) => tenths.format(ms / 1_000);
