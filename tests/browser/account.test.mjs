@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
 import { until } from "../workerd/support/gateway.mjs";
-import { NARROW, WIDE, assertSound, receipt, says, startAll } from "./support.mjs";
+import { NARROW, WIDE, assertSound, receipt, release, says, startAll } from "./support.mjs";
 
 const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const IPHONE =
@@ -164,11 +164,10 @@ test("an answer that comes late changes nothing that is newer, nor the end", asy
   await page.route("**/_warifu/me/sessions", async (route) => {
     if (route.request().method() !== "GET" || !holds) return route.continue();
     const response = await route.fetch();
-    const answered = await new Promise((resolve) => held.push(resolve));
+    const answered = await new Promise((resolve) => held.push((answer) => release(page, route.request(), () => resolve(answer))));
     return route.fulfill(answered ?? { response });
   });
   const look = () => page.evaluate(() => window.dispatchEvent(new Event("focus")));
-  const settle = () => page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
   await look();
   await until(() => held.length === 1, "a look is on its way");
   await look();
@@ -178,25 +177,23 @@ test("an answer that comes late changes nothing that is newer, nor the end", asy
     if (route.request().method() !== "DELETE") return route.fallback();
     const response = await route.fetch();
     // The old secret is refused before it is known here that there is a new one.
-    held[1]({ status: 401, json: { status: 401, code: "no_session", title: "A session is needed here" } });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await held[1]({ status: 401, json: { status: 401, code: "no_session", title: "A session is needed here" } });
     return route.fulfill({ response });
   });
   await page.getByRole("button", { name: "Sign out all others" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Sign out all others" }).click();
   await says(page, "You are signed in nowhere else.").waitFor();
-  held[0]();
-  await settle();
+  await held[0]();
   assert.equal(await page.getByText("Safari on iPhone").count(), 0, "who is signed out is not back");
 
   holds = true;
+  await all.mint({ subject: "kurt", device: { user_agent: IPHONE } }); // something to show
   await look();
   await until(() => held.length === 3, "another look is on its way");
   await page.getByRole("button", { name: "This wasn’t me" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "End all of them" }).click();
   await page.getByRole("heading", { name: "All your sessions are ended" }).waitFor();
-  held[2]();
-  await settle();
+  await held[2]();
   assert.equal(await page.getByText("Signed in as kurt").count(), 0, "the end stays");
   await page.getByRole("heading", { name: "All your sessions are ended" }).waitFor();
   await user.close();

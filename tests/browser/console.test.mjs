@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
 import { newAdminKey, until } from "../workerd/support/gateway.mjs";
-import { NARROW, WIDE, assertSound, receipt, says, settled, startAll } from "./support.mjs";
+import { NARROW, WIDE, assertSound, receipt, release, says, settled, startAll } from "./support.mjs";
 
 const reader = newAdminKey("reader", ["sessions:read"]);
 const killer = newAdminKey("killer", ["revoke"]);
@@ -171,18 +171,15 @@ test("what is listed is of whom the list says, however late an answer comes", as
   let failing = "cleo";
   await page.route("**/_warifu/audit?*", async (route) => {
     const subject = new URL(route.request().url()).searchParams.get("subject");
-    if (held.get(subject) === null) await new Promise((resolve) => held.set(subject, resolve));
+    if (held.get(subject) === null) await new Promise((resolve) => held.set(subject, () => release(page, route.request(), resolve)));
     if (subject === failing) return route.fulfill({ status: 503, json: { status: 503, code: "store_unavailable", title: "Sessions cannot be checked" } });
     return route.fulfill({ json: { events: [{ ...event, subject: subject ?? "everybody" }], next: null } });
   });
   const hold = (subject) => held.set(subject, null);
   const isHeld = (subject) => until(() => typeof held.get(subject) === "function", `${subject} is asked for`);
-  const release = async (subject) => {
-    const answered = page.waitForEvent("requestfinished", (request) => request.url().includes(`subject=${subject}`));
-    held.get(subject)();
+  const letGo = async (subject) => {
+    await held.get(subject)();
     held.delete(subject);
-    await answered;
-    await settled(page);
   };
   const list = page.locator(".events");
   const only = page.locator(".activity").getByLabel(/^Only of/);
@@ -197,7 +194,7 @@ test("what is listed is of whom the list says, however late an answer comes", as
   assert.equal(await list.innerText(), "", "nobody else's events are bert's");
   await page.locator(".activity").getByText("Loading …").waitFor();
   await operator.shot("console-activity-loading");
-  await release("bert");
+  await letGo("bert");
   await list.getByText("bert").waitFor();
   await only.uncheck();
   await list.getByText("everybody").waitFor();
@@ -205,7 +202,7 @@ test("what is listed is of whom the list says, however late an answer comes", as
   await only.check();
   await isHeld("bert");
   assert.equal(await list.innerText(), "", "nor are everybody's");
-  await release("bert");
+  await letGo("bert");
   await list.getByText("bert").waitFor();
 
   // A refusal that comes late is not of whom is shown by now, and an answer that comes late makes up for none.
@@ -214,7 +211,7 @@ test("what is listed is of whom the list says, however late an answer comes", as
   await isHeld("cleo");
   await operator.find("ada");
   await list.getByText("ada").waitFor();
-  await release("cleo");
+  await letGo("cleo");
   assert.match(await list.innerText(), /ada/);
   assert.equal(await page.locator(".parts [data-state=down]").count(), 0);
   hold("bert");
@@ -223,7 +220,7 @@ test("what is listed is of whom the list says, however late an answer comes", as
   await operator.find("cleo");
   const audit = (state) => page.locator(`.parts [data-state=${state}]`, { hasText: "Audit trail" });
   await audit("down").waitFor();
-  await release("bert");
+  await letGo("bert");
   assert.equal(await audit("down").count(), 1);
   assert.equal(await list.innerText(), "");
   failing = null;
@@ -376,6 +373,7 @@ test("an end that is answered late strikes through nobody else's sessions, and n
 
 test("a receipt is followed until it has come true, and no longer than somebody may ask", async () => {
   const { page, ...operator } = await all.person();
+  await page.clock.install();
   const told = { kill_id: "k", state: "committed", committed_at: "2026-11-23T09:00:00.000Z", accepted_at: null, refused_everywhere_by: null, epoch: null, seq: null };
   let [ends, asked] = [0, []];
   const goesOn = (id) => ({ status: 200, json: { ...told, kill_id: id } });
@@ -410,9 +408,10 @@ test("a receipt is followed until it has come true, and no longer than somebody 
   assert.ok(!asked.includes("k1") && !asked.includes("k2"), `${asked}`);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.locator("#key").waitFor();
-  await new Promise((resolve) => setTimeout(resolve, 500)); // what was on its way
+  await settled(page); // what was on its way
   asked = [];
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await page.clock.runFor(60_000);
+  await settled(page);
   assert.deepEqual(asked, []);
   await operator.close();
 });

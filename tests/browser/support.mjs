@@ -143,7 +143,12 @@ export async function assertSound(page, what) {
   assert.ok(over <= 0, `${what}: ${over} px wider than the screen`);
 }
 
-/** What has come by now has had its effect: a later answer has been taken in. */
+/** Lets an answer that was held back come, and have its effect: a later one has been taken in. */
+export async function release(page, request, answer) {
+  await Promise.all([page.waitForEvent("requestfinished", (finished) => finished === request), answer()]);
+  await settled(page);
+}
+
 export const settled = (page) =>
   page.evaluate(async () => {
     await (await fetch("/_warifu/openapi.json")).text();
