@@ -86,8 +86,7 @@ function work(api, key) {
       h("h1", {}, t("console_title")),
       h("p", { class: "chip" }, parts("site_named", { site: name(key.site) })),
       health.summary,
-      h("p", { class: "who" }, parts("signed_in_as", { id: name(key.id) })),
-      button(t("sign_out"), leave),
+      h("div", { class: "who" }, h("p", {}, parts("signed_in_as", { id: name(key.id) })), button(t("sign_out"), leave)),
     ),
     h(
       "main",
