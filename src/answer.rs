@@ -118,38 +118,37 @@ pub async fn obey<P: Ports>(
         None => Written::Nothing,
     };
     let kept = if finds.is_nothing() { None } else { custody::put_away(visit, opened, finds).boxed_local().await? };
-    let set_cookie = match (written, kept) {
-        (_, Some(kept)) => Some(kept),
-        (Written::Cookie(set_cookie), None) => Some(set_cookie),
+    let (set_cookie, old_kind_is_over) = match (written, kept) {
+        (_, Some(set_cookie)) | (Written::Cookie(set_cookie), None) => (Some(set_cookie), true),
+        (Written::Ended, None) => (None, true),
         (Written::Nothing, None) => {
-            if let Some((caller, token)) = admitted.caller()
-                && let Some(set_cookie) = caller.newer_cookie(site, ports, token).await
-            {
-                write_cookie(site, set_cookie, 1, &mut edits.append);
-                if admitted.is_adopted() {
-                    old_kind_goes(visit, &mut edits);
-                }
-            }
-            return Ok((edits, body));
+            let newer = match admitted.caller() {
+                Some((caller, token)) => caller.newer_cookie(site, ports, token).await,
+                None => None,
+            };
+            let moves_in = newer.is_some() && admitted.is_adopted();
+            (newer, moves_in)
         }
-        (Written::None, None) => None,
     };
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
+        never_stored(headers, &mut edits);
     }
     // What has not moved in yet would let the person in again at the next request, or
-    // somebody else than who has just logged in.
-    old_kind_goes(visit, &mut edits);
-    never_stored(headers, &mut edits);
+    // somebody else than who has just logged in. Where nothing takes its place it stays.
+    if old_kind_is_over {
+        old_kind_goes(visit, &mut edits);
+    }
     Ok((edits, body))
 }
 
 /// What a command did to the browser's cookie.
 enum Written {
-    /// There was none that counts.
+    /// There was none that counts, or it leads to no new secret: then the browser gets what
+    /// any answer would give it.
     Nothing,
-    /// The cookie stays as it is.
-    None,
+    /// The session is over. The cookie stays as it is.
+    Ended,
     Cookie(String),
 }
 
@@ -189,13 +188,13 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         Command::Rotate { level } => {
             let (caller, token) = caller()?;
             let rotated = sessions.rotate(token, &caller.session, level, by_origin("do=rotate")).await?;
-            Ok(rotated.map_or(Written::None, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
+            Ok(rotated.map_or(Written::Nothing, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
         }
         Command::Update { claims } => {
             let (_, token) = caller()?;
             let cause = by_origin("do=update");
             let updated = sessions.update(One::OfToken(token), Some(claims), None, cause).await?;
-            updated.map(|_| Written::None).ok_or(Failure::NoLiveSession)
+            updated.map(|_| Written::Nothing).ok_or(Failure::NoLiveSession)
         }
         Command::End => {
             end_sessions(site, ports, admitted.presented(), by_origin("do=end")).await?;
@@ -208,7 +207,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::EndAll => {
             sessions.end_all(&caller()?.0.session.subject, by_origin("do=end-all")).await?;
-            Ok(Written::None)
+            Ok(Written::Ended)
         }
     }
 }

@@ -48,6 +48,16 @@ fn all_requests_that_race_a_rotation_get_the_same_successor() {
 }
 
 #[test]
+fn an_answer_with_new_claims_repairs_a_lost_rotation_too() {
+    const UPDATE: &str = "do=update, claims=:e30=:";
+    let site = site();
+    let (world, old) = logged_in(&site);
+    let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+    assert_eq!(command(&world, &site, &old, UPDATE), Some(new.clone()), "the first answer was lost");
+    assert_eq!(command(&world, &site, &new, UPDATE), None, "the secret stays");
+}
+
+#[test]
 fn after_the_grace_an_old_secret_is_a_replay() {
     let site = site();
     let (world, old) = logged_in(&site);
@@ -256,6 +266,9 @@ fn a_token_under_an_older_key_is_minted_anew_at_its_renewal() {
     assert_eq!(account(&world, &dropped, &new), (None, None), "nobody was logged out");
     assert_eq!(account(&world, &dropped, &old), (Some(401), None), "a dropped key ends all under it");
     assert_eq!(account(&world, &after, &old).0, None, "both are the same secret");
+    world.pass(Duration::from_secs(181));
+    let again = command(&world, &after, &old, "do=update, claims=:e30=:");
+    assert_eq!(again.as_ref(), Some(&new), "with new claims as without");
     assert!(!world.event_names().contains(&"token_replayed".to_owned()));
 }
 

@@ -152,6 +152,36 @@ fn what_the_application_starts_or_ends_takes_an_old_cookie_that_has_not_moved_in
     }
 }
 
+/// An application that gives each session its claims does so first for one that has just moved in.
+#[test]
+fn who_moves_in_with_a_command_that_keeps_the_secret_gets_the_new_cookie() {
+    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
+    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    let app = App { world: World::commanding("do=update, claims=:eyJhIjoxfQ==:"), ..App::new(&config) };
+    app.says(200, r#"{"user": {"id": "alice"}}"#);
+    let first = app.ask("POST", "/in", &[("cookie", "sid=old"), ("sec-fetch-site", "same-origin")]);
+    assert!(first.status.is_none() && first.set.iter().any(|set| set == GONE), "{:?}", first.set);
+    app.world.command.set("");
+    let next = app.get("/account", first.session());
+    assert_eq!((next.status, next.got("warifu-subject")), (None, Some("alice")));
+}
+
+/// What leads to no new cookie goes on being the only one that there is.
+#[test]
+fn an_old_cookie_stays_where_no_other_takes_its_place() {
+    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
+    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    let app = App { world: World::commanding(""), ..App::new(&config) };
+    app.says(200, r#"{"user": {"id": "alice"}}"#);
+    let session = app.get("/account", "sid=old").session().to_owned();
+    app.world.command.set("do=rotate, level=2");
+    app.ask("POST", "/in", &[("cookie", &session), ("sec-fetch-site", "same-origin")]);
+    for command in ["do=rotate", "do=update, claims=:e30=:"] {
+        app.world.command.set(command);
+        assert!(!takes_it(&app, "/in", "sid=old"), "{command}: a raise is not shared, and the old one is served");
+    }
+}
+
 #[test]
 fn an_old_cookie_that_is_for_another_path_goes_unseen() {
     let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
