@@ -131,7 +131,7 @@ pub async fn obey<P: Ports>(
         }
     };
     if let Some(set_cookie) = set_cookie {
-        write_cookie(site, set_cookie, admitted.presented().len(), &mut edits.append);
+        write_cookie(site, set_cookie, admitted.presented(), &mut edits.append);
         never_stored(headers, &mut edits);
     }
     // What has not moved in yet would let the person in again at the next request, or
@@ -229,10 +229,12 @@ pub async fn end_sessions<P: Ports>(
     Ok(())
 }
 
-/// Adds the Set-Cookie of a start or an end. Where the browser sent several
-/// tokens, the cookie that the configuration no longer writes is removed too.
-pub fn write_cookie(site: &Site, set_cookie: String, presented: usize, to: &mut Vec<(String, String)>) {
-    if presented > 1 {
+/// Adds the Set-Cookie of the session's cookie, new or cleared. Where the browser sent a
+/// token, that may be in the cookie which the configuration no longer writes: that one is
+/// removed, or both would come with the next request, and none be honoured. And removed
+/// first, since there are browsers to which it is the same one.
+pub fn write_cookie(site: &Site, set_cookie: String, presented: &[Token], to: &mut Vec<(String, String)>) {
+    if !presented.is_empty() {
         to.push(("set-cookie".to_owned(), cookie::clear_other(&site.config.cookie)));
     }
     to.push(("set-cookie".to_owned(), set_cookie));

@@ -72,9 +72,10 @@ pub enum Failure {
     Internal,
 }
 
-/// A Set-Cookie that goes with a refusal.
+/// The Set-Cookies that go with a refusal, in this order. Boxed, since failures are returned
+/// everywhere.
 #[derive(Clone, Eq, PartialEq)]
-pub struct SetCookie(pub String);
+pub struct SetCookie(pub Box<[String; 2]>);
 
 /// Without the token in it.
 impl fmt::Debug for SetCookie {

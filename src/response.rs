@@ -135,8 +135,9 @@ fn head(failure: &Failure) -> OwnResponse {
         Failure::StoreUnavailable | Failure::EndedInPart(None) => {
             response.with("retry-after", RETRY_AFTER_SECONDS.to_string())
         }
-        Failure::EndedInPart(Some(SetCookie(set_cookie))) => {
-            response.with("retry-after", RETRY_AFTER_SECONDS.to_string()).with("set-cookie", set_cookie)
+        Failure::EndedInPart(Some(SetCookie(cookies))) => {
+            let response = response.with("retry-after", RETRY_AFTER_SECONDS.to_string());
+            cookies.iter().fold(response, |response, cookie| response.with("set-cookie", cookie))
         }
         Failure::RateLimited { seconds, .. } => response.with("retry-after", seconds.to_string()),
         Failure::MethodNotAllowed(allow) => response.with("allow", allow),

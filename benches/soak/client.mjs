@@ -115,6 +115,6 @@ function misled(text, { subject, id, level, claims }) {
 
 // The session cookie that an answer sets.
 export function newCookie({ headers }) {
-  const set = [headers["set-cookie"] ?? []].flat().find((value) => value.startsWith(`${COOKIE}=`));
+  const set = [headers["set-cookie"] ?? []].flat().findLast((value) => value.startsWith(`${COOKIE}=`));
   return set?.split(";")[0];
 }

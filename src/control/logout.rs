@@ -32,7 +32,7 @@ pub async fn answer<P: Ports>(
         Some(location) => OwnResponse::empty(303).with("location", location),
         None => OwnResponse::empty(204),
     };
-    write_cookie(site, cookie::clear(&site.config.cookie), presented.len(), &mut response.headers);
+    write_cookie(site, cookie::clear(&site.config.cookie), &presented, &mut response.headers);
     // What has not moved in yet would let the person in again at the next request.
     if let Some(adopt) = &site.config.adopt {
         response = response.with("set-cookie", adopt.clear());

@@ -8,6 +8,7 @@ use super::receipt::{self, wants_quiet};
 use super::record::Record;
 use super::sessions::{handle_of, page};
 use crate::admission::{self, Caller};
+use crate::answer::write_cookie;
 use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
@@ -34,14 +35,14 @@ pub async fn answer<P: Ports>(
     let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED, Look::Use).await?;
     let token = &presented[0];
     match call {
-        Call::EndMyOthers => end_others(site, ports, request, &caller, token, cause).await,
+        Call::EndMyOthers => end_others(site, ports, request, &caller, &presented, cause).await,
         Call::NotMe => not_me(site, ports, request, &caller, cause).await,
         _ => {
-            let answer = look_or_end(site, ports, request, &caller, call, handle, cause).await?;
-            Ok(match caller.newer_cookie(site, ports, token).await {
-                Some(set_cookie) => answer.with("set-cookie", set_cookie),
-                None => answer,
-            })
+            let mut answer = look_or_end(site, ports, request, &caller, call, handle, cause).await?;
+            if let Some(set_cookie) = caller.newer_cookie(site, ports, token).await {
+                write_cookie(site, set_cookie, &presented, &mut answer.headers);
+            }
+            Ok(answer)
         }
     }
 }
@@ -105,18 +106,20 @@ async fn end_others<P: Ports>(
     ports: &P,
     request: &Request,
     caller: &Caller,
-    token: &Token,
+    presented: &[Token],
     cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let sessions = Sessions::new(site, ports);
-    let ended = sessions.end_others(token, &caller.session, cause).await;
+    let ended = sessions.end_others(&presented[0], &caller.session, cause).await;
     let (ended, minted, session) = ended.map_err(|failure| match failure {
         Failure::NoLiveSession => Failure::NoSession,
         other => other,
     })?;
     let set_cookie = cookie::set(&site.config, &minted, &session, ports.time());
-    Ok(receipt::answer(site, ports, ended.kill, waits).await.with("set-cookie", set_cookie))
+    let mut answer = receipt::answer(site, ports, ended.kill, waits).await;
+    write_cookie(site, set_cookie, presented, &mut answer.headers);
+    Ok(answer)
 }
 
 /// All end, this one too: a thief may hold a copy of it.

@@ -6,6 +6,7 @@
 //! whom, as what, and with which policy, is decided here.
 
 use crate::admission;
+use crate::answer::write_cookie;
 use crate::audit::Event;
 use crate::error::Failure;
 use crate::path::CanonicalPath;
@@ -75,7 +76,7 @@ pub async fn answer<P: Ports>(
     if !below.ends_with('/') {
         return Ok(OwnResponse::empty(308).with("location", format!("{}/", path.as_str())));
     }
-    let page = OwnResponse::text(media_type, asset.body)
+    let mut page = OwnResponse::text(media_type, asset.body)
         .with("content-security-policy", policy_of(request))
         .with("cross-origin-opener-policy", "same-origin")
         .with("referrer-policy", "no-referrer");
@@ -84,10 +85,10 @@ pub async fn answer<P: Ports>(
     }
     let presented = admission::presented(site, ports, request, path);
     let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED, Look::Use).await?;
-    Ok(match caller.newer_cookie(site, ports, &presented[0]).await {
-        Some(set_cookie) => page.with("set-cookie", set_cookie),
-        None => page,
-    })
+    if let Some(set_cookie) = caller.newer_cookie(site, ports, &presented[0]).await {
+        write_cookie(site, set_cookie, &presented, &mut page.headers);
+    }
+    Ok(page)
 }
 
 /// A script, a style or a picture. There is nothing in it that is not in the

@@ -42,6 +42,8 @@ pub async fn answer<P: Ports>(
         (Some(caller), Some(token)) => caller.newer_cookie(site, ports, token).await,
         _ => None,
     };
+    // Only this one: a proxy copies one header, and nginx joins two lines of it to one that clears
+    // the cookie.
     Ok(match cookie {
         Some(set_cookie) => answer.with("set-cookie", set_cookie),
         None => answer,

@@ -134,8 +134,9 @@ impl<P: Ports> Sessions<'_, P> {
                 self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
                 self.is_whole(&kill).map_err(|_| {
-                    let now = self.ports.time();
-                    Failure::EndedInPart(Some(SetCookie(cookie::set(&self.site.config, &minted, &session, now))))
+                    let (config, now) = (&self.site.config, self.ports.time());
+                    let set_cookie = cookie::set(config, &minted, &session, now);
+                    Failure::EndedInPart(Some(SetCookie(Box::new([cookie::clear_other(&config.cookie), set_cookie]))))
                 })?;
                 Ok((Ended { kill, count: count + others }, minted, session))
             }

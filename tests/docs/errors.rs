@@ -159,7 +159,7 @@ fn all() -> Vec<Failure> {
         Failure::BadCommand(text()),
         Failure::BadCustody(text()),
         StoreError::Unreachable(text()).into(),
-        Failure::EndedInPart(Some(SetCookie(text()))),
+        Failure::EndedInPart(Some(SetCookie(Box::new([text(), text()])))),
         Failure::OriginTimeout,
     ]
 }

@@ -36,10 +36,7 @@ fn do_end_ends_the_session_and_clears_the_cookie() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);
     let reply = world.serve(&site, &request("POST", "/signout", &[("cookie", &cookie)]));
-    assert_eq!(
-        reply.header("set-cookie"),
-        Some("__Host-Http-warifu=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
-    );
+    assert_eq!(reply.set_cookie(), Some("__Host-Http-warifu=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"));
     assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, Some(401));
 }
 

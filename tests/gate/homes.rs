@@ -286,6 +286,8 @@ fn what_ends_all_others_is_not_acknowledged_while_a_version_with_another_row_may
         assert_eq!(seen.status, Some(503), "{}", seen.body);
         assert!(seen.body.contains("ended_in_part") && seen.header("retry-after").is_some());
         let renewed = seen.cookie().expect("the new secret, without which the person is logged out").to_owned();
+        let first = seen.header("set-cookie").expect("a cookie of another configuration is removed first");
+        assert!(first.contains("=; ") && first.contains("; Partitioned"), "{first}");
         world.pass(Duration::from_secs(70));
         let again = ask(&renewed);
         assert!(matches!(again.status, None | Some(200)), "{}", again.body);

@@ -16,7 +16,7 @@ const LEFT: u64 = TTL - PASSED;
 
 /// The `Max-Age` of the session cookie that an answer sets.
 pub fn max_age(seen: &Seen) -> u64 {
-    let set_cookie = seen.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {:?} {}", seen.status, seen.body));
+    let set_cookie = seen.set_cookie().unwrap_or_else(|| panic!("no cookie: {:?} {}", seen.status, seen.body));
     let (_, max_age) = set_cookie.rsplit_once("; Max-Age=").expect("a cookie that lasts");
     max_age.parse().expect("seconds")
 }

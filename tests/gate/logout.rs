@@ -9,7 +9,7 @@ fn logout_ends_the_session_and_clears_the_cookie() {
     let logout = request("POST", "/_warifu/logout", &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]);
     let reply = world.serve(&site, &logout);
     assert_eq!(reply.status, Some(204));
-    assert_eq!(reply.header("set-cookie"), Some(CLEARED));
+    assert_eq!(reply.set_cookie(), Some(CLEARED));
     assert_eq!(reply.header("clear-site-data"), Some("\"cache\""));
     assert_eq!(world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)])).status, Some(401));
     assert_eq!(world.event_names(), ["session_started", "session_ended"]);

@@ -24,6 +24,7 @@ mod metrics;
 mod nonce;
 mod open;
 mod pages;
+mod partitioned;
 mod replica;
 mod rotation;
 mod secrets;

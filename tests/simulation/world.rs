@@ -371,7 +371,7 @@ impl World {
                 (None, owned(edits.set).chain(edits.append).collect(), String::new())
             }
         };
-        let find = |name: &str| headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
+        let find = |name: &str| headers.iter().rfind(|(found, _)| found == name).map(|(_, value)| value.clone());
         let set_cookie = find("set-cookie").map(|value| value.split(';').next().unwrap_or_default().to_owned());
         let cookie = set_cookie.map_or(SetCookie::Nothing, |text| self.cookie(visit, ask, text));
         let seen = Seen { status, location: find("location"), cookie, body };

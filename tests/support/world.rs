@@ -111,9 +111,15 @@ impl Seen {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
+    /// The Set-Cookie of the session cookie: the last one, behind what removes that of another
+    /// configuration.
+    pub fn set_cookie(&self) -> Option<&str> {
+        self.headers.iter().rfind(|(found, _)| found == "set-cookie").map(|(_, value)| value.as_str())
+    }
+
     /// `name=value` of the session cookie that was set.
     pub fn cookie(&self) -> Option<&str> {
-        self.header("set-cookie").and_then(|value| value.split(';').next())
+        self.set_cookie().and_then(|value| value.split(';').next())
     }
 }
 

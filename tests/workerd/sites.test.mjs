@@ -57,7 +57,7 @@ const visit = (site, path, headers = {}) =>
 
 async function logIn(site) {
   const answer = await visit(site, "/login");
-  const pair = answer.headers.getSetCookie().map((value) => value.split(";")[0]).find((value) => value.startsWith(SITES[site].cookie));
+  const pair = answer.headers.getSetCookie().map((value) => value.split(";")[0]).findLast((value) => value.startsWith(SITES[site].cookie));
   assert.ok(pair, `${site}: ${answer.status} ${await answer.text()}`);
   return pair;
 }

@@ -78,7 +78,7 @@ impl Visit {
     }
 
     fn session(&self) -> &str {
-        let set = self.set.iter().find(|set| set.starts_with("__Host-")).expect("a session");
+        let set = self.set.iter().rfind(|set| set.starts_with("__Host-")).expect("a session");
         set.split(';').next().expect("a pair")
     }
 }

@@ -119,7 +119,8 @@ export async function start({
 // fetch, or of node:http.
 function setCookieOf({ headers }) {
   const all = headers.getSetCookie?.() ?? headers["set-cookie"] ?? [];
-  return all.find((value) => value.startsWith(`${COOKIE}=`));
+  // The last one: before it, what another configuration has set is removed.
+  return all.findLast((value) => value.startsWith(`${COOKIE}=`));
 }
 
 // The pair of it that a client sends back.
