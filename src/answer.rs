@@ -78,9 +78,21 @@ pub struct Visit<'a, P> {
     pub since: Option<Since>,
 }
 
-/// Obeys the answer's command, if it has one that counts, puts away what was
-/// taken out of it, and returns the changes to its headers, and its body where
-/// that was changed.
+/// What becomes of an answer.
+pub struct Obeyed {
+    pub edits: HeaderEdits,
+    /// In the place of its body, where that was read.
+    pub body: Option<Vec<u8>>,
+    /// Whether something was done that the client has to hear of: a command was carried
+    /// out, or the session's cookie is written. The store has vouched for the session
+    /// meanwhile, or has ended it.
+    pub is_done: bool,
+    /// What the browser has from now on, where it gets another token.
+    pub newer: Option<Token>,
+}
+
+/// Obeys the answer's command, if it has one that counts, and puts away what was
+/// taken out of it.
 ///
 /// # Errors
 /// What kept that from being carried out; the origin's answer must then not
@@ -91,7 +103,7 @@ pub async fn obey<P: Ports>(
     opened: Option<Opened>,
     finds: Taken,
     headers: &HeaderBlock,
-) -> Result<(HeaderEdits, Option<Vec<u8>>), Failure> {
+) -> Result<Obeyed, Failure> {
     let Visit { site, ports, admitted, .. } = *visit;
     let mut edits = HeaderEdits { remove: ours(headers), ..HeaderEdits::default() };
     origin_proof::scrub(headers, &mut edits);
@@ -104,6 +116,7 @@ pub async fn obey<P: Ports>(
         edits.body_is_another();
     }
     let (mut finds, body) = finds.without_body();
+    let is_commanded = command.is_some();
     let written = match command {
         Some(command) => {
             // An application that gives commands says itself what is to end.
@@ -130,6 +143,8 @@ pub async fn obey<P: Ports>(
             (newer, moves_in)
         }
     };
+    let is_done = is_commanded || set_cookie.is_some();
+    let newer = set_cookie.as_deref().and_then(|set_cookie| cookie::token_of(set_cookie, &site.ring));
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented(), &mut edits.append);
         never_stored(headers, &mut edits);
@@ -139,7 +154,7 @@ pub async fn obey<P: Ports>(
     if old_kind_is_over {
         old_kind_goes(visit, &mut edits);
     }
-    Ok((edits, body))
+    Ok(Obeyed { edits, body, is_done, newer })
 }
 
 /// What a command did to the browser's cookie.

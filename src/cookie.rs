@@ -197,6 +197,12 @@ pub fn set(config: &Config, token: &Minted, session: &Session, now: UnixMillis) 
     format!("{}={}{}{max_age}", cookie.name, token.expose(), attributes(cookie, cookie.partitioned))
 }
 
+/// The token in a Set-Cookie value of ours; `None`: it removes the cookie.
+#[cold]
+pub fn token_of(set_cookie: &str, ring: &KeyRing) -> Option<Token> {
+    set_cookie.split(['=', ';']).nth(1).and_then(|value| ring.verify(value))
+}
+
 /// Set-Cookie value that removes the session cookie.
 pub fn clear(cookie: &Cookie) -> String {
     format!("{}={}; Max-Age=0", cookie.name, attributes(cookie, cookie.partitioned))

@@ -11,7 +11,7 @@
 use futures_util::FutureExt;
 
 use crate::admission;
-use crate::answer::{self, Visit};
+use crate::answer::{self, Obeyed, Visit};
 use crate::audit::Event;
 use crate::config::{Commands, is_host};
 use crate::control;
@@ -23,7 +23,7 @@ use crate::headers::HeaderEdits;
 use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
-use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports};
+use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports, Reading};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::site::Site;
@@ -117,10 +117,17 @@ async fn pass<P: Ports>(
     } else {
         custody::take(&visit, command.as_ref(), opened.as_ref(), &answer).boxed_local().await?
     };
-    let (edits, body) = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
-    let mut watched = if is_lasting { Watched::new(request, admitted).map(Box::new) } else { None };
+    let began = is_lasting.then(|| Reading::new(ports));
+    let Obeyed { edits, body, is_done, newer } = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
+    let mut watched = match began {
+        Some(began) => Watched::new(request, admitted, newer, is_done.then_some(began)).map(Box::new),
+        None => None,
+    };
+    // What was done is not undone by a refusal, which would only keep the cookie from the
+    // browser: then it opens, and is cut at the first look.
     if let Some(watched) = &mut watched
+        && !is_done
         && let Err(failure) = watch::may_open(site, ports, watched).boxed_local().await
     {
         answer.refuse();

@@ -8,6 +8,7 @@
 
 use core::pin::pin;
 use core::time::Duration;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -28,12 +29,14 @@ use crate::site::Site;
 use crate::token::Token;
 
 /// A connection that is open on behalf of a session. It goes by the secret that
-/// opened it: a thief's copy of an older one must not live on in a socket.
+/// opened it, or that the browser has got with it: a thief's copy of an older one
+/// must not live on in a socket.
 pub struct Watched {
     token: Token,
     demand: Demand,
     request: Request,
-    session: SessionId,
+    /// `None`: not known yet.
+    session: Cell<Option<SessionId>>,
     /// From before the verdict was sought that it opens on.
     sought: Reading,
 }
@@ -61,17 +64,22 @@ impl End {
 
 impl Watched {
     /// The connection that this request may open; `None`: its end is no matter
-    /// of ours.
-    pub fn new(request: &Request, admitted: Admitted) -> Option<Self> {
+    /// of ours. The answer may bring a newer token, and `vouched` is from before the
+    /// store did so for it.
+    pub fn new(request: &Request, admitted: Admitted, newer: Option<Token>, vouched: Option<Reading>) -> Option<Self> {
         let demand = admitted.demand();
-        let session = admitted.session().filter(|_| demand.on_end == OnEnd::Close)?.id;
-        let (token, sought) = admitted.into_token()?;
+        if demand.on_end != OnEnd::Close {
+            return None;
+        }
+        let session = Cell::new(admitted.session().map(|session| session.id));
+        let (presented, sought) = admitted.into_token().unzip();
+        let (token, sought) = newer.or(presented).zip(vouched.or(sought))?;
         Some(Self { token, demand, request: request.clone(), session, sought })
     }
 
-    /// Whose it is.
-    pub fn session(&self) -> SessionId {
-        self.session
+    /// Whose it is, once that is known.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session.get()
     }
 }
 
@@ -189,6 +197,7 @@ impl<'a, P: Ports> Watch<'a, P> {
             Found::Over => Looked::Over,
             Found::Nothing => Looked::Nothing,
             Found::Proven { session, age, is_current } => {
+                self.watched.session.set(Some(session.id));
                 (self.age, self.is_current) = (age, is_current);
                 Looked::Proven { session }
             }

@@ -28,6 +28,7 @@ pub async fn watch(site: &Site, ports: &RequestPorts, watched: &Watched, connect
         }
     };
     let (code, reason) = end.close();
-    log(&Event::ConnectionCut { session: watched.session().to_text(), reason });
+    let session = watched.session().map(|session| session.to_text()).unwrap_or_default();
+    log(&Event::ConnectionCut { session, reason });
     connection.cut(code, reason);
 }

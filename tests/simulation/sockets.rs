@@ -10,7 +10,7 @@ use super::check::open;
 use super::executor::Micros;
 use super::history::Route;
 use super::ports::Visit;
-use super::world::World;
+use super::world::{SetCookie, World};
 
 /// A WebSocket or an event stream.
 #[derive(Clone, Debug)]
@@ -34,20 +34,15 @@ impl Drop for Listed {
     }
 }
 
-/// A request has opened it.
-pub fn watch(visit: &Visit, watched: Box<Watched>) {
+/// A request has opened it, and its answer may have brought another cookie.
+pub fn watch(visit: &Visit, watched: Box<Watched>, cookie: &SetCookie) {
     let (world, request) = (&visit.world, visit.request);
     {
         let mut history = world.history.borrow_mut();
         let asked = &history.asked[request];
-        let Some(cookie) = asked.cookie else { return };
-        let open = Open {
-            edge: visit.edge.name.clone(),
-            route: asked.route,
-            bound: visit.edge.bound,
-            session: watched.session(),
-            cookie,
-        };
+        let newer = if let SetCookie::Set(cookie) = cookie { Some(*cookie) } else { None };
+        let Some((session, cookie)) = watched.session().zip(newer.or(asked.cookie)) else { return };
+        let open = Open { edge: visit.edge.name.clone(), route: asked.route, bound: visit.edge.bound, session, cookie };
         history.counts.opened += 1;
         history.note(world.exec.now(), |_| format!("   r{request} stays open"));
         history.open.insert(request, open);

@@ -362,18 +362,18 @@ impl World {
 
     /// The answer leaves the edge.
     fn answered(&self, visit: &Visit, ask: &Ask, reply: Reply<ports::Head>) -> Seen {
-        let (status, headers, body) = match reply {
-            Reply::Own(own) => (Some(own.status), own.headers, own.body),
+        let (status, headers, body, watched) = match reply {
+            Reply::Own(own) => (Some(own.status), own.headers, own.body, None),
             Reply::Forwarded { edits, watched, .. } => {
-                if let Some(watched) = watched {
-                    sockets::watch(visit, watched);
-                }
-                (None, owned(edits.set).chain(edits.append).collect(), String::new())
+                (None, owned(edits.set).chain(edits.append).collect(), String::new(), watched)
             }
         };
         let find = |name: &str| headers.iter().rfind(|(found, _)| found == name).map(|(_, value)| value.clone());
         let set_cookie = find("set-cookie").map(|value| value.split(';').next().unwrap_or_default().to_owned());
         let cookie = set_cookie.map_or(SetCookie::Nothing, |text| self.cookie(visit, ask, text));
+        if let Some(watched) = watched {
+            sockets::watch(visit, watched, &cookie);
+        }
         let seen = Seen { status, location: find("location"), cookie, body };
         let now = self.exec.now();
         self.note(|| format!("   r{} answered {status:?} cookie {:?} {}", visit.request, seen.cookie, seen.body));
