@@ -100,7 +100,9 @@ async fn look_or_end<P: Ports>(
     }
 }
 
-/// All others end, and this one gets a fresh secret: the copy may be of it.
+/// All others end, and this one gets a fresh secret: the copy may be of it. The
+/// answer is not held back: until it arrives, the browser has nothing but a cookie
+/// that is refused, and that makes its other tabs look like somebody with a copy.
 async fn end_others<P: Ports>(
     site: &Site,
     ports: &P,
@@ -109,7 +111,7 @@ async fn end_others<P: Ports>(
     presented: &[Token],
     cause: Cause<'_>,
 ) -> Result<OwnResponse, Failure> {
-    let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
+    wants_quiet(&Query::read(request, &["wait"])?)?;
     let sessions = Sessions::new(site, ports);
     let ended = sessions.end_others(&presented[0], &caller.session, cause).await;
     let (ended, minted, session) = ended.map_err(|failure| match failure {
@@ -117,7 +119,7 @@ async fn end_others<P: Ports>(
         other => other,
     })?;
     let set_cookie = cookie::set(&site.config, &minted, &session, ports.time());
-    let mut answer = receipt::answer(site, ports, ended.kill, waits).await;
+    let mut answer = receipt::answer(site, ports, ended.kill, false).await;
     write_cookie(site, set_cookie, presented, &mut answer.headers);
     Ok(answer)
 }

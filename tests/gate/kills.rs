@@ -47,6 +47,24 @@ fn who_waits_is_answered_when_no_edge_can_accept() {
     assert_eq!(call(&world, &site, "DELETE", "/_warifu/sessions?subject=alice&wait=soon", "").0, 400);
 }
 
+/// While it waited, the person's other tabs would come with the old secret, which is refused at
+/// once, and is a replay after the grace.
+#[test]
+fn who_ends_all_others_gets_the_new_cookie_at_once() {
+    let (world, site) = (World::with_login(), site_plus(r#""on_replay": "end""#));
+    let cookie = world.log_in(&site);
+    let before = world.shards.now.get();
+    let ask = |path: &str| {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        world.serve(&site, &request("DELETE", path, &headers))
+    };
+    assert_eq!(ask("/_warifu/me/sessions?wait=soon").status, Some(400));
+    let seen = ask("/_warifu/me/sessions?wait=quiesced");
+    assert_eq!((seen.status, world.shards.now.get()), (Some(200), before));
+    assert!(seen.body.contains(r#""state":"published""#), "{}", seen.body);
+    assert_eq!(status(&world, &site, seen.cookie().expect("a new cookie")), None);
+}
+
 #[test]
 fn without_the_feed_a_kill_is_committed_and_published_later() {
     let (world, site) = (World::with_login(), site());

@@ -223,7 +223,7 @@ fn operation(call: Call) -> Operation {
         },
         Call::EndMyOthers => Operation {
             description: Some(
-                "This one gets a fresh secret, since a copy may be of it; the old cookie is refused at once.",
+                "This one gets a fresh secret, since a copy may be of it; the old cookie is refused at once. So `wait` is ignored.",
             ),
             parameters: vec![wait()],
             ..plain("endMyOtherSessions", "End all my other sessions", receipts_with(with_fresh_cookie))
@@ -424,7 +424,7 @@ fn must(reference: &Value) -> Value {
 fn headers() -> Value {
     let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     json!({
-        "Set-Cookie": text("The session cookie, new or cleared."),
+        "Set-Cookie": text("The cookie, new or cleared."),
         "Clear-Site-Data": text("Always \"cache\"."),
         "Location": text("Where to go on."),
     })
