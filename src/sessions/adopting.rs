@@ -49,6 +49,8 @@ impl<P: Ports> Sessions<'_, P> {
         }
         let home = self.home_of_claim(&key);
         let lease = config.origin_timeout + LEASE_MORE;
+        // Who has the claim and is given up with its client keeps all others waiting.
+        ports.outlive_client();
         let mut pause = PAUSE;
         loop {
             let claim = ClaimCall { key: Key(key), lease_ms: millis(lease), until: adopt.until };

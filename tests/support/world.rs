@@ -80,6 +80,10 @@ pub struct Shards {
     pub now: Cell<UnixMillis>,
     /// How far the clocks of the isolates are behind those of the objects.
     pub isolates_behind: Cell<Duration>,
+    /// Whether the request that is served goes on without its client.
+    pub outlives_client: Cell<bool>,
+    /// The same of each that has claimed an old cookie.
+    pub claims: RefCell<Vec<bool>>,
 }
 
 /// What the origin says: header fields of its answer, or nothing at all.
@@ -140,6 +144,8 @@ impl World {
                 fails_from_call: Cell::new(None),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
                 isolates_behind: Cell::new(Duration::ZERO),
+                outlives_client: Cell::new(false),
+                claims: RefCell::default(),
             },
             origin: Closure {
                 answer: Box::new(answer),
@@ -194,6 +200,7 @@ impl World {
     }
 
     pub fn serve_with_body(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
+        self.shards.outlives_client.set(false);
         let isolate = Isolate { world: self, memory: self.memory(site) };
         let body = Bytes(body, Rc::clone(&self.meanwhile));
         match pollster::block_on(gate::serve(site, &isolate, request, body)) {
@@ -319,6 +326,10 @@ impl Ports for Isolate<'_> {
         Ok(found.map(|(_, etag, body)| Asset { etag: etag.map(str::to_owned), body: (*body).to_owned() }))
     }
 
+    fn outlive_client(&self) {
+        self.world.shards.outlives_client.set(true);
+    }
+
     async fn sleep(&self, span: Duration) {
         self.world.pass(span);
     }
@@ -351,6 +362,9 @@ impl Ports for Isolate<'_> {
 impl Shards {
     fn call(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         self.calls.set(self.calls.get() + 1);
+        if matches!(message.call, ShardCall::Claim(_)) {
+            self.claims.borrow_mut().push(self.outlives_client.get());
+        }
         if self.is_down.get() || self.fails_from_call.get().is_some_and(|from| self.calls.get() >= from) {
             return Err(StoreError::Unreachable("down".to_owned()));
         }

@@ -237,6 +237,16 @@ fn who_asked_and_was_never_heard_of_again_is_followed_by_the_next() {
     }
 }
 
+/// Else who loads the page once more waits until the right to ask the application is over.
+#[test]
+fn who_asks_the_application_does_so_to_the_end_also_without_a_client() {
+    let app = App::new(CONFIG);
+    app.get("/account", "sid=old");
+    assert_eq!(*app.world.shards.claims.borrow(), [true], "from before anybody else has to wait for it");
+    app.get("/account", "other=old");
+    assert!(!app.world.shards.outlives_client.get(), "who asks nothing is given up with its client");
+}
+
 #[test]
 fn what_moves_in_can_be_held() {
     let config = CONFIG.replacen('{', r#"{"custody": {"cookies": ["sid"]}, "#, 1);
