@@ -298,14 +298,24 @@ fn ours(headers: &HeaderBlock) -> Vec<String> {
 fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
     let is_targeted = |name: &&str| TARGETED.contains(name);
     edits.remove.extend(headers.iter().map(|(name, _)| name).filter(is_targeted).map(str::to_owned));
-    let said = headers.get("cache-control").is_some_and(|value| {
-        value.split(',').any(|directive| {
-            let directive = directive.trim().to_ascii_lowercase();
-            directive == "no-store" || directive == "private"
-        })
-    });
-    if !said && !edits.set.iter().any(|(name, _)| name == "cache-control") {
-        edits.set("cache-control", "no-store");
+    let (mut private, mut no_store, mut must_understand, mut no_transform) = (false, false, false, false);
+    for directive in headers.get("cache-control").unwrap_or_default().split(',') {
+        match &*directive.trim().to_ascii_lowercase() {
+            "private" => private = true,
+            "no-store" => no_store = true,
+            "must-understand" => must_understand = true,
+            "no-transform" => no_transform = true,
+            _ => {}
+        }
+    }
+    // RFC 9111, section 5.2.2.3: caches that know `must-understand` ignore the `no-store` beside it.
+    if private || (no_store && !must_understand) {
+        return;
+    }
+    if !edits.set.iter().any(|(name, _)| name == "cache-control") {
+        // That one is not about storing, and is for all in between.
+        let value = if no_transform { "no-store, no-transform" } else { "no-store" };
+        edits.set("cache-control", value);
     }
 }
 

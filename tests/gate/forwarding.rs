@@ -182,14 +182,28 @@ fn a_private_answer_says_so_itself() {
 #[test]
 fn only_private_and_no_store_keep_caches_out() {
     let site = site();
-    for (said, is_set) in [("public", true), ("no-cache", true), ("max-age=0, No-Store", false), ("x-private", true)] {
+    for (said, set) in [
+        ("public", Some("no-store")),
+        ("no-cache", Some("no-store")),
+        ("max-age=0, No-Store", None),
+        ("private", None),
+        ("x-private", Some("no-store")),
+        // RFC 9110, section 7.7: whoever is in between leaves the content alone.
+        ("no-cache, no-transform", Some("no-store, no-transform")),
+        ("No-Transform", Some("no-store, no-transform")),
+        ("no-store, no-transform", None),
+        // RFC 9111, section 5.2.2.3: who understands that ignores the no-store beside it.
+        ("must-understand, no-store, max-age=3600, public", Some("no-store")),
+        ("no-store, Must-Understand, no-transform", Some("no-store, no-transform")),
+        ("must-understand, no-store, private", None),
+    ] {
         let world = World::new(move |outgoing| {
             let login = outgoing.url.contains("/login").then_some(("Warifu-Command", "do=start, sub=\"alice\""));
             Some(vec![login.unwrap_or(("Cache-Control", said))])
         });
         let cookie = world.log_in(&site);
         let reply = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
-        assert_eq!(reply.header("cache-control").is_some(), is_set, "{said}");
+        assert_eq!(reply.header("cache-control"), set, "{said}");
     }
 }
 

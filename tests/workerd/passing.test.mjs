@@ -244,3 +244,8 @@ test("each Set-Cookie is one of its own", async () => {
   const { headers } = await get("/cookies");
   assert.deepEqual(headers.getSetCookie(), ["a=1; Path=/, x", "b=2; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "a=3"]);
 });
+
+test("no-transform goes through with what is stored nowhere", async () => {
+  paths["/events"] = (_, answer) => answer.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform" }).end("data: 0\n\n");
+  assert.equal((await get("/events")).headers.get("cache-control"), "no-store, no-transform");
+});
