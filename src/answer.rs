@@ -148,6 +148,10 @@ pub async fn obey<P: Ports>(
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented(), &mut edits.append);
         never_stored(headers, &mut edits);
+    } else if admitted.with_identity() && admitted.presented().is_empty() {
+        // What was made for nobody must not be shown to the person who has logged in since
+        // (RFC 9110, section 12.5.5). To say it twice does no harm.
+        edits.append.push(("vary".to_owned(), "Cookie".to_owned()));
     }
     // What has not moved in yet would let the person in again at the next request, or
     // somebody else than who has just logged in. Where nothing takes its place it stays.

@@ -265,6 +265,29 @@ fn what_only_some_caches_read_does_not_let_them_store_it() {
     }
 }
 
+/// Else a browser would show the page of before the log-in after it.
+#[test]
+fn what_is_given_to_nobody_where_it_could_be_somebodys_varies_by_the_cookie() {
+    let site = site();
+    for said in [None, Some("Accept-Encoding, Warifu-Subject"), Some("*")] {
+        let world = World::new(move |outgoing| {
+            let login = outgoing.url.contains("/login").then_some(("Warifu-Command", "do=start, sub=\"alice\""));
+            Some([("Cache-Control", "max-age=60")].into_iter().chain(login).chain(said.map(|v| ("Vary", v))).collect())
+        });
+        let cookie = world.log_in(&site);
+        let seen = |path: &str, cookie: &str| {
+            let seen = world.serve(&site, &request("GET", path, &[("cookie", cookie)]));
+            assert!(seen.status.is_none() && seen.removed.iter().all(|name| name != "vary"), "{path}");
+            (seen.header("vary").map(str::to_owned), seen.header("cache-control").map(str::to_owned))
+        };
+        let (varied, no_store) = (Some("Cookie".to_owned()), Some("no-store".to_owned()));
+        assert_eq!(seen("/echo/x", ""), (varied.clone(), None), "{said:?}");
+        assert_eq!(seen("/echo/x", "theme=dark"), (varied, None), "{said:?}");
+        assert_eq!(seen("/echo/x", &cookie), (None, no_store), "{said:?}: it is stored nowhere");
+        assert_eq!(seen("/assets/x", ""), (None, None), "{said:?}: the same for all");
+    }
+}
+
 /// The platform keeps answers by the application's URL, and X-Forwarded-Host and -Proto go into
 /// what the application makes.
 #[test]

@@ -38,7 +38,7 @@ before(async () => {
   origin.listen(0, "127.0.0.1");
   await once(origin, "listening");
   const url = `http://127.0.0.1:${origin.address().port}`;
-  gateway = await start({ origin: url, adminKeys: [ops], warifu: { routes: [] } });
+  gateway = await start({ origin: url, adminKeys: [ops], warifu: { routes: [{ path: "/maybe", access: "optional" }] } });
   const init = { method: "POST", headers: { authorization: `Bearer ${ops.key}` }, body: '{"subject":"alice"}' };
   cookie = (await (await gateway.fetch("/_warifu/sessions", init)).json()).set_cookie.split(";")[0];
 });
@@ -243,6 +243,15 @@ test("bodies in a coding that the client takes pass byte for byte", async () => 
 test("each Set-Cookie is one of its own", async () => {
   const { headers } = await get("/cookies");
   assert.deepEqual(headers.getSetCookie(), ["a=1; Path=/, x", "b=2; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "a=3"]);
+});
+
+test("what nobody gets varies by the cookie, beside what the application says", async () => {
+  for (const [said, seen] of [[{}, "Cookie"], [{ vary: "Accept-Encoding" }, "Accept-Encoding, Cookie"]]) {
+    paths["/maybe"] = (_, answer) => answer.writeHead(200, { "cache-control": "max-age=60", "content-type": "image/png", ...said }).end();
+    const { headers } = await gateway.fetch("/maybe");
+    assert.deepEqual([headers.get("vary"), headers.get("cache-control")], [seen, "max-age=60"]);
+    assert.equal((await get("/maybe")).headers.get("cache-control"), "no-store");
+  }
 });
 
 test("no-transform goes through with what is stored nowhere", async () => {
