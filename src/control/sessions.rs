@@ -205,8 +205,8 @@ pub async fn end_all<P: Ports>(
         return Ok(receipt::answer(site, ports, kill, waits).await);
     };
     let ended = Sessions::new(site, ports).end_all(&subject, cause).await?;
-    // Committed all the same; but there was nothing to end.
-    if ended.count == 0 {
+    // Committed all the same; but there was nothing to end, also of late.
+    if !ended.is_of_any {
         return Err(Failure::NotFound);
     }
     Ok(receipt::answer(site, ports, ended.kill, waits).await)

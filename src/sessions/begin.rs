@@ -146,7 +146,8 @@ impl<P: Ports> Sessions<'_, P> {
         self.is_in_time(&start.subject, new.since, new.cause)?;
         if new.end_others {
             self.close(&start.subject).await?;
-            start.lead.at_least = self.end_all_at_each(&homes, &start.subject, start.lead.kill, new.cause).await?.1;
+            start.lead.at_least =
+                self.end_all_at_each(&homes, &start.subject, start.lead.kill, new.cause).await?.at_least;
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
             self.end_presented(token, &start.subject, new.cause).await?;
         }
@@ -315,7 +316,7 @@ impl<P: Ports> Sessions<'_, P> {
             kill: self.handle(token.locator())?,
         };
         match self.order(home, ShardCall::End(call), cause).await? {
-            ShardAnswer::Ended { session } => {
+            ShardAnswer::Ended { session, .. } => {
                 if let Some(ended) = session {
                     self.ports.memory().changed_session(ended.id);
                     self.tell_replaced(ended.id, subject, cause);

@@ -18,18 +18,28 @@ use crate::token::{Locator, Minted, Token};
 /// What a kill ended.
 pub struct Ended {
     pub kill: Kill,
-    /// How many sessions lived.
+    /// Whether any session lived, or was ended so of late: the answer of then may
+    /// have been lost.
+    pub is_of_any: bool,
+}
+
+/// What was ended in some shards.
+#[derive(Default)]
+pub(super) struct Elsewhere {
     pub count: u32,
+    /// The largest generation that they raised.
+    pub at_least: u64,
+    is_of_any: bool,
 }
 
 impl<P: Ports> Sessions<'_, P> {
     /// Ends one session, if it is there and, where that is asked for, this
-    /// subject's. `Ok(None)`: there was none.
+    /// subject's. `Ok(None)`: there was none, also of late.
     pub async fn end(&self, one: One<'_>, only: Option<Subject>, cause: Cause<'_>) -> Result<Option<Ended>, Failure> {
         let Some((home, of)) = self.which(one)? else { return Ok(None) };
         let kill = self.handle(home.locator())?;
         match self.order(home, ShardCall::End(EndCall { of, only, kill }), cause).await? {
-            ShardAnswer::Ended { session: Some(session) } => {
+            ShardAnswer::Ended { session: Some(session), .. } => {
                 self.ports.memory().changed_session(session.id);
                 if let One::OfToken(token) = one {
                     self.remove_record(token);
@@ -40,9 +50,9 @@ impl<P: Ports> Sessions<'_, P> {
                     actor: cause.actor.to_owned(),
                     reason: cause.reason.to_owned(),
                 });
-                Ok(Some(Ended { kill: session.kill, count: 1 }))
+                Ok(Some(Ended { kill: session.kill, is_of_any: true }))
             }
-            ShardAnswer::Ended { session: None } => Ok(None),
+            ShardAnswer::Ended { session: None, earlier } => Ok(earlier.map(|kill| Ended { kill, is_of_any: true })),
             other => Err(self.unexpected(&other)),
         }
     }
@@ -58,23 +68,22 @@ impl<P: Ports> Sessions<'_, P> {
             homes.clear();
         }
         let mut told = self.lead(lead.locator(), 0)?;
-        let (mut count, at_least) = self.end_all_at_each(&homes, subject, told.kill, cause).await?;
-        told.at_least = at_least;
-        let (live, _, kill) = self.end_all_at(lead, subject, told.kill, Some(told), cause).await?;
+        let mut ended = self.end_all_at_each(&homes, subject, told.kill, cause).await?;
+        told.at_least = ended.at_least;
+        let kill = self.end_all_at(lead, subject, told.kill, Some(told), cause, &mut ended).await?;
         if let Some(kill) = &kill {
             self.end_all_at_each(&later, subject, kill.id, cause).await?;
         }
-        count += live;
         self.ports.tell(Event::SessionsEnded {
             subject: subject.as_str().to_owned(),
-            count,
+            count: ended.count,
             kept: None,
             actor: cause.actor.to_owned(),
             reason: cause.reason.to_owned(),
         });
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.is_whole(&kill)?;
-        Ok(Ended { kill, count })
+        Ok(Ended { kill, is_of_any: ended.is_of_any })
     }
 
     /// Ends everything of the site. The feed carries it to all shards; the
@@ -112,8 +121,8 @@ impl<P: Ports> Sessions<'_, P> {
         self.close(subject).await?;
         let elsewhere: Vec<Home> = self.homes(subject).into_iter().filter(|other| *other != home).collect();
         let mut lead = self.lead(token.locator(), 0)?;
-        let (count, at_least) = self.end_all_at_each(&elsewhere, subject, lead.kill, cause).await?;
-        lead.at_least = at_least;
+        let ended = self.end_all_at_each(&elsewhere, subject, lead.kill, cause).await?;
+        lead.at_least = ended.at_least;
         let call = EndOthersCall {
             wrapped,
             presented: Key(token.session_key()),
@@ -125,7 +134,7 @@ impl<P: Ports> Sessions<'_, P> {
             ShardAnswer::EndedOthers { session: Some(session), others, kill: Some(kill) } => {
                 self.ports.tell(Event::SessionsEnded {
                     subject: subject.as_str().to_owned(),
-                    count: count + others,
+                    count: ended.count + others,
                     kept: Some(session.id.to_text()),
                     actor: cause.actor.to_owned(),
                     reason: cause.reason.to_owned(),
@@ -138,7 +147,7 @@ impl<P: Ports> Sessions<'_, P> {
                     let set_cookie = cookie::set(config, &minted, &session, now);
                     Failure::EndedInPart(Some(SetCookie(Box::new([cookie::clear_other(&config.cookie), set_cookie]))))
                 })?;
-                Ok((Ended { kill, count: count + others }, minted, session))
+                Ok((Ended { kill, is_of_any: true }, minted, session))
             }
             ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
             other => Err(self.unexpected(&other)),
@@ -189,20 +198,17 @@ impl<P: Ports> Sessions<'_, P> {
         subject: &Subject,
         kill: KillId,
         cause: Cause<'_>,
-    ) -> Result<(u32, u64), Failure> {
-        let (mut count, mut at_least) = (0, 0);
+    ) -> Result<Elsewhere, Failure> {
+        let mut ended = Elsewhere::default();
         for home in homes {
             let rows = self.site.config.map.clone();
             let lead = mutants::is(Mutant::TwoRows).then_some(Lead { kill, at_least: 0, rows });
-            let (live, generation, _) = self.end_all_at(*home, subject, kill, lead, cause).await?;
-            count += live;
-            at_least = at_least.max(generation);
+            self.end_all_at(*home, subject, kill, lead, cause, &mut ended).await?;
         }
-        Ok((count, at_least))
+        Ok(ended)
     }
 
-    /// How many lived in this shard, the generation that ended them, and the
-    /// kill where the shard keeps its receipt.
+    /// Adds what was ended in this shard; the kill where it keeps the receipt.
     async fn end_all_at(
         &self,
         home: Home,
@@ -210,13 +216,17 @@ impl<P: Ports> Sessions<'_, P> {
         kill: KillId,
         lead: Option<Lead>,
         cause: Cause<'_>,
-    ) -> Result<(u32, u64, Option<Kill>), Failure> {
+        ended: &mut Elsewhere,
+    ) -> Result<Option<Kill>, Failure> {
         let call = ShardCall::EndAll(EndAllCall { subject: subject.clone(), kill, lead });
         match self.order(home, call, cause).await? {
             // Whatever becomes of the rest.
-            ShardAnswer::EndedAll { live, generation, kill } => {
+            ShardAnswer::EndedAll { live, generation, kill, earlier } => {
                 self.ports.memory().changed_subject(subject);
-                Ok((live, generation, kill))
+                ended.count += live;
+                ended.at_least = ended.at_least.max(generation);
+                ended.is_of_any |= live > 0 || earlier.is_some();
+                Ok(kill)
             }
             other => Err(self.unexpected(&other)),
         }

@@ -7,7 +7,7 @@ use crate::session::{KillId, Session, SessionId, Subject};
 use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Kill, KillScope, Lead, Placed, ShardAnswer, Which};
 use crate::store::rows::live;
 use crate::store::turn::Turn;
-use crate::store::{Sql, SqlError, adoption, audit, generations, rotation, rows, sweep};
+use crate::store::{Sql, SqlError, adoption, audit, generations, outbox, rotation, rows, sweep};
 
 /// Hands out the handles of what one call ends.
 pub(super) struct Endings<'a> {
@@ -95,10 +95,13 @@ pub(super) fn end(turn: &Turn<'_, impl Sql>, call: &EndCall) -> Result<ShardAnsw
         Which::Id(id) => rows::stub_by_id(turn.sql, *id, turn.now)?,
     };
     let found = found.filter(|stub| stub.is_live && (call.only.is_none() || stub.subject == call.only));
-    let Some(stub) = found else { return Ok(ShardAnswer::Ended { session: None }) };
+    let Some(stub) = found else {
+        let earlier = if let Which::Id(id) = call.of { outbox::end_of(turn, id, call.only.as_ref())? } else { None };
+        return Ok(ShardAnswer::Ended { session: None, earlier });
+    };
     let kill = one(turn, stub.id, &mut Endings::here(call.kill))?;
     audit::note(turn, "session_ended", Some(stub.id), stub.subject.as_ref())?;
-    Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject, kill }) })
+    Ok(ShardAnswer::Ended { session: Some(Placed { id: stub.id, subject: stub.subject, kill }), earlier: None })
 }
 
 /// Ends the lineage of a replayed secret.
@@ -123,9 +126,13 @@ pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Res
 
 pub(super) fn end_all(turn: &Turn<'_, impl Sql>, call: &EndAllCall) -> Result<ShardAnswer, SqlError> {
     let (live, generation) = outnumber(turn, &call.subject, call.kill)?;
+    let earlier = if live == 0 { outbox::end_of_all(turn.sql, &call.subject)? } else { None };
+    if live > 0 {
+        outbox::note_ended(turn, &call.subject, call.kill)?;
+    }
     let kill = call.lead.as_ref().map(|given| lead(turn, &call.subject, generation, given)).transpose()?;
     audit::note(turn, "sessions_ended", None, Some(&call.subject))?;
-    Ok(ShardAnswer::EndedAll { live, generation, kill })
+    Ok(ShardAnswer::EndedAll { live, generation, kill, earlier })
 }
 
 /// Keeps the kill of a subject that this shard leads.

@@ -13,6 +13,7 @@ use crate::revocation::{CLOCK_STILL_MAX, EntryKey, Epoch, Position, stretched};
 use crate::session::{Handle, KillId, SessionId, Subject};
 use crate::store::feed::{Append, Appended, NewEntry};
 use crate::store::message::{Kill, KillScope, Published};
+use crate::store::turn::Turn;
 use crate::store::{Row, Sql, SqlError, ended, refresh, rows};
 use crate::time::UnixMillis;
 
@@ -86,6 +87,56 @@ pub(super) fn kill(sql: &impl Sql, id: KillId, awake: UnixMillis, now: UnixMilli
     found.first().map(|row| kill_of(id, row, awake, now)).transpose()
 }
 
+/// The kill that has ended this session, with nothing else; where it has to have
+/// been this subject's, as far as the audit table tells.
+pub(super) fn end_of(
+    turn: &Turn<'_, impl Sql>,
+    session: SessionId,
+    only: Option<&Subject>,
+) -> Result<Option<Kill>, SqlError> {
+    let found = turn.sql.run(
+        "SELECT id FROM (SELECT id, scope, target FROM kills ORDER BY committed DESC LIMIT ?1)
+         WHERE scope = 'session' AND target = ?2
+         AND (?3 IS NULL OR EXISTS (SELECT 1 FROM (SELECT session, subject FROM audit ORDER BY seq DESC LIMIT ?1)
+                                    WHERE session = ?4 AND subject = ?3)) LIMIT 1",
+        &[
+            LOOKED_AT_MAX.into(),
+            session.to_text().as_str().into(),
+            only.map(Subject::as_str).into(),
+            rows::blob(session),
+        ],
+    )?;
+    let Some(row) = found.first() else { return Ok(None) };
+    kill(turn.sql, KillId::from_bytes(row.bytes(0)?), turn.now, turn.now)
+}
+
+/// Notes that sessions of the subject were ended here, for as long as receipts
+/// are kept: its own receipt says that a kill was, and not whether there was any
+/// session. It is never sent.
+pub(super) fn note_ended(turn: &Turn<'_, impl Sql>, subject: &Subject, call: KillId) -> Result<(), SqlError> {
+    turn.sql
+        .run(
+            "INSERT INTO kills (id, scope, target, committed, partial) VALUES (?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING",
+            &[
+                rows::blob(call.nth(1)),
+                KillScope::Subject.as_str().into(),
+                subject.as_str().into(),
+                turn.now.into(),
+            ],
+        )
+        .map(|_| ())
+}
+
+/// When that was, or the end was not whole: somebody has been told to do it again.
+pub(super) fn end_of_all(sql: &impl Sql, subject: &Subject) -> Result<Option<UnixMillis>, SqlError> {
+    let found = sql.run(
+        "SELECT committed FROM (SELECT scope, target, committed, partial FROM kills ORDER BY committed DESC LIMIT ?1)
+         WHERE scope = 'subject' AND target = ?2 AND partial = 1 LIMIT 1",
+        &[LOOKED_AT_MAX.into(), subject.as_str().into()],
+    )?;
+    found.first().map(|row| row.integer(0).map(UnixMillis)).transpose()
+}
+
 fn kill_of(id: KillId, row: &Row, awake: UnixMillis, now: UnixMillis) -> Result<Kill, SqlError> {
     let scope = KillScope::parse(row.text(0)?).ok_or_else(|| SqlError("a kill is malformed".to_owned()))?;
     let published = match (row.optional_text(2)?, row.optional_integer(3)?) {
@@ -139,6 +190,10 @@ fn entry_of(row: &Row) -> Result<NewEntry, SqlError> {
     let map: Vec<MapRow> = read::text(row.text(4)?).map_err(|_| malformed())?;
     Ok(NewEntry { id: Handle::from_bytes(row.bytes(0)?), key, min_generation: row.optional_integer(3)?, rows: map })
 }
+
+/// The newest kills, and events, among which an earlier end is looked for: there is
+/// no index of what was ended, which would be a row more for each end.
+const LOOKED_AT_MAX: u32 = 10_000;
 
 /// Kills and refreshes of one call to the feed.
 const AT_ONCE_MAX: u32 = 200;

@@ -166,6 +166,8 @@ impl<S: Sql> SessionObject<S> {
 
     async fn kill(&self, message: &Message, id: KillId, ports: &impl ObjectPorts) -> ShardAnswer {
         let mut answer = self.ask(message, ports);
+        // What has ended before has its receipt from then.
+        let id = if let ShardAnswer::Ended { earlier: Some(kill), .. } = &answer { kill.id } else { id };
         while let Ok(Some(kill)) = self.shard.kill(id, ports.now()) {
             // A call may end more than goes in one batch.
             let is_done =

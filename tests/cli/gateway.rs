@@ -407,7 +407,12 @@ fn a_refusal_says_what_can_be_done() {
     for (status, code, detail, says) in [
         (401, "bad_admin_key", None, "error: No (bad_admin_key)\nhint: the key is from WARIFU_ADMIN_KEY; its SHA-256"),
         (403, "missing_scope", Some("revoke"), "error: No (missing_scope): revoke\nhint: the key's entry in"),
-        (404, "not_found", None, "error: No (not_found)\nhint: no live session has this id"),
+        (
+            404,
+            "not_found",
+            None,
+            "error: No (not_found)\nhint: no live session has this id, and the gateway knows of no end of it",
+        ),
         (503, "store_unavailable", None, "try again in 2 s; whether it was done is not known"),
         (503, "ended_in_part", Some("so"), "hint: nobody goes on with it: give the command once more"),
         (429, "rate_limited", None, "hint: try again"),
@@ -423,7 +428,8 @@ fn a_refusal_says_what_can_be_done() {
     let run = Server::new([problem(503, "store_unavailable", None)]).run(&["sessions", "show", ID]);
     assert!(run.code == 1 && !run.stderr.contains("whether"), "{}", run.stderr);
     let run = Server::new([problem(404, "not_found", None)]).run(&["kill", "subject", "a"]);
-    assert!(run.stderr.ends_with("hint: this subject has no live session\n"), "{}", run.stderr);
+    let says = "hint: this subject has no live session, and none was ended so in the last day\n";
+    assert!(run.stderr.ends_with(says), "{}", run.stderr);
 }
 
 #[test]

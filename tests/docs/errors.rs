@@ -44,7 +44,8 @@ fn words(failure: &Failure) -> [&'static str; 2] {
         ],
         Failure::NotFound => [
             "A path below `/_warifu/` that is no call; or a session, a receipt or a subject that is not there, or is somebody else's.",
-            "To an end it means that nothing lived: there is nothing left to do. Receipts are kept for 24 hours.",
+            "To an end it means that nothing lived, and that no such end of the last day is known: else there is a receipt, \
+             also when it is done [again](reference.md#receipts). Receipts are kept for 24 hours.",
         ],
         Failure::MethodNotAllowed(_) => [
             "A call with another method; or `TRACE` or `TRACK`, on any route: what the application sends back of such a request would show what only it may know.",

@@ -56,6 +56,32 @@ fn a_kill_that_cannot_reach_a_row_is_not_acknowledged() {
     assert_eq!(world.serve(&two, &kill).status, Some(200), "and can be repeated");
 }
 
+/// Whoever does as `ended_in_part` and `store_unavailable` say gets what tells that it is done.
+#[test]
+fn the_call_that_makes_a_kill_whole_gets_its_receipt() {
+    let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
+    // All that lived has ended in the first row; the second gives no answer.
+    let world = World::with_login();
+    let cookie = world.log_in(&one);
+    world.shards.fails_from_call.set(Some(world.shards.calls.get() + 2));
+    assert_eq!(world.serve(&two, &kill).status, Some(503));
+    world.shards.fails_from_call.set(None);
+    assert_eq!((world.serve(&two, &kill).status, status(&world, &two, &cookie)), (Some(200), Some(401)));
+    // All that this version knows of has ended; another one may know of more.
+    let world = World::with_login();
+    world.log_in(&two);
+    world.log_in(&later);
+    assert_eq!(world.serve(&later, &kill).status, Some(503));
+    world.pass(Duration::from_secs(70));
+    world.ring();
+    for _ in 0..2 {
+        let seen = world.serve(&later, &kill);
+        assert!(seen.status == Some(200) && seen.body.contains("published"), "{}", seen.body);
+    }
+}
+
 #[test]
 fn a_list_goes_through_all_rows_newest_first() {
     let (one, two) = (site_plus(ONE), site_plus(TWO));

@@ -159,6 +159,74 @@ fn a_kill_of_the_site_needs_its_name_and_reaches_every_shard() {
     assert_eq!(status(&world, &two, &again), None, "who logs in now is let in");
 }
 
+/// The id of alice's newest session.
+fn newest(world: &World, site: &Site) -> String {
+    let (code, page) = call(world, site, "GET", "/_warifu/sessions?subject=alice", "");
+    assert_eq!(code, 200);
+    page["sessions"][0]["id"].as_str().expect("an id").to_owned()
+}
+
+/// The answer to an end can be lost on its way. Whoever does it again must not
+/// be told that there is nothing, while an edge still lets it in.
+#[test]
+fn an_end_that_is_done_again_gets_a_receipt() {
+    const ALL: &str = "/_warifu/sessions?subject=alice";
+    let (world, site) = (World::with_login(), site());
+    assert_eq!(call(&world, &site, "DELETE", ALL, "").0, 404, "there never was any");
+    assert_eq!(call(&world, &site, "DELETE", ALL, "").0, 404, "nor by having looked");
+    let told = |method: &str, path: &str| {
+        let before = world.shards.now.get();
+        let (code, receipt) = call(&world, &site, method, path, "");
+        let text = |name: &str| receipt[name].as_str().unwrap_or_default().to_owned();
+        (code, text("state"), text("kill_id"), world.shards.now.get().since(before).as_millis())
+    };
+    for by_id in [false, true] {
+        world.log_in(&site);
+        let path = if by_id { format!("/_warifu/sessions/{}", newest(&world, &site)) } else { ALL.to_owned() };
+        let quiet = format!("{path}{}wait=quiesced", if by_id { '?' } else { '&' });
+        world.shards.is_feed_down.set(true);
+        let (code, state, first, _) = told("DELETE", &path);
+        assert_eq!((code, state.as_str()), (202, "committed"));
+        let (code, state, again, took) = told("DELETE", &quiet);
+        assert_eq!((code, state.as_str(), took), (202, "committed", 0), "{path}");
+        assert_eq!(again == first, by_id, "a subject's is committed anew: a log-in on its way is refused");
+        world.shards.is_feed_down.set(false);
+        world.pass(std::time::Duration::from_secs(2));
+        let (code, state, _, took) = told("DELETE", &quiet);
+        assert_eq!((code, state.as_str(), took), (200, "quiesced", 2_052), "{path}");
+        for hours in [23, 2] {
+            world.pass(std::time::Duration::from_hours(hours));
+            world.ring();
+            assert_eq!(told("DELETE", &path).0, if hours == 23 { 200 } else { 404 }, "{path}");
+        }
+    }
+    let ended = world.event_names().iter().filter(|name| *name == "session_ended").count();
+    assert_eq!(ended, 1, "it has ended once");
+}
+
+#[test]
+fn who_ends_a_session_of_ones_own_again_gets_its_receipt() {
+    let site = site_plus(r#""map": [{"generation": 1, "shards": 1}]"#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let mut cookies = vec![world.log_in(&site)];
+    world.pass(std::time::Duration::from_millis(1));
+    cookies.push(world.log_in(&site));
+    let id = newest(&world, &site);
+    world.command.set("do=start, sub=\"bob\"");
+    cookies.push(world.log_in(&site));
+    let end = |cookie: &str| {
+        let headers = [("cookie", cookie), ("sec-fetch-site", "same-origin")];
+        let seen = world.serve(&site, &request("DELETE", &format!("/_warifu/me/sessions/{id}"), &headers));
+        let receipt: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        (seen.status, receipt["kill_id"].as_str().map(str::to_owned))
+    };
+    assert_eq!(end(&cookies[2]).0, Some(404), "somebody else's");
+    let first = end(&cookies[0]);
+    assert!(first.0 == Some(200) && first.1.is_some());
+    assert_eq!(end(&cookies[0]), first);
+    assert_eq!(end(&cookies[2]), (Some(404), None), "it is not bob's by having ended");
+}
+
 /// After the loss of a key, which docs/operations/keys.md has.
 #[test]
 fn sessions_that_nobody_can_present_count_until_the_site_is_ended() {

@@ -244,9 +244,9 @@ fn operation(call: Call) -> Operation {
         },
         Call::EndAll => Operation {
             description: Some(
-                "With `subject`: 404 means that none lived. That is committed too: a log-in on its way is refused. \
-                 Without it, and with the name of the site in the body: every session of the site. That takes a while, \
-                 so it is answered with 202; ask for the receipt to see how far it is.",
+                "With `subject`: 404 if none lived, or was ended so within a day. That is committed too: a log-in on \
+                 its way is refused. Without it, and with the name of the site in the body: every session of the site; \
+                 202, and its receipt shows how far it is.",
             ),
             parameters: vec![query("subject", "Whose; left out: everybody's.", &schema("Subject")), wait()],
             body: Some(json!({ "content": { "application/json": { "schema": schema("Confirmation") } } })),

@@ -175,5 +175,5 @@ fn a_no_and_a_change_are_held_too() {
     assert!(again.done.is_none());
     place.around.confirm(2);
     settle(&mut [&mut again]);
-    assert!(matches!(again.done, Some(ShardAnswer::Ended { session: None })));
+    assert!(matches!(again.done, Some(ShardAnswer::Ended { session: None, .. })));
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::result_large_err, reason = "an answer is as large as it is")]
 
 mod adoption;
+mod again;
 mod audit;
 mod crashes;
 mod ended;
@@ -320,7 +321,7 @@ impl Bench {
     /// The session that was ended.
     fn end(&self, of: Which, only: Option<&str>) -> Option<SessionId> {
         match self.ask(ShardCall::End(EndCall { of, only: only.map(subject), kill: self.kill() })) {
-            ShardAnswer::Ended { session } => session.map(|placed| placed.id),
+            ShardAnswer::Ended { session, .. } => session.map(|placed| placed.id),
             other => panic!("{other:?}"),
         }
     }

@@ -70,6 +70,30 @@ fn a_start_is_read_with_the_kill_and_without() {
     assert!(without["started"].get("kill").is_none(), "where nothing else ended there is none");
 }
 
+/// Nor of what it has ended before.
+#[test]
+fn an_end_is_read_with_what_was_before_and_without() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    let of = || ShardCall::End(EndCall { of: Which::Id(id(1)), only: None, kill: handle(1) });
+    let told = |call| to_value(bench.ask(call)).expect("JSON");
+    let first = told(of());
+    assert!(first["ended"].get("earlier").is_none(), "{first}");
+    bench.start(2, "alice");
+    let all = told(end_all("alice", handle(2)));
+    assert!(all["ended_all"].get("earlier").is_none(), "{all}");
+    for (mut again, name) in [(told(of()), "ended"), (told(end_all("alice", handle(3))), "ended_all")] {
+        let has_earlier = |told: &Value| match from_value::<ShardAnswer>(told.clone()) {
+            Ok(ShardAnswer::Ended { earlier, .. }) => earlier.is_some(),
+            Ok(ShardAnswer::EndedAll { earlier, .. }) => earlier.is_some(),
+            other => panic!("{other:?}"),
+        };
+        assert!(has_earlier(&again));
+        again[name].as_object_mut().expect("members").remove("earlier");
+        assert!(!has_earlier(&again));
+    }
+}
+
 #[test]
 fn every_call_is_read_back_and_none_with_a_member_more_or_less() {
     for call in calls() {

@@ -87,7 +87,7 @@ pub fn raise(presented: u16, successor: u16) -> ShardCall {
 
 fn kill_of(answer: Option<&ShardAnswer>) -> &Kill {
     match answer.expect("it is answered") {
-        ShardAnswer::Ended { session: Some(placed) } => &placed.kill,
+        ShardAnswer::Ended { session: Some(placed), .. } => &placed.kill,
         ShardAnswer::EndedAll { kill: Some(kill), .. } => kill,
         other => panic!("{other:?}"),
     }
@@ -166,7 +166,7 @@ fn an_entry_whose_answer_was_lost_is_sent_again_under_its_name() {
 fn a_kill_that_ended_nothing_tells_nobody() {
     let place = Place::new();
     place.around.reach.set(Reach::Holds);
-    assert!(matches!(place.ask(end(9)), ShardAnswer::Ended { session: None }));
+    assert!(matches!(place.ask(end(9)), ShardAnswer::Ended { session: None, .. }));
     let check = ShardCall::Check { key: key(1), end_on_replay: Some(handle(60)) };
     assert!(matches!(place.ask(check), ShardAnswer::Checked { found: Some(_), .. }));
     assert_eq!(place.around.sent_count(), 0);

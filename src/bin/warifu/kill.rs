@@ -69,12 +69,10 @@ impl Kill {
     pub fn run(self) -> Result<(), Failure> {
         let mut query = Serializer::new(String::new());
         let (ending, below, not_found, what) = match self {
-            Self::Session { id, ending } => {
-                (ending, format!("sessions/{id}"), "no live session has this id; it may have ended", Ended::Session(id))
-            }
+            Self::Session { id, ending } => (ending, format!("sessions/{id}"), NO_SESSION, Ended::Session(id)),
             Self::Subject { subject, ending } => {
                 query.append_pair("subject", &subject);
-                (ending, "sessions".to_owned(), "this subject has no live session", Ended::Subject(subject))
+                (ending, "sessions".to_owned(), NO_SUBJECT, Ended::Subject(subject))
             }
             Self::Site { yes, ending } => {
                 (ending, "sessions".to_owned(), "is the address that of a gateway?", Ended::Site(yes))
@@ -178,4 +176,8 @@ fn ask_for_site(address: &str) -> Result<String, Failure> {
     Ok(name.to_owned())
 }
 
-const UNKNOWN: &str = "whether it was done is not known: do it again, or look with warifu sessions list";
+const UNKNOWN: &str = "whether it was done is not known: do it again; what has ended by then has a receipt too";
+/// Of an end in the last day there would be a receipt.
+const NO_SESSION: &str = "no live session has this id, and the gateway knows of no end of it; it may have expired, or \
+                          have ended with all of its subject, which has a receipt of its own";
+const NO_SUBJECT: &str = "this subject has no live session, and none was ended so in the last day";

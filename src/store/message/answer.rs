@@ -92,6 +92,10 @@ pub enum ShardAnswer {
     Noted,
     Ended {
         session: Option<Placed>,
+        /// Of what none lives any more: the kill that has ended it of late.
+        /// Shards of 0.1.0 do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        earlier: Option<Kill>,
     },
     /// `None`: the presented secret opens no session.
     EndedOthers {
@@ -105,6 +109,10 @@ pub enum ShardAnswer {
         generation: u64,
         /// Where this shard keeps the receipt.
         kill: Option<Kill>,
+        /// Where none lived: when the last ones were ended so, if that was of
+        /// late. Shards of 0.1.0 do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        earlier: Option<UnixMillis>,
     },
     Sessions {
         sessions: Vec<Session>,
@@ -155,9 +163,9 @@ read_choice!(open ShardAnswer {
     "adopted_before" => AdoptedBefore,
     "closed" => Closed { closed },
     "noted" => Noted,
-    "ended" => Ended { session },
+    "ended" => Ended { session; earlier },
     "ended_others" => EndedOthers { session, others, kill },
-    "ended_all" => EndedAll { live, generation, kill },
+    "ended_all" => EndedAll { live, generation, kill; earlier },
     "sessions" => Sessions { sessions, more },
     "audit" => Audit { events, reached },
     "ended_site" => EndedSite { generation },
@@ -185,7 +193,7 @@ impl ShardAnswer {
     /// The kill that it tells of.
     pub(in crate::store) fn kill_mut(&mut self) -> Option<&mut Kill> {
         match self {
-            Self::Ended { session } => session.as_mut().map(|placed| &mut placed.kill),
+            Self::Ended { session, earlier } => session.as_mut().map(|placed| &mut placed.kill).or(earlier.as_mut()),
             Self::Started { kill, .. } | Self::EndedOthers { kill, .. } | Self::EndedAll { kill, .. } => kill.as_mut(),
             _ => None,
         }

@@ -416,8 +416,14 @@ fn placed_anywhere(mut answer: ShardAnswer) -> ShardAnswer {
             *published = PUBLISHED;
         }
     };
+    // What was ended before: tests/store/again.rs has it.
     match &mut answer {
-        ShardAnswer::Ended { session: Some(placed) } => anywhere(&mut placed.kill),
+        ShardAnswer::Ended { session: None, earlier } => *earlier = None,
+        ShardAnswer::EndedAll { earlier, .. } => *earlier = None,
+        _ => {}
+    }
+    match &mut answer {
+        ShardAnswer::Ended { session: Some(placed), .. } => anywhere(&mut placed.kill),
         ShardAnswer::EndedOthers { kill: Some(kill), .. }
         | ShardAnswer::EndedAll { kill: Some(kill), .. }
         | ShardAnswer::Receipt { kill: Some(kill) } => anywhere(kill),

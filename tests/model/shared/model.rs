@@ -57,7 +57,7 @@ impl Model {
             ShardCall::EndAll(all) => {
                 let live = self.end_all_of(&all.subject, all.kill, now);
                 let kill = all.lead.is_some().then(|| self.note(all.kill, KillScope::Subject, now));
-                ShardAnswer::EndedAll { live, generation: self.generation, kill }
+                ShardAnswer::EndedAll { live, generation: self.generation, kill, earlier: None }
             }
             ShardCall::EndSite { kill } => {
                 self.generation += 1;
@@ -272,10 +272,11 @@ impl Model {
     fn end(&mut self, call: &EndCall, now: UnixMillis) -> ShardAnswer {
         let found = self.which(&call.of, now).map(|(lineage, _)| &self.sessions[lineage].session);
         let found = found.filter(|session| call.only.as_ref().is_none_or(|only| *only == session.subject));
-        let Some(session) = found.cloned() else { return ShardAnswer::Ended { session: None } };
+        let Some(session) = found.cloned() else { return ShardAnswer::Ended { session: None, earlier: None } };
         self.end_each(&[session.id], call.kill, now);
         let kill = self.receipt(call.kill);
-        ShardAnswer::Ended { session: Some(Placed { id: session.id, subject: Some(session.subject), kill }) }
+        let placed = Placed { id: session.id, subject: Some(session.subject), kill };
+        ShardAnswer::Ended { session: Some(placed), earlier: None }
     }
 
     fn end_others(&mut self, call: &EndOthersCall, now: UnixMillis) -> ShardAnswer {
