@@ -224,6 +224,14 @@ fn trace_of(traceparent: &str) -> Option<&str> {
     is_valid.then_some(trace)
 }
 
+/// The names of what an isolate counts: of all events, but for those that only
+/// objects tell of, or what goes on after an answer.
+pub const COUNTED: &str = "admin_called admin_refused command_ignored command_refused cookie_refused cross_origin_refused \
+    custody_ignored custody_refused custody_unreadable feed_failed login_needs_session misconfigured \
+    old_cookie_refused origin_unreachable panicked rate_limited session_ended session_replaced \
+    session_rotated session_started session_updated sessions_ended several_tokens site_ended \
+    start_refused store_unavailable threw token_replayed";
+
 /// The name of the event of a line.
 pub fn name_of(line: &str) -> &str {
     line.strip_prefix(r#"{"event":""#).and_then(|rest| rest.split('"').next()).unwrap_or_default()

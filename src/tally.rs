@@ -5,6 +5,7 @@
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
+use crate::audit::COUNTED;
 use crate::limit::Limit;
 use crate::revocation::Memory;
 use crate::time::{UnixMillis, millis};
@@ -142,8 +143,15 @@ impl Tally {
         }
     }
 
+    /// Those of which there was none are told of as well: a series that begins with
+    /// its first event has not increased by it, as Prometheus counts.
     pub fn events(&self) -> Vec<(String, u64)> {
         let mut events = self.events.borrow().clone();
+        for name in COUNTED.split(' ') {
+            if !events.iter().any(|(known, _)| known == name) {
+                events.push((name.to_owned(), 0));
+            }
+        }
         events.sort();
         events
     }

@@ -124,6 +124,9 @@ fn every_event_is_documented_and_every_documented_one_exists() {
     let documented: BTreeSet<String> =
         rows(section).skip(1).filter_map(|row| quoted(row[0])).map(str::to_owned).collect();
     assert_eq!(in_code, documented);
+    let untold = ["alarm_failed", "connection_cut", "replica_failed", "sweep_failed"].map(str::to_owned);
+    let counted: BTreeSet<String> = warifu::audit::COUNTED.split(' ').map(str::to_owned).chain(untold).collect();
+    assert_eq!(in_code, counted, "what metrics tell of from the beginning");
 }
 
 #[test]

@@ -163,6 +163,27 @@ fn figures_are_reported_once_a_minute_and_count_from_the_last() {
     assert_eq!(all, requests);
 }
 
+/// A series that begins with 1 has not increased, and no rule over `increase` rings.
+#[test]
+fn what_rules_look_for_is_there_from_the_beginning() {
+    let rules = include_str!("../../docs/operations/alerts.yaml");
+    let (world, site) = (World::with_login(), site());
+    let found = samples(&world, &site);
+    let values = rules.split("{event=").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let events: Vec<&str> = values.flat_map(|names| names.split('|')).collect();
+    assert!(events.len() >= 6 && events.contains(&"panicked") && events.contains(&"cookie_refused"), "{events:?}");
+    for event in events {
+        assert_eq!(found.get(&format!("warifu_events_total{{event=\"{event}\"}}")), Some(&0.0), "{event}");
+    }
+    let refused = world.serve(&site, &request("GET", "/_warifu/metrics", &[]));
+    assert_eq!(refused.status, Some(401));
+    let later = samples(&world, &site);
+    let is_gauge = |name: &str| ["age", "cached", "entries"].iter().any(|part| name.contains(part));
+    let new: Vec<_> = later.keys().filter(|name| !found.contains_key(*name) && !is_gauge(name)).collect();
+    assert!(new.is_empty(), "{new:?}");
+    assert_eq!(later["warifu_events_total{event=\"admin_refused\"}"], 1.0);
+}
+
 #[test]
 fn metrics_need_their_scope() {
     let (world, site) = (World::with_login(), site_plus(r#""max_sessions": 1"#));
