@@ -1,7 +1,8 @@
-//! Rate limits by the network that a request comes from: on log-ins, on tokens
-//! with a wrong MAC, on administrators' calls that fail. They slow down who
-//! tries things in great number; nobody who is right is ever refused by one but
-//! a log-in, and no limit ends a session or touches a cookie.
+//! Rate limits by the network that a request comes from: on log-ins, and what
+//! users can cause as they please and costs as much; on tokens with a wrong MAC,
+//! on administrators' calls that fail. They slow down who tries things in great
+//! number; nobody who is right is ever refused by one but by the first, and no
+//! limit ends a session or touches a cookie.
 //!
 //! The platform's own limits are asked where they are bound. Else the isolate
 //! counts for itself: in bounded memory, and each isolate anew, so that what a
@@ -48,7 +49,7 @@ impl Limit {
     /// What the answer says of it. Who tries tokens or keys in great number is
     /// not told which of them was counted; the log has it.
     fn detail(self) -> Option<&'static str> {
-        (self == Self::Starts).then_some("there were more log-ins than limits.starts allows")
+        (self == Self::Starts).then_some("there were more log-ins, and ends of all others, than limits.starts allows")
     }
 
     /// The platform's own, by the name of its binding.

@@ -2,6 +2,8 @@
 //!
 //! Only for the caller's own subject: what is somebody else's is not there.
 
+use futures_util::FutureExt;
+
 use super::Call;
 use super::input::Query;
 use super::receipt::{self, wants_quiet};
@@ -12,6 +14,7 @@ use crate::answer::write_cookie;
 use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
+use crate::limit::{self, Limit};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::Ports;
@@ -35,7 +38,11 @@ pub async fn answer<P: Ports>(
     let caller = admission::identify(site, ports, request, &presented, Demand::UNMATCHED, Look::Use).await?;
     let token = &presented[0];
     match call {
-        Call::EndMyOthers => end_others(site, ports, request, &caller, &presented, cause).await,
+        Call::EndMyOthers => {
+            // It makes a secret, as a log-in does, and can be done without end.
+            limit::count(site, ports, request, Limit::Starts).boxed_local().await?;
+            end_others(site, ports, request, &caller, &presented, cause).await
+        }
         Call::NotMe => not_me(site, ports, request, &caller, cause).await,
         _ => {
             let mut answer = look_or_end(site, ports, request, &caller, call, handle, cause).await?;

@@ -120,8 +120,9 @@ pub(super) fn end_others(turn: &Turn<'_, impl Sql>, call: &EndOthersCall) -> Res
     let (live, generation) = outnumber(turn, &subject, call.lead.kill)?;
     let session = rotation::cut(turn, served, &call.successor, call.wrapped.as_ref(), call.grace_ms, generation)?;
     let kill = lead(turn, &subject, generation, &call.lead)?;
-    audit::note(turn, "sessions_ended", Some(session.id), Some(&subject))?;
-    Ok(ShardAnswer::EndedOthers { session: Some(session), others: live.saturating_sub(1), kill: Some(kill) })
+    let others = live.saturating_sub(1);
+    note_ends(turn, others, Some(session.id), &subject)?;
+    Ok(ShardAnswer::EndedOthers { session: Some(session), others, kill: Some(kill) })
 }
 
 pub(super) fn end_all(turn: &Turn<'_, impl Sql>, call: &EndAllCall) -> Result<ShardAnswer, SqlError> {
@@ -131,8 +132,23 @@ pub(super) fn end_all(turn: &Turn<'_, impl Sql>, call: &EndAllCall) -> Result<Sh
         outbox::note_ended(turn, &call.subject, call.kill)?;
     }
     let kill = call.lead.as_ref().map(|given| lead(turn, &call.subject, generation, given)).transpose()?;
-    audit::note(turn, "sessions_ended", None, Some(&call.subject))?;
+    note_ends(turn, live, None, &call.subject)?;
     Ok(ShardAnswer::EndedAll { live, generation, kill, earlier })
+}
+
+/// Notes that a subject's were ended. Where there were none, anybody who has a
+/// session can do it again and again.
+fn note_ends(
+    turn: &Turn<'_, impl Sql>,
+    ended: u32,
+    kept: Option<SessionId>,
+    subject: &Subject,
+) -> Result<(), SqlError> {
+    if ended > 0 || audit::is_admins(turn) {
+        return audit::note(turn, "sessions_ended", kept, Some(subject));
+    }
+    let reason = turn.by.map_or("", |by| &by.reason);
+    audit::note_rarely(turn, "sessions_ended", reason, kept, Some(subject))
 }
 
 /// Keeps the kill of a subject that this shard leads.

@@ -77,6 +77,35 @@ fn a_refused_log_in_starts_nothing_and_ends_nothing() {
     assert_eq!(me.status, Some(204), "and can log out");
 }
 
+/// Each makes a new secret, an entry of the feed and rows of the store, as a log-in
+/// does. What the application wants is its own.
+#[test]
+fn ends_of_all_others_are_limited_as_log_ins_are() {
+    let site = limited();
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let mut cookie = world.log_in(&site);
+    world.command.set("do=end-others");
+    let mut ask = |method: &str, path: &str, from| {
+        let headers = [from, SAME, ("cookie", cookie.as_str())];
+        let seen = world.serve(&site, &request(method, path, &headers));
+        let is_told = seen.body.contains("limits.starts") && seen.header("retry-after").is_some();
+        assert_eq!(is_told, seen.status == Some(429), "{}", seen.body);
+        if let Some(newer) = seen.cookie() {
+            cookie = newer.to_owned();
+        }
+        seen.status
+    };
+    for _ in 0..10 {
+        assert_eq!(ask("POST", "/login", HERE), None, "the application's");
+    }
+    for _ in 0..3 {
+        assert_eq!(ask("DELETE", "/_warifu/me/sessions", HERE), Some(200));
+    }
+    assert_eq!(ask("DELETE", "/_warifu/me/sessions", NEXT_DOOR), Some(429));
+    assert_eq!(ask("DELETE", "/_warifu/me/sessions", ELSEWHERE), Some(200), "the cookie is as it was");
+    assert_eq!(ask("POST", "/_warifu/me/not-me", HERE), Some(200), "the way out of everything is open");
+}
+
 /// A backend starts sessions for everybody, from one address.
 #[test]
 fn what_administrators_start_is_not_limited() {

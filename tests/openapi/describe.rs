@@ -226,6 +226,7 @@ fn operation(call: Call) -> Operation {
                 "This one gets a fresh secret, since a copy may be of it; the old cookie is refused at once. So `wait` is ignored.",
             ),
             parameters: vec![wait()],
+            problems: &[429, 503],
             ..plain("endMyOtherSessions", "End all my other sessions", receipts_with(with_fresh_cookie))
         },
         Call::NotMe => Operation {
@@ -245,8 +246,8 @@ fn operation(call: Call) -> Operation {
         Call::EndAll => Operation {
             description: Some(
                 "With `subject`: 404 if none lived, or was ended so within a day. That is committed too: a log-in on \
-                 its way is refused. Without it, and with the name of the site in the body: every session of the site; \
-                 202, and its receipt shows how far it is.",
+                 its way is refused. Without, and with the site's name in the body: every session of the site; \
+                 202; the receipt shows how far.",
             ),
             parameters: vec![query("subject", "Whose; left out: everybody's.", &schema("Subject")), wait()],
             body: Some(json!({ "content": { "application/json": { "schema": schema("Confirmation") } } })),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use warifu::store::Sql;
 use warifu::store::message::{AuditCall, Audited, By, ListCall, ShardAnswer, ShardCall, StartCall, Which};
 
-use crate::{Bench, DAY, EPOCH, GRACE, NOW, handle, id, key, limit, millis, start, subject, update_call};
+use crate::{Bench, DAY, EPOCH, GRACE, NOW, end_all_here, handle, id, key, limit, millis, start, subject, update_call};
 
 const KEEP: Duration = Duration::from_hours(30 * 24);
 
@@ -83,6 +83,28 @@ fn what_happens_is_written_down_with_what_it_is() {
     );
     let (events, _) = page(&bench, ALL);
     assert!(events.iter().all(|event| event.at == NOW && event.from.as_deref() == Some("203.0.113.0/24")));
+}
+
+/// Who has an account can do it without end, and would push out everybody's history.
+#[test]
+fn an_end_of_others_where_there_are_none_is_noted_once_an_hour() {
+    for (actor, expected) in [("user", 2), ("admin:ops", 20)] {
+        let bench = bench();
+        bench.by.replace(Some(by(actor, "DELETE me/sessions")));
+        bench.start(1, "alice");
+        for number in 1..=10 {
+            bench.end_others(number, number + 1).0.expect("alive");
+        }
+        for _ in 0..10 {
+            bench.ask(end_all_here("bob", handle(1)));
+        }
+        let ends = told(&bench).iter().filter(|line| line.starts_with("sessions_ended")).count();
+        assert_eq!(ends, expected, "{actor}; what administrators do is all there");
+        bench.start(30, "alice");
+        bench.end_others(11, 12).0.expect("alive");
+        let ends = told(&bench).iter().filter(|line| line.starts_with("sessions_ended")).count();
+        assert_eq!(ends, expected + 1, "and what has ended something is");
+    }
 }
 
 #[test]
