@@ -72,6 +72,8 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim_start_matches(' '))
 }
 
+/// Browsers that have fetch metadata send this one of it with every request. Node's
+/// own `fetch` sends `Sec-Fetch-Mode`, and is no browser.
 fn is_from_browser(request: &Request) -> bool {
-    request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
+    ["origin", "sec-fetch-site"].iter().any(|name| request.headers.get(name).is_some())
 }

@@ -64,7 +64,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Add the scope to its entry in `WARIFU_ADMIN_KEYS` and deploy that, or use another key.",
         ],
         Failure::AdminHostOnly => [
-            "A browser (a request with `Origin` or a `Sec-Fetch-` header) made an administrator's call elsewhere than on `admin_host`.",
+            "A browser (a request with `Origin` or `Sec-Fetch-Site`) made an administrator's call elsewhere than on `admin_host`.",
             "Use `admin_host`. A proxy that asks `verify` must not pass on its client's headers.",
         ],
         Failure::NeedsRotation => [

@@ -264,6 +264,23 @@ fn hosts_and_the_operators_host() {
     assert_eq!(at("other.test", "/_warifu/health"), Some(421));
 }
 
+/// A browser that has fetch metadata sends Sec-Fetch-Site with each request; the `fetch`
+/// of Node sends Sec-Fetch-Mode alone, from backends.
+#[test]
+fn an_administrators_backend_is_no_browser_for_being_written_in_node() {
+    let (world, site) = (World::with_login(), site());
+    let ask = |header: (&str, &str)| {
+        let headers = [("authorization", "Bearer hunter2"), header];
+        world.serve(&site, &request("DELETE", "/_warifu/sessions?subject=nobody", &headers)).status
+    };
+    assert_eq!(ask(("sec-fetch-mode", "cors")), Some(404), "it was let through");
+    for browser in
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", "https://app.test"), ("origin", "")]
+    {
+        assert_eq!(ask(browser), Some(403), "{browser:?}");
+    }
+}
+
 #[test]
 fn health_says_whether_sessions_can_be_checked() {
     let (world, site) = (World::with_login(), site());

@@ -80,11 +80,16 @@ test("the name of the scheme is written in any case", async () => {
   assert.equal(status, 200);
 });
 
+// It sends Sec-Fetch-Mode, and is no browser.
+test("a backend in Node can call with its own fetch", async () => {
+  const answer = await fetch(new URL("/_warifu/sessions?subject=nobody", gateway.url), { headers: bearer(all) });
+  assert.deepEqual([answer.status, await answer.json()], [200, { sessions: [], next: null }]);
+});
+
 test("a key from a browser counts on admin_host only", async () => {
   const fromBrowser = [
     { origin: gateway.url },
     { "sec-fetch-site": "same-origin" },
-    { "sec-fetch-mode": "cors" },
     { "sec-fetch-site": "none", "sec-fetch-mode": "navigate-not" },
   ];
   for (const [method, where] of ADMIN_CALLS) {
