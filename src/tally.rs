@@ -89,7 +89,7 @@ pub struct Tally {
     pub refused_answers: Counter,
     /// From sending a poll of the feed to its answer.
     pub poll_time: Histogram,
-    /// Polls without an answer that counts.
+    /// Polls without an answer.
     pub poll_failures: Counter,
     /// For each kill that the feed told of: how long this isolate can have
     /// gone by what it remembered, at most.
@@ -132,6 +132,11 @@ impl Tally {
     pub fn takes_origin_time(&self) -> bool {
         self.forwarded.add();
         self.forwarded.get() % ORIGIN_SAMPLED == 1
+    }
+
+    /// Polls without an answer that counts, whatever it was that came.
+    pub fn failed_polls(&self) -> u64 {
+        self.poll_failures.get() + self.refused_answers.get()
     }
 
     /// Counts an event by its name. There are as many names as there are kinds.
@@ -197,7 +202,7 @@ pub fn figures(memory: &Memory, now: UnixMillis) -> Vec<u64> {
         tally.store_failures.get(),
         tally.polls.get(),
         tally.poll_time.sum_ms(),
-        tally.poll_failures.get(),
+        tally.failed_polls(),
         tally.kill_delay.count(),
         tally.kill_delay.sum_ms(),
         held.evicted,
@@ -240,6 +245,14 @@ mod tests {
         let due = |seconds: u64| tally.is_report_due(UnixMillis(1_000_000 + seconds * 1_000));
         assert_eq!([0, 59, 60, 61, 119, 120].map(due), [false, false, true, false, false, true]);
         assert!(due(30) && !due(31), "a clock that has stepped back");
+    }
+
+    #[test]
+    fn answers_that_were_refused_are_failures_of_polls() {
+        let memory = Memory::default();
+        memory.tally().poll_failures.add();
+        memory.tally().refused_answers.add();
+        assert_eq!(figures(&memory, UnixMillis(0))[11], 2, "double12");
     }
 
     #[test]

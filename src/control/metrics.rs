@@ -55,7 +55,7 @@ fn text<P: Ports>(ports: &P) -> String {
         "warifu_poll_failures_total",
         "counter",
         "Polls of the feed without an answer that counts.",
-        tally.poll_failures.get() + tally.refused_answers.get(),
+        tally.failed_polls(),
     );
     page.histogram("warifu_poll_seconds", "From sending a poll of the feed to its answer.", &tally.poll_time);
     if let Some(age) = memory.window_age(now) {

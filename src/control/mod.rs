@@ -25,6 +25,7 @@ use crate::request::Request;
 use crate::response::OwnResponse;
 use crate::site::Site;
 
+use self::input::Query;
 pub use self::metrics::isolate;
 
 /// A call of the API.
@@ -110,8 +111,11 @@ pub async fn answer<P: Ports>(
     let actor = key.map_or_else(|| "user".to_owned(), |key| format!("admin:{}", key.id()));
     let cause = Cause { actor: &actor, reason: &reason };
     match call {
-        Call::Health => health::answer(ports).await,
-        Call::Description => Ok(OwnResponse::text("application/json", DESCRIPTION.to_owned())),
+        Call::Health => health::answer(ports, request).await,
+        Call::Description => {
+            Query::read(request, &[])?;
+            Ok(OwnResponse::text("application/json", DESCRIPTION.to_owned()))
+        }
         Call::Logout => logout::answer(site, ports, request, path, body, cause).await,
         Call::Verify => verify::answer(site, ports, request, path).await,
         Call::Me | Call::MySessions | Call::EndMySession | Call::EndMyOthers | Call::NotMe => {

@@ -292,4 +292,8 @@ fn health_says_whether_sessions_can_be_checked() {
     assert_eq!(world.serve(&site, &request("POST", "/_warifu/health", &[])).header("allow"), Some("GET, HEAD"));
     assert_eq!(world.serve(&site, &request("GET", "/_warifu/nothing", &[])).status, Some(404));
     assert_eq!(world.serve(&site, &request("GET", "/_WARIFU/x", &[])).status, Some(404), "never the origin's");
+    for call in ["health", "openapi.json"] {
+        let seen = world.serve(&site, &request("GET", &format!("/_warifu/{call}?x=1"), &[]));
+        assert!(seen.status == Some(400) && seen.body.contains("unknown parameter"), "{call}: {}", seen.body);
+    }
 }
