@@ -266,11 +266,16 @@ pub fn refuse_cross_origin<P: Ports>(
     Err(cross_origin(ports, request, path))
 }
 
-/// Writes down that a request of another site was refused.
+/// Writes down that a request of another site was refused; not each, since
+/// anybody can send them.
 pub fn cross_origin<P: Ports>(ports: &P, request: &Request, path: &CanonicalPath) -> Failure {
-    // A request without the header is written down as from nowhere.
-    let origin = request.headers.get("origin").unwrap_or_default().to_owned();
-    ports.tell(Event::CrossOriginRefused { path: path.as_str().to_owned(), origin });
+    if limit::is_told(ports, request) {
+        // A request without the header is written down as from nowhere.
+        let origin = request.headers.get("origin").unwrap_or_default().into();
+        ports.tell(Event::CrossOriginRefused { path: path.as_str().into(), origin });
+    } else {
+        ports.memory().tally().event("cross_origin_refused");
+    }
     Failure::CrossOrigin
 }
 
@@ -282,7 +287,7 @@ pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &Can
         Presented::None => Vec::new(),
         Presented::One(token) => vec![token],
         Presented::Several(tokens) => {
-            ports.tell(Event::SeveralTokens { path: path.as_str().to_owned() });
+            ports.tell(Event::SeveralTokens { path: path.as_str().into() });
             tokens
         }
     }

@@ -123,8 +123,8 @@ pub async fn obey<P: Ports>(
             finds.ends_others = false;
             carry_out(visit, command, &mut finds).boxed_local().await.inspect_err(|failure| {
                 if *failure == Failure::NoLiveSession {
-                    let reason = "there is no live session to change".to_owned();
-                    ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason });
+                    let reason = "there is no live session to change".into();
+                    ports.tell(Event::CommandRefused { path: visit.path.as_str().into(), reason });
                 }
             })?
         }
@@ -177,7 +177,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
     let Visit { site, ports, request, admitted, since, .. } = *visit;
     if !finds.change.is_empty() && !matches!(command, Command::Start(_)) {
         let says = "only do=start, do=end and do=end-all can come with values that custody takes".to_owned();
-        ports.tell(Event::CommandRefused { path: visit.path.as_str().to_owned(), reason: says.clone() });
+        ports.tell(Event::CommandRefused { path: visit.path.as_str().into(), reason: says.as_str().into() });
         return Err(Failure::BadCommand(says));
     }
     let sessions = Sessions::new(site, ports);
@@ -281,10 +281,10 @@ fn cookies_stay_ours<P: Ports>(visit: &Visit<'_, P>, headers: &HeaderBlock, edit
         return;
     }
     if set.iter().any(|value| is_session(value)) {
-        ports.tell(Event::CookieRefused { path: path.as_str().to_owned() });
+        ports.tell(Event::CookieRefused { path: path.as_str().into() });
     }
     if set.iter().any(|value| site.config.adopt.as_ref().is_some_and(|adopt| adopt.is_set_by(value))) {
-        ports.tell(Event::OldCookieRefused { path: path.as_str().to_owned() });
+        ports.tell(Event::OldCookieRefused { path: path.as_str().into() });
     }
     edits.remove.push("set-cookie".to_owned());
     let others = set.into_iter().filter(|value| !is_ours(value));

@@ -82,41 +82,41 @@ pub enum Event {
     /// An admin call that was refused: no key, an unknown one, one without the
     /// scope, or from a browser elsewhere.
     AdminRefused {
-        call: String,
+        call: Short,
         reason: &'static str,
     },
     /// An admin call that was let through.
     AdminCalled {
-        call: String,
+        call: Short,
         key: String,
     },
     /// Two different tokens with good MACs in one request: none was honoured.
     SeveralTokens {
-        path: String,
+        path: Short,
     },
     /// A command from a route without `commands`, one that nothing shows to be
     /// the origin's own, or in answer to a request that another site caused.
     CommandIgnored {
-        path: String,
+        path: Short,
         reason: &'static str,
     },
     /// A command that could not be obeyed.
     CommandRefused {
-        path: String,
-        reason: String,
+        path: Short,
+        reason: Short,
     },
     /// The origin's answer would have written the session cookie.
     CookieRefused {
-        path: String,
+        path: Short,
     },
     /// The application has set the cookie of its old kind of session; that
     /// Set-Cookie was removed.
     OldCookieRefused {
-        path: String,
+        path: Short,
     },
     /// Something to be held came where there is no session to hold it.
     CustodyIgnored {
-        path: String,
+        path: Short,
         reason: &'static str,
     },
     /// Something to be held cannot be kept as it should.
@@ -129,15 +129,15 @@ pub enum Event {
     },
     /// The login page itself wants a session, so nobody can log in.
     LoginNeedsSession {
-        path: String,
+        path: Short,
     },
     /// Too many from one network; told of once a minute for each.
     RateLimited {
         limit: &'static str,
     },
     CrossOriginRefused {
-        path: String,
-        origin: String,
+        path: Short,
+        origin: Short,
     },
     /// A WebSocket or an event stream was cut.
     ConnectionCut {
@@ -179,6 +179,25 @@ pub enum Event {
         mistakes: Vec<String>,
     },
 }
+
+/// Of a text that others have written as long as they liked, the beginning.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Short(String);
+
+impl Short {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Short {
+    fn from(text: &str) -> Self {
+        let end = text.floor_char_boundary(SHORT_BYTES);
+        Self([&text[..end], if end < text.len() { "…" } else { "" }].concat())
+    }
+}
+
+const SHORT_BYTES: usize = 256;
 
 /// Who does something, and what asks for it: the command or the call.
 #[derive(Clone, Copy, Debug)]

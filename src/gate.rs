@@ -50,7 +50,7 @@ pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: Bo
         Ok(forwarded) => forwarded,
         Err(failure) => {
             if failure == Failure::NoSession && response::is_login_page(site, request) {
-                ports.tell(Event::LoginNeedsSession { path: site.config.login.clone() });
+                ports.tell(Event::LoginNeedsSession { path: site.config.login.as_str().into() });
             }
             Reply::Own(response::refusal(Some(site), request, &failure))
         }

@@ -93,6 +93,13 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
     Err(Failure::RateLimited { seconds, detail: limit.detail() })
 }
 
+/// Whether to write down what anybody can cause as often as they like, and nothing
+/// limits: once a minute for each network, and always where none is known.
+pub fn is_told<P: Ports>(ports: &P, request: &Request) -> bool {
+    let network = address(request).and_then(Network::of);
+    network.is_none_or(|network| ports.memory().buckets().is_first(network, ports.time()))
+}
+
 /// An IPv4 /24 or an IPv6 /56: what one household or office has, as a number.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Network([u8; 8]);
@@ -118,9 +125,9 @@ impl Network {
 }
 
 /// What each network has left, as far as this isolate knows: each limit for the
-/// networks that came last.
+/// networks that came last; and, behind the limits, of whom something was told.
 #[derive(Debug)]
-pub struct Buckets(RefCell<[LruCache<Network, Bucket, RandomState>; 3]>);
+pub struct Buckets(RefCell<[LruCache<Network, Bucket, RandomState>; 4]>);
 
 /// The generic cell rate algorithm (ITU-T I.371): one point in time instead of
 /// a number of tokens and when they were counted.
@@ -143,7 +150,7 @@ pub struct Refused {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self(RefCell::new([(); 3].map(|()| LruCache::unbounded_with_hasher(RandomState::new()))))
+        Self(RefCell::new([(); 4].map(|()| LruCache::unbounded_with_hasher(RandomState::new()))))
     }
 }
 
@@ -154,7 +161,8 @@ impl Buckets {
     /// There is none left; it is not counted.
     pub fn take(&self, limit: Limit, network: Network, rate: Rate, now: UnixMillis) -> Result<(), Refused> {
         let (now_us, span) = (now.0.saturating_mul(1_000), micros(rate.span));
-        let mut bucket = self.bucket(limit, network);
+        let place = limit as usize;
+        let mut bucket = self.bucket(place, network);
         // One that is full later than a span from now was seen by a clock that
         // has stepped back since.
         let is_of_another_time = bucket.full > now_us.saturating_add(span);
@@ -162,10 +170,10 @@ impl Buckets {
         let full = full.saturating_add(span / u64::from(rate.count));
         let over = full.saturating_sub(now_us.saturating_add(span));
         if over > 0 {
-            return self.refuse(limit, network, bucket, Duration::from_micros(over), now);
+            return self.refuse(place, network, bucket, Duration::from_micros(over), now);
         }
         bucket.full = full;
-        self.keep(limit, network, bucket);
+        self.keep(place, network, bucket);
         Ok(())
     }
 
@@ -174,12 +182,20 @@ impl Buckets {
     /// # Errors
     /// Always.
     pub fn refused(&self, limit: Limit, network: Network, rate: Rate, now: UnixMillis) -> Result<(), Refused> {
-        self.refuse(limit, network, self.bucket(limit, network), rate.span / rate.count, now)
+        let place = limit as usize;
+        self.refuse(place, network, self.bucket(place, network), rate.span / rate.count, now)
+    }
+
+    /// Whether to write down what is refused without a limit.
+    pub fn is_first(&self, network: Network, now: UnixMillis) -> bool {
+        let place = Limit::ALL.len();
+        let refused = self.refuse(place, network, self.bucket(place, network), Duration::ZERO, now);
+        refused.is_err_and(|refused| refused.is_first)
     }
 
     fn refuse(
         &self,
-        limit: Limit,
+        place: usize,
         network: Network,
         mut bucket: Bucket,
         wait: Duration,
@@ -189,17 +205,17 @@ impl Buckets {
         if is_first {
             bucket.told = now;
         }
-        self.keep(limit, network, bucket);
+        self.keep(place, network, bucket);
         Err(Refused { wait, is_first })
     }
 
-    fn bucket(&self, limit: Limit, network: Network) -> Bucket {
-        let known = self.0.borrow_mut()[limit as usize].get(&network).copied();
+    fn bucket(&self, place: usize, network: Network) -> Bucket {
+        let known = self.0.borrow_mut()[place].get(&network).copied();
         known.unwrap_or(Bucket { full: 0, told: UnixMillis(0) })
     }
 
-    fn keep(&self, limit: Limit, network: Network, bucket: Bucket) {
-        let kept = &mut self.0.borrow_mut()[limit as usize];
+    fn keep(&self, place: usize, network: Network, bucket: Bucket) {
+        let kept = &mut self.0.borrow_mut()[place];
         kept.put(network, bucket);
         if kept.len() > NETWORKS_MAX {
             kept.pop_lru();

@@ -65,7 +65,7 @@ impl Challenge {
     ) -> Result<Option<Command>, Failure> {
         let Some(header) = answer.headers().get("warifu-command") else { return Ok(None) };
         let ignored = |reason| {
-            ports.tell(Event::CommandIgnored { path: path.as_str().to_owned(), reason });
+            ports.tell(Event::CommandIgnored { path: path.as_str().into(), reason });
             Ok(None)
         };
         let nonce = match (self.commands, &self.nonce) {
@@ -85,7 +85,10 @@ impl Challenge {
             Ok(command) => Ok(Some(command)),
             Err(CommandRefusal::Unproven(reason)) => ignored(reason),
             Err(refusal @ CommandRefusal::Malformed(_)) => {
-                ports.tell(Event::CommandRefused { path: path.as_str().to_owned(), reason: refusal.explain() });
+                ports.tell(Event::CommandRefused {
+                    path: path.as_str().into(),
+                    reason: refusal.explain().as_str().into(),
+                });
                 Err(Failure::BadCommand(refusal.explain()))
             }
         }

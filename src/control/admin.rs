@@ -27,7 +27,7 @@ pub async fn authorize<'s, P: Ports>(
             // Each request behind another proxy asks for this; its outcome is
             // logged where it is a refusal.
             if scope != Some(Scope::Verify) {
-                ports.tell(Event::AdminCalled { call: call(), key: key.id().to_owned() });
+                ports.tell(Event::AdminCalled { call: call().as_str().into(), key: key.id().to_owned() });
             }
             return Ok(key);
         }
@@ -38,7 +38,7 @@ pub async fn authorize<'s, P: Ports>(
     limit::count(site, ports, request, Limit::AdminFailures).await?;
     let (reason, failure) = refusal;
     if let Some(reason) = reason {
-        ports.tell(Event::AdminRefused { call: call(), reason });
+        ports.tell(Event::AdminRefused { call: call().as_str().into(), reason });
     }
     Err(failure)
 }

@@ -86,7 +86,7 @@ pub async fn take<P: Ports>(
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }
     if admitted.demand().access == Access::Public && !finds.change.is_empty() {
-        ports.tell(Event::CustodyIgnored { path: path.as_str().to_owned(), reason: "the route is public" });
+        ports.tell(Event::CustodyIgnored { path: path.as_str().into(), reason: "the route is public" });
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }
     whose::name(site, ports, request, opened, &mut finds.change).await?;

@@ -76,7 +76,7 @@ async fn keep<P: Ports>(visit: &Visit<'_, P>, opened: Option<Opened>, finds: Tak
 }
 
 fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<String> {
-    visit.ports.tell(Event::CustodyIgnored { path: visit.path.as_str().to_owned(), reason });
+    visit.ports.tell(Event::CustodyIgnored { path: visit.path.as_str().into(), reason });
     None
 }
 

@@ -88,7 +88,7 @@ fn what_cannot_be_read_changes_nothing_and_says_so_once() {
             let told = world.events.borrow()[events..].to_vec();
             assert!(
                 matches!(&told[..], [Event::CommandRefused { path: told, reason }]
-                if told == path && reason.starts_with("Warifu-Command: ")),
+                if told.as_str() == path && reason.as_str().starts_with("Warifu-Command: ")),
                 "{name}: {told:?}"
             );
             assert_eq!(world.shards.calls.get(), calls, "{name}: no store was asked");

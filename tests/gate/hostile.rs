@@ -167,6 +167,34 @@ fn a_page_of_another_site_is_answered_with_what_people_can_do() {
     assert!(seen.body.contains("<p>Open the page from the application itself, and try again.</p>"), "{}", seen.body);
 }
 
+/// Anybody can have them refused, as often and as long as they like.
+#[test]
+fn refusals_of_other_origins_do_not_flood_the_log() {
+    let (world, site) = (World::with_login(), site());
+    let origin = format!("https://{}", "é".repeat(8_000));
+    let post = |from: &str, path: &str| {
+        let headers = [("origin", origin.as_str()), ("cf-connecting-ip", from)];
+        assert_eq!(world.serve(&site, &request("POST", path, &headers)).status, Some(403));
+    };
+    let path = format!("/{}", "p".repeat(7_000));
+    for _ in 0..100 {
+        post("203.0.113.7", &path);
+        post("203.0.113.200", "/account");
+    }
+    post("198.51.100.7", "/account");
+    let at = world.shards.now.get();
+    let lines: Vec<String> =
+        world.events.borrow().iter().map(|event| event.to_line(at, &warifu::audit::Whence::default())).collect();
+    assert_eq!(lines.len(), 2, "one a minute for each network");
+    assert!(lines[0].len() < 1_000 && lines[0].contains(&"p".repeat(250)), "{}", lines[0]);
+    assert!(lines[0].contains(r#"é…","at""#), "it says that there was more: {}", lines[0]);
+    let counted = world.memory(&site).tally().events();
+    assert!(counted.contains(&("cross_origin_refused".to_owned(), 201)), "each is counted: {counted:?}");
+    world.pass(std::time::Duration::from_mins(1));
+    post("203.0.113.7", "/account");
+    assert_eq!(world.event_names().len(), 3);
+}
+
 #[test]
 fn cross_origin_requests_that_change_something_are_refused() {
     let (world, site) = (World::with_login(), site());
