@@ -91,12 +91,10 @@ impl Admitted {
     /// # Errors
     /// It is no longer let through.
     pub async fn look_again<P: Ports>(&mut self, site: &Site, ports: &P, request: &Request) -> Result<(), Failure> {
-        if self.caller.is_none() {
-            return Ok(());
-        }
+        let Some(Caller { is_renewed, .. }) = self.caller else { return Ok(()) };
         match identify(site, ports, request, &self.presented, self.demand, Look::Again).await {
             Ok(caller) => {
-                self.caller = Some(caller);
+                self.caller = Some(Caller { is_renewed, ..caller });
                 Ok(())
             }
             Err(failure) => {
@@ -225,7 +223,7 @@ pub async fn identify<P: Ports>(
         return Err(Failure::NoSession);
     };
     let now = ports.time();
-    let is_renewed = renew(site, ports, request, token, &session, demand, now);
+    let is_renewed = look == Look::Use && renew(site, ports, request, token, &session, demand, now);
     demand.is_met_by(&session, now)?;
     Ok(Caller { session, served, is_renewed, sought })
 }

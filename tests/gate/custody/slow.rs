@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::support::world::BODY;
-use crate::support::{World, request, site_of};
+use crate::support::{KEYS, KEYS_ROTATED, World, request, site_of, site_with};
 
 const SECRET: &str = "opaque-refresh-token-1";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -93,4 +93,22 @@ fn who_needs_a_session_and_has_none_has_no_body_read() {
     let world = World::with_login();
     *world.meanwhile.borrow_mut() = Some(Box::new(|| panic!("it is read")));
     assert_eq!(world.serve(&site_of(&config), &request("POST", "/api/refresh", &[JSON])).status, Some(401));
+}
+
+#[test]
+fn a_second_look_takes_nothing_of_the_first_away() {
+    let (before, after) = (site_with(super::TOKENS, KEYS), site_with(super::TOKENS, KEYS_ROTATED));
+    let login: &str =
+        format!(r#"{{"access_token": "{}", "refresh_token": "{SECRET}"}}"#, super::jwt("alice", super::HOUR)).leak();
+    let world = World::new(move |outgoing| {
+        let body = if outgoing.url.contains("login") { login } else { "{}" };
+        Some(vec![("Content-Type", "application/json"), (BODY, body)])
+    });
+    let session = world.serve(&before, &request("POST", "/api/login", &[])).cookie().expect("a session").to_owned();
+    world.pass(Duration::from_mins(10));
+    let headers = [("cookie", session.as_str()), JSON];
+    let body = br#"{"refresh_token": "warifu-held.refresh_token"}"#;
+    let seen = world.serve_with_body(&after, &request("POST", "/api/refresh", &headers), body.to_vec());
+    let minted = seen.cookie().expect("the same secret under the new key");
+    assert_ne!(minted, session);
 }
