@@ -216,7 +216,12 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
             updated.map(|_| Written::Nothing).ok_or(Failure::NoLiveSession)
         }
         Command::End => {
-            end_sessions(site, ports, admitted.presented(), by_origin("do=end")).await?;
+            let cause = by_origin("do=end");
+            let is_over = end_sessions(site, ports, admitted.presented(), cause).await?;
+            // Its secret may have been replaced while the application took its time.
+            if let Some((caller, _)) = admitted.caller().filter(|_| !is_over) {
+                sessions.end(One::OfId(caller.session.id), None, cause).await?;
+            }
             Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
         }
         Command::EndOthers => {
@@ -232,7 +237,8 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
 }
 
 /// Ends the sessions of the presented tokens. Each is ended, also if there are
-/// several and none was honoured: who logs out wants nothing left.
+/// several and none was honoured: who logs out wants nothing left. Whether one was
+/// there to be ended.
 ///
 /// # Errors
 /// The store could not commit it: a session may still live.
@@ -241,11 +247,12 @@ pub async fn end_sessions<P: Ports>(
     ports: &P,
     presented: &[Token],
     cause: Cause<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let mut is_over = false;
     for token in presented {
-        Sessions::new(site, ports).end(One::OfToken(token), None, cause).await?;
+        is_over |= Sessions::new(site, ports).end(One::OfToken(token), None, cause).await?.is_some();
     }
-    Ok(())
+    Ok(is_over)
 }
 
 /// Adds the Set-Cookie of the session's cookie, new or cleared. Where the browser sent a

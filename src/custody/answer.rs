@@ -78,11 +78,17 @@ pub async fn take<P: Ports>(
     let now = ports.time();
     take_cookies(&site.config, path, answer.headers(), now, &mut finds);
     let bearer = custody.bearer_at(path);
+    let is_end = matches!(command, Some(Command::End | Command::EndAll));
     if let Some(bearer) = bearer.filter(|bearer| !bearer.ends) {
-        take_tokens(site, ports, request, bearer, answer, &mut finds).await?;
+        let taken = take_tokens(site, ports, request, bearer, answer, &mut finds).await;
+        // Who logs out does so whatever else the answer holds, and gets none of it.
+        match taken {
+            Err(_) if is_end => finds.body = Some(Vec::new()),
+            taken => taken?,
+        }
     }
     // Nothing is kept beside an end: nobody need know whose it would be.
-    if matches!(command, Some(Command::End | Command::EndAll)) {
+    if is_end {
         return Ok(Taken { body: finds.body, ..Taken::default() });
     }
     if admitted.demand().access == Access::Public && !finds.change.is_empty() {

@@ -110,12 +110,12 @@ async fn end<P: Ports>(
         return Ok(ignore(visit, HELD_NO_LONGER));
     }
     let cause = Cause { actor: CUSTODY, reason: "cleared" };
-    for one in [One::OfToken(token), One::OfId(caller.session.id)] {
-        if Sessions::new(site, ports).end(one, None, cause).await?.is_some() {
-            return Ok(Some(cookie::clear(&site.config.cookie)));
-        }
-    }
-    Ok(ignore(visit, HELD_NO_LONGER))
+    let sessions = Sessions::new(site, ports);
+    // By its id, one that ended before is found too.
+    let is_over = sessions.end(One::OfToken(token), None, cause).await?.is_some()
+        || (is_live(&sessions, &caller.session).await?
+            && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_some());
+    Ok(if is_over { Some(cookie::clear(&site.config.cookie)) } else { ignore(visit, HELD_NO_LONGER) })
 }
 
 async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<String, Failure> {

@@ -128,6 +128,24 @@ fn a_log_out_that_takes_longer_than_the_grace_of_its_secret_counts() {
 }
 
 #[test]
+fn an_end_by_command_that_takes_longer_than_the_grace_of_its_secret_counts() {
+    let app = Rc::new(App::new(COOKIES));
+    let first = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    let second = Rc::new(RefCell::new(String::new()));
+    let (old, set) = (first.clone(), Rc::clone(&second));
+    app.meanwhile(move |app| {
+        let visit = app.ask("POST /both", &[("cookie", &old)], &[("Warifu-Command", "do=rotate")]);
+        let next = visit.seen.cookie().expect("a new secret").to_owned();
+        assert!(app.lives(&next));
+        app.world.pass(Duration::from_secs(20));
+        app.world.ring();
+        set.replace(next);
+    });
+    app.ask("POST /both", &[("cookie", &first)], &[("Warifu-Command", "do=end")]);
+    assert!(!app.lives(&second.take()));
+}
+
+#[test]
 fn a_late_log_out_leaves_a_newer_log_in_alone() {
     for (line, says) in [("POST /logout", &[CLEARED][..]), ("POST /bye", &[CLEARED]), ("POST /bye", &[])] {
         let app = Rc::new(App::new(&with_log_out(COOKIES)));

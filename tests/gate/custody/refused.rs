@@ -136,3 +136,22 @@ fn tokens_beside_an_end_by_command_do_not_reach_the_page() {
     assert_eq!(visit.seen.status, None);
     assert!(visit.seen.body.contains("access_token") && !visit.seen.body.contains(&token));
 }
+
+#[test]
+fn an_end_by_command_counts_where_tokens_were_expected_and_none_can_be_read() {
+    let config = TOKENS.replace(
+        r#"{"path": "/api/login", "access": "optional"}"#,
+        r#"{"path": "/api/login", "access": "optional", "commands": true}"#,
+    );
+    for says in [[("Content-Type", "text/plain"), (":body", "bye")], [JSON, (":body", r#"{"access_token": 5}"#)]] {
+        let app = App::new(&config);
+        let body = format!(r#"{{"access_token": "{}"}}"#, jwt("alice", HOUR));
+        let visit = app.ask("POST /api/login", &[], &[JSON, (":body", &body)]);
+        let session = visit.seen.cookie().expect("a session").to_owned();
+        let says = [says[0], says[1], ("Warifu-Command", "do=end")];
+        let visit = app.ask("POST /api/login", &[("cookie", &session)], &says);
+        assert_eq!((visit.seen.status, &*visit.seen.body), (None, ""), "nothing of it is passed on");
+        assert!(visit.set_cookies().iter().any(|set| set.contains("Max-Age=0")));
+        assert_eq!(app.ask("GET /a", &[("cookie", &session)], &[]).seen.status, Some(401));
+    }
+}
