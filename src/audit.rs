@@ -141,7 +141,9 @@ pub enum Event {
     },
     /// A WebSocket or an event stream was cut.
     ConnectionCut {
-        session: String,
+        /// Left out where nobody has said yet whose it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
         reason: &'static str,
     },
     StoreUnavailable {

@@ -71,7 +71,8 @@ impl Watched {
         if demand.on_end != OnEnd::Close {
             return None;
         }
-        let session = Cell::new(admitted.session().map(|session| session.id));
+        // A newer token can be of another session.
+        let session = Cell::new(admitted.session().filter(|_| newer.is_none()).map(|session| session.id));
         let (presented, sought) = admitted.into_token().unzip();
         let (token, sought) = newer.or(presented).zip(vouched.or(sought))?;
         Some(Self { token, demand, request: request.clone(), session, sought })

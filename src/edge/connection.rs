@@ -11,6 +11,7 @@ use crate::audit::Event;
 use crate::edge::glue::Connection;
 use crate::edge::log::log;
 use crate::edge::ports::RequestPorts;
+use crate::session::Handle;
 use crate::site::Site;
 use crate::watch::{End, Watched, until_end};
 
@@ -28,7 +29,7 @@ pub async fn watch(site: &Site, ports: &RequestPorts, watched: &Watched, connect
         }
     };
     let (code, reason) = end.close();
-    let session = watched.session().map(|session| session.to_text()).unwrap_or_default();
+    let session = watched.session().map(Handle::to_text);
     log(&Event::ConnectionCut { session, reason });
     connection.cut(code, reason);
 }

@@ -41,7 +41,8 @@ pub fn watch(visit: &Visit, watched: Box<Watched>, cookie: &SetCookie) {
         let mut history = world.history.borrow_mut();
         let asked = &history.asked[request];
         let newer = if let SetCookie::Set(cookie) = cookie { Some(*cookie) } else { None };
-        let Some((session, cookie)) = watched.session().zip(newer.or(asked.cookie)) else { return };
+        let Some(cookie) = newer.or(asked.cookie) else { return };
+        let session = history.cookies[cookie].session;
         let open = Open { edge: visit.edge.name.clone(), route: asked.route, bound: visit.edge.bound, session, cookie };
         history.counts.opened += 1;
         history.note(world.exec.now(), |_| format!("   r{request} stays open"));
