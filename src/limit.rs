@@ -22,6 +22,7 @@ use crate::audit::Event;
 use crate::error::Failure;
 use crate::ports::Ports;
 use crate::request::Request;
+use crate::session::SessionId;
 use crate::sessions::address;
 use crate::site::Site;
 use crate::time::{UnixMillis, millis};
@@ -49,7 +50,7 @@ impl Limit {
     /// What the answer says of it. Who tries tokens or keys in great number is
     /// not told which of them was counted; the log has it.
     fn detail(self) -> Option<&'static str> {
-        (self == Self::Starts).then_some("there were more log-ins, and ends of all others, than limits.starts allows")
+        (self == Self::Starts).then_some("there were more log-ins than limits.starts allows")
     }
 
     /// The platform's own, by the name of its binding.
@@ -89,8 +90,24 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
     if is_first {
         ports.tell(Event::RateLimited { limit: limit.name() });
     }
+    Err(refusal(wait, limit.detail()))
+}
+
+/// One more of what makes a secret, a kill and rows of the store, and can be done
+/// again and again with one session. By that and not by the network, or strangers
+/// could keep each other from ending what a thief has.
+///
+/// # Errors
+/// It is one too many.
+pub fn count_own<P: Ports>(ports: &P, session: SessionId) -> Result<(), Failure> {
+    let [.., a, b, c, d, e, f, g, h] = *session.as_bytes();
+    let taken = ports.memory().buckets().take_at(OWN, Network([a, b, c, d, e, f, g, h]), OWN_RATE, ports.time());
+    taken.map_err(|Refused { wait, .. }| refusal(wait, Some("a session can end all others ten times a minute")))
+}
+
+fn refusal(wait: Duration, detail: Option<&'static str>) -> Failure {
     let seconds = u32::try_from(millis(wait).div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
-    Err(Failure::RateLimited { seconds, detail: limit.detail() })
+    Failure::RateLimited { seconds, detail }
 }
 
 /// Whether to write down what anybody can cause as often as they like, and nothing
@@ -125,9 +142,10 @@ impl Network {
 }
 
 /// What each network has left, as far as this isolate knows: each limit for the
-/// networks that came last; and, behind the limits, of whom something was told.
+/// networks that came last; and, behind the limits, of whom something was told, and
+/// what sessions have done.
 #[derive(Debug)]
-pub struct Buckets(RefCell<[LruCache<Network, Bucket, RandomState>; 4]>);
+pub struct Buckets(RefCell<[LruCache<Network, Bucket, RandomState>; PLACES]>);
 
 /// The generic cell rate algorithm (ITU-T I.371): one point in time instead of
 /// a number of tokens and when they were counted.
@@ -150,7 +168,7 @@ pub struct Refused {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self(RefCell::new([(); 4].map(|()| LruCache::unbounded_with_hasher(RandomState::new()))))
+        Self(RefCell::new([(); PLACES].map(|()| LruCache::unbounded_with_hasher(RandomState::new()))))
     }
 }
 
@@ -160,8 +178,11 @@ impl Buckets {
     /// # Errors
     /// There is none left; it is not counted.
     pub fn take(&self, limit: Limit, network: Network, rate: Rate, now: UnixMillis) -> Result<(), Refused> {
+        self.take_at(limit as usize, network, rate, now)
+    }
+
+    fn take_at(&self, place: usize, network: Network, rate: Rate, now: UnixMillis) -> Result<(), Refused> {
         let (now_us, span) = (now.0.saturating_mul(1_000), micros(rate.span));
-        let place = limit as usize;
         let mut bucket = self.bucket(place, network);
         // One that is full later than a span from now was seen by a clock that
         // has stepped back since.
@@ -188,8 +209,7 @@ impl Buckets {
 
     /// Whether to write down what is refused without a limit.
     pub fn is_first(&self, network: Network, now: UnixMillis) -> bool {
-        let place = Limit::ALL.len();
-        let refused = self.refuse(place, network, self.bucket(place, network), Duration::ZERO, now);
+        let refused = self.refuse(TOLD, network, self.bucket(TOLD, network), Duration::ZERO, now);
         refused.is_err_and(|refused| refused.is_first)
     }
 
@@ -236,6 +256,13 @@ fn micros(span: Duration) -> u64 {
 pub const NETWORKS_MAX: usize = 2_000;
 
 const TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// Places behind those of the limits.
+const TOLD: usize = Limit::ALL.len();
+const OWN: usize = TOLD + 1;
+const PLACES: usize = OWN + 1;
+
+const OWN_RATE: Rate = Rate { count: 10, span: Duration::from_mins(1) };
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,6 @@
 //!
 //! Only for the caller's own subject: what is somebody else's is not there.
 
-use futures_util::FutureExt;
-
 use super::Call;
 use super::input::Query;
 use super::receipt::{self, wants_quiet};
@@ -14,7 +12,7 @@ use crate::answer::write_cookie;
 use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
-use crate::limit::{self, Limit};
+use crate::limit;
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::Ports;
@@ -39,8 +37,7 @@ pub async fn answer<P: Ports>(
     let token = &presented[0];
     match call {
         Call::EndMyOthers => {
-            // It makes a secret, as a log-in does, and can be done without end.
-            limit::count(site, ports, request, Limit::Starts).boxed_local().await?;
+            limit::count_own(ports, caller.session.id)?;
             end_others(site, ports, request, &caller, &presented, cause).await
         }
         Call::NotMe => not_me(site, ports, request, &caller, cause).await,
@@ -102,7 +99,8 @@ async fn look_or_end<P: Ports>(
                 return Err(Failure::NotFound);
             }
             let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await?;
-            Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
+            let ended = ended.ok_or(Failure::NotFound)?;
+            Ok(receipt::again(site, ports, ended.kill, ended.is_earlier, waits).await)
         }
     }
 }

@@ -84,7 +84,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Let it give such commands only where `Warifu-Subject` is not empty, best on `required` routes.",
         ],
         Failure::RateLimited { .. } => [
-            "More log-ins (ends of all others count as such), made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows.",
+            "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows. Or one session has ended all others of its person ten times in a minute.",
             "`Retry-After` says when to try again. If honest people are behind that network, raise the limit. The detail names `limits.starts`; the others it does not, since they answer who guesses. The event `rate_limited` names each, and the network. See [rate limits](reference.md#rate-limits).",
         ],
         Failure::BodyTooLarge => [

@@ -80,7 +80,7 @@ fn a_refused_log_in_starts_nothing_and_ends_nothing() {
 /// Each makes a new secret, an entry of the feed and rows of the store, as a log-in
 /// does. What the application wants is its own.
 #[test]
-fn ends_of_all_others_are_limited_as_log_ins_are() {
+fn ends_of_all_others_are_limited_for_each_session() {
     let site = limited();
     let world = World::commanding("do=start, sub=\"alice\"");
     let mut cookie = world.log_in(&site);
@@ -88,7 +88,7 @@ fn ends_of_all_others_are_limited_as_log_ins_are() {
     let mut ask = |method: &str, path: &str, from| {
         let headers = [from, SAME, ("cookie", cookie.as_str())];
         let seen = world.serve(&site, &request(method, path, &headers));
-        let is_told = seen.body.contains("limits.starts") && seen.header("retry-after").is_some();
+        let is_told = seen.body.contains("ten times a minute") && seen.header("retry-after").is_some();
         assert_eq!(is_told, seen.status == Some(429), "{}", seen.body);
         if let Some(newer) = seen.cookie() {
             cookie = newer.to_owned();
@@ -98,11 +98,18 @@ fn ends_of_all_others_are_limited_as_log_ins_are() {
     for _ in 0..10 {
         assert_eq!(ask("POST", "/login", HERE), None, "the application's");
     }
-    for _ in 0..3 {
-        assert_eq!(ask("DELETE", "/_warifu/me/sessions", HERE), Some(200));
+    for from in [HERE, NEXT_DOOR, ELSEWHERE, HERE, HERE, HERE, HERE, HERE, HERE, HERE] {
+        assert_eq!(ask("DELETE", "/_warifu/me/sessions", from), Some(200));
     }
-    assert_eq!(ask("DELETE", "/_warifu/me/sessions", NEXT_DOOR), Some(429));
-    assert_eq!(ask("DELETE", "/_warifu/me/sessions", ELSEWHERE), Some(200), "the cookie is as it was");
+    for from in [HERE, ELSEWHERE] {
+        assert_eq!(ask("DELETE", "/_warifu/me/sessions", from), Some(429), "wherever it comes from");
+    }
+    world.pass(Duration::from_secs(6));
+    assert_eq!(ask("DELETE", "/_warifu/me/sessions", HERE), Some(200), "the cookie is as it was");
+    assert_eq!(ask("DELETE", "/_warifu/me/sessions", HERE), Some(429));
+    world.command.set("do=start, sub=\"bob\"");
+    let another = world.serve(&site, &request("POST", "/login", &[HERE, SAME]));
+    assert_eq!(another.status, None, "nobody else is kept from anything");
     assert_eq!(ask("POST", "/_warifu/me/not-me", HERE), Some(200), "the way out of everything is open");
 }
 

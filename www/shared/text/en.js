@@ -23,7 +23,7 @@ export default {
   refused_store_unavailable: "Sessions cannot be checked at the moment. That does not mean that there are none.",
   refused_ended_in_part: "Not all is known to have ended: another version of the gateway was at work too. End it once more.",
   refused_bad_request: "The gateway does not take that: {detail}",
-  refused_rate_limited: "There were too many wrong keys from your network. Try again {when}.",
+  refused_rate_limited: "There were too many tries. Try again {when}.",
   after_a_while: "a little later",
   after_seconds: "in {seconds} s",
   refused_cross_origin: "The browser says that this comes from another site.",

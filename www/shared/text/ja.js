@@ -23,7 +23,7 @@ export default {
   refused_store_unavailable: "現在セッションを確認できません。セッションがないという意味ではありません。",
   refused_ended_in_part: "すべてが終了したとは確認できません。別のバージョンのゲートウェイも動作していました。もう一度終了してください。",
   refused_bad_request: "ゲートウェイが受け付けません: {detail}",
-  refused_rate_limited: "お使いのネットワークから誤った鍵が多すぎました。{when}もう一度試してください。",
+  refused_rate_limited: "試行が多すぎます。{when}もう一度試してください。",
   after_a_while: "しばらくしてから",
   after_seconds: "{seconds} 秒後に",
   refused_cross_origin: "ブラウザーによると、これは別のサイトからの要求です。",
