@@ -178,7 +178,8 @@ pub async fn end<P: Ports>(
 ) -> Result<OwnResponse, Failure> {
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let ended = Sessions::new(site, ports).end(One::OfId(handle_of(handle)?), None, cause).await?;
-    Ok(receipt::answer(site, ports, ended.ok_or(Failure::NotFound)?.kill, waits).await)
+    let ended = ended.ok_or(Failure::NotFound)?;
+    Ok(receipt::again(site, ports, ended.kill, ended.is_earlier, waits).await)
 }
 
 /// `DELETE sessions`: of a subject, or, with a confirmation, of the whole site.

@@ -88,7 +88,8 @@ pub(super) fn kill(sql: &impl Sql, id: KillId, awake: UnixMillis, now: UnixMilli
 }
 
 /// The kill that has ended this session, with nothing else; where it has to have
-/// been this subject's, as far as the audit table tells.
+/// been this subject's, as far as the audit table tells: there an administrator may
+/// have asked for a session together with a subject whose it is not.
 pub(super) fn end_of(
     turn: &Turn<'_, impl Sql>,
     session: SessionId,
@@ -97,8 +98,8 @@ pub(super) fn end_of(
     let found = turn.sql.run(
         "SELECT id FROM (SELECT id, scope, target FROM kills ORDER BY committed DESC LIMIT ?1)
          WHERE scope = 'session' AND target = ?2
-         AND (?3 IS NULL OR EXISTS (SELECT 1 FROM (SELECT session, subject FROM audit ORDER BY seq DESC LIMIT ?1)
-                                    WHERE session = ?4 AND subject = ?3)) LIMIT 1",
+         AND (?3 IS NULL OR EXISTS (SELECT 1 FROM (SELECT session, subject, event FROM audit ORDER BY seq DESC LIMIT ?1)
+                                    WHERE session = ?4 AND subject = ?3 AND event <> 'admin_called')) LIMIT 1",
         &[
             LOOKED_AT_MAX.into(),
             session.to_text().as_str().into(),
@@ -193,7 +194,7 @@ fn entry_of(row: &Row) -> Result<NewEntry, SqlError> {
 
 /// The newest kills, and events, among which an earlier end is looked for: there is
 /// no index of what was ended, which would be a row more for each end.
-const LOOKED_AT_MAX: u32 = 10_000;
+const LOOKED_AT_MAX: u32 = 1_000;
 
 /// Kills and refreshes of one call to the feed.
 const AT_ONCE_MAX: u32 = 200;

@@ -194,6 +194,10 @@ fn an_end_that_is_done_again_gets_a_receipt() {
         world.pass(std::time::Duration::from_secs(2));
         let (code, state, _, took) = told("DELETE", &quiet);
         assert_eq!((code, state.as_str(), took), (200, "quiesced", 2_052), "{path}");
+        world.pass(std::time::Duration::from_secs(1));
+        let (code, state, _, took) = told("DELETE", &quiet);
+        let whole = if by_id { 0 } else { 2_052 };
+        assert_eq!((code, state.as_str(), took), (200, "quiesced", whole), "what is over is not waited for: {path}");
         for hours in [23, 2] {
             world.pass(std::time::Duration::from_hours(hours));
             world.ring();
@@ -225,6 +229,8 @@ fn who_ends_a_session_of_ones_own_again_gets_its_receipt() {
     assert!(first.0 == Some(200) && first.1.is_some());
     assert_eq!(end(&cookies[0]), first);
     assert_eq!(end(&cookies[2]), (Some(404), None), "it is not bob's by having ended");
+    call(&world, &site, "GET", &format!("/_warifu/audit?subject=bob&session={id}"), "");
+    assert_eq!(end(&cookies[2]).0, Some(404), "nor by what an administrator has asked");
 }
 
 /// After the loss of a key, which docs/operations/keys.md has.
