@@ -100,8 +100,9 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
 /// # Errors
 /// It is one too many.
 pub fn count_own<P: Ports>(ports: &P, session: SessionId) -> Result<(), Failure> {
-    let [.., a, b, c, d, e, f, g, h] = *session.as_bytes();
-    let taken = ports.memory().buckets().take_at(OWN, Network([a, b, c, d, e, f, g, h]), OWN_RATE, ports.time());
+    let mut key = [0; 8];
+    key.copy_from_slice(&session.as_bytes()[8..]);
+    let taken = ports.memory().buckets().take_at(OWN, Network(key), OWN_RATE, ports.time());
     taken.map_err(|Refused { wait, .. }| refusal(wait, Some("a session can end all others ten times a minute")))
 }
 
