@@ -83,11 +83,23 @@ pub fn whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(from: D) -> Result<Opti
 /// # Errors
 /// It is too large, does not end, or is not what the call takes.
 pub async fn json<T: DeserializeOwned>(body: impl Body) -> Result<T, Failure> {
+    parse(&bytes(body).await?)
+}
+
+/// The same where there need be none.
+///
+/// # Errors
+/// As of [`json`].
+pub async fn json_if_any<T: DeserializeOwned>(body: impl Body) -> Result<Option<T>, Failure> {
     let bytes = bytes(body).await?;
+    if bytes.is_empty() { Ok(None) } else { parse(&bytes).map(Some) }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let refusal =
         |why: &dyn core::fmt::Display| Failure::BadInput(format!("the body is not what is taken here: {why}"));
     // As text, as everywhere: a second parser over bytes would weigh 10 kB in wasm.
-    let text = core::str::from_utf8(&bytes).map_err(|error| refusal(&error))?;
+    let text = core::str::from_utf8(bytes).map_err(|error| refusal(&error))?;
     serde_json::from_str(text).map_err(|error| refusal(&error))
 }
 

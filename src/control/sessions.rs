@@ -197,9 +197,9 @@ pub async fn end_all<P: Ports>(
     }
     let query = Query::read(request, &["subject", "wait"])?;
     let waits = wants_quiet(&query)?;
+    let confirmation = input::json_if_any::<Confirmation>(body).await?;
     let Some(subject) = query.subject()? else {
-        let Confirmation { confirm } = input::json(body).await?;
-        if confirm != site.config.site {
+        if confirmation.is_none_or(|found| found.confirm != site.config.site) {
             return Err(Failure::BadInput("confirm must be the name of the site".to_owned()));
         }
         let kill = Sessions::new(site, ports).end_site(cause).await?;

@@ -129,6 +129,14 @@ fn a_kill_of_the_site_needs_its_name_and_reaches_every_shard() {
         assert_eq!(call(&world, &two, "DELETE", "/_warifu/sessions", body).0, 400, "{body}");
     }
     assert_eq!((status(&world, &two, &older), status(&world, &two, &newer)), (None, None));
+    for body in ["[]", "{}", r#"{"confirm":1}"#] {
+        let path = "/_warifu/sessions?subject=alice";
+        assert_eq!(
+            call(&world, &two, "DELETE", path, body).0,
+            400,
+            "what it has no use for is no reason to guess: {body}"
+        );
+    }
     let (code, receipt) = call(&world, &two, "DELETE", "/_warifu/sessions", r#"{"confirm":"default"}"#);
     assert_eq!((code, receipt["state"].as_str(), receipt["scope"].as_str()), (202, Some("committed"), Some("site")));
     assert_eq!(receipt["progress"], serde_json::json!({"done": 0, "total": 134}));
