@@ -164,7 +164,7 @@ test("nothing is kept of who listens, and goes away", async () => {
   }, "nothing is kept");
 });
 
-test("nothing is kept of who comes with an old cookie while another asks about it, and goes away", { timeout: 90_000 }, async () => {
+test("nothing is kept of who comes with an old cookie while another asks about it, and goes away", async () => {
   const before = await kept();
   let probe;
   paths["/who"] = (response) => (probe ??= response);
@@ -180,6 +180,8 @@ test("nothing is kept of who comes with an old cookie while another asks about i
   await until(async () => (await kept()) >= before + 5, "all wait");
   first.go();
   for (const request of others) request.socket.resetAndDestroy();
-  await until(async () => (await kept()) <= before, "nothing is kept", { seconds: 60 });
-  probe?.end();
+  // Who asks goes on without its client, so that nobody waits for the end of its claim.
+  probe.writeHead(401);
+  probe.end();
+  await until(async () => (await kept()) <= before, "nothing is kept");
 });
