@@ -154,7 +154,7 @@ test("measures that cannot be read are no measures, and are asked for again", as
   // Whatever goes wrong once, in the page itself too, is asked for again, and is not hidden.
   assert.deepEqual(faults, []);
   const asked = await page.evaluate(async () => {
-    const { every } = await import("./every.js");
+    const { every } = await import("/_warifu/console/every.js");
     let asked = 0;
     await every(1, async () => { if (++asked === 1) throw new Error("once"); return asked < 3; }, new AbortController().signal);
     return asked;
