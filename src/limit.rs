@@ -1,8 +1,8 @@
-//! Rate limits by the network that a request comes from: on log-ins, and what
-//! users can cause as they please and costs as much; on tokens with a wrong MAC,
-//! on administrators' calls that fail. They slow down who tries things in great
-//! number; nobody who is right is ever refused by one but by the first, and no
-//! limit ends a session or touches a cookie.
+//! Rate limits. By the network that a request comes from: on log-ins, on tokens with
+//! a wrong MAC, on administrators' calls that fail. By the session: on what its user
+//! can do again and again, and costs as much as a log-in. They slow down who tries
+//! things in great number; of who is right only those of log-ins, and of sessions,
+//! refuse anybody, and no limit ends a session or touches a cookie.
 //!
 //! The platform's own limits are asked where they are bound. Else the isolate
 //! counts for itself: in bounded memory, and each isolate anew, so that what a

@@ -17,10 +17,11 @@ export function lend(lent) {
   bytes = new Uint8Array(0);
 }
 
-// Writes method, URL, and then the header fields, each on a line, where Rust wants
-// them, and returns where they end. 0: there is no room.
 const encoder = new TextEncoder();
 
+// Writes method, URL, and then the header fields, each on a line, where Rust wants
+// them, and returns where they end. 0: there is no room. One call of an encoder for
+// all takes less than to write each character here.
 export function describe(request, from, bytesMax) {
   if (bytes.length === 0) bytes = new Uint8Array(memory.buffer);
   const text = described(request);

@@ -7,6 +7,12 @@ use warifu::audit::Event;
 use super::{App, CONFIG};
 use crate::support::{World, request};
 
+/// [`CONFIG`], and a route where the application gives commands.
+fn with_commands() -> String {
+    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
+    CONFIG.replacen(r#""routes": ["#, routes, 1)
+}
+
 #[test]
 fn after_its_day_the_old_kind_is_refused() {
     let app = App::new(CONFIG);
@@ -136,8 +142,7 @@ fn takes_it(app: &App, path: &str, cookie: &str) -> bool {
 /// has just logged in.
 #[test]
 fn what_the_application_starts_or_ends_takes_an_old_cookie_that_has_not_moved_in() {
-    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
-    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    let config = with_commands();
     for command in ["do=start, sub=\"bob\"", "do=end", "do=end-all"] {
         let app = App { world: World::commanding(""), ..App::new(&config) };
         app.says(200, r#"{"user": {"id": "alice"}}"#);
@@ -155,8 +160,7 @@ fn what_the_application_starts_or_ends_takes_an_old_cookie_that_has_not_moved_in
 /// An application that gives each session its claims does so first for one that has just moved in.
 #[test]
 fn who_moves_in_with_a_command_that_keeps_the_secret_gets_the_new_cookie() {
-    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
-    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    let config = with_commands();
     let app = App { world: World::commanding("do=update, claims=:eyJhIjoxfQ==:"), ..App::new(&config) };
     app.says(200, r#"{"user": {"id": "alice"}}"#);
     let first = app.ask("POST", "/in", &[("cookie", "sid=old"), ("sec-fetch-site", "same-origin")]);
@@ -169,8 +173,7 @@ fn who_moves_in_with_a_command_that_keeps_the_secret_gets_the_new_cookie() {
 /// What leads to no new cookie goes on being the only one that there is.
 #[test]
 fn an_old_cookie_stays_where_no_other_takes_its_place() {
-    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
-    let config = CONFIG.replacen(r#""routes": ["#, routes, 1);
+    let config = with_commands();
     let app = App { world: World::commanding(""), ..App::new(&config) };
     app.says(200, r#"{"user": {"id": "alice"}}"#);
     let session = app.get("/account", "sid=old").session().to_owned();
@@ -184,12 +187,7 @@ fn an_old_cookie_stays_where_no_other_takes_its_place() {
 
 #[test]
 fn an_old_cookie_that_is_for_another_path_goes_unseen() {
-    let routes = r#""routes": [{"path": "/in", "access": "optional", "commands": true}, "#;
-    let config = CONFIG.replacen(r#""routes": ["#, routes, 1).replacen(
-        r#""cookie": "sid""#,
-        r#""cookie": "sid", "path": "/app""#,
-        1,
-    );
+    let config = with_commands().replacen(r#""cookie": "sid""#, r#""cookie": "sid", "path": "/app""#, 1);
     let app = App { world: World::commanding("do=end"), ..App::new(&config) };
     let visit = app.ask("POST", "/in", &[("cookie", "other=old"), ("sec-fetch-site", "same-origin")]);
     assert!(visit.set.iter().any(|set| set == "sid=; Path=/app; Secure; Max-Age=0"), "{:?}", visit.set);

@@ -119,10 +119,7 @@ fn a_log_out_by_its_path_that_clears_too_ends_a_session_that_holds_nothing() {
 fn a_log_out_that_takes_longer_than_the_grace_of_its_secret_counts() {
     let app = rolling();
     let first = app.log_in("sid=one");
-    let polled = first.clone();
-    let second = Rc::new(RefCell::new(String::new()));
-    let set = Rc::clone(&second);
-    app.meanwhile(move |app| *set.borrow_mut() = replaced(app, &polled));
+    let second = replaced_meanwhile(&app, &first, ROLLS);
     app.ask("POST /logout", &[("cookie", &first)], &[("Set-Cookie", "sid=; Max-Age=0")]);
     assert!(!app.lives(&second.take()));
 }
@@ -131,16 +128,7 @@ fn a_log_out_that_takes_longer_than_the_grace_of_its_secret_counts() {
 fn an_end_by_command_that_takes_longer_than_the_grace_of_its_secret_counts() {
     let app = Rc::new(App::new(COOKIES));
     let first = app.log_in(&format!("token={}", jwt("alice", HOUR)));
-    let second = Rc::new(RefCell::new(String::new()));
-    let (old, set) = (first.clone(), Rc::clone(&second));
-    app.meanwhile(move |app| {
-        let visit = app.ask("POST /both", &[("cookie", &old)], &[("Warifu-Command", "do=rotate")]);
-        let next = visit.seen.cookie().expect("a new secret").to_owned();
-        assert!(app.lives(&next));
-        app.world.pass(Duration::from_secs(20));
-        app.world.ring();
-        set.replace(next);
-    });
+    let second = replaced_meanwhile(&app, &first, ROTATES);
     app.ask("POST /both", &[("cookie", &first)], &[("Warifu-Command", "do=end")]);
     assert!(!app.lives(&second.take()));
 }
@@ -159,10 +147,16 @@ fn a_late_log_out_leaves_a_newer_log_in_alone() {
     }
 }
 
-/// The cookie is replaced, and so the secret; the new one is used, and the old one's grace passes. The
-/// new Cookie header.
-fn replaced(app: &App, session: &str) -> String {
-    let visit = app.ask("GET /a", &[("cookie", session)], &[("Set-Cookie", "sid=two")]);
+/// A request, and what its answer says.
+type Asked = (&'static str, (&'static str, &'static str));
+
+/// Both bring a new secret: another value of a rolling cookie, and a command.
+const ROLLS: Asked = ("GET /a", ("Set-Cookie", "sid=two"));
+const ROTATES: Asked = ("POST /both", ("Warifu-Command", "do=rotate"));
+
+/// The secret is replaced; the new one is used, and the old one's grace passes. The new Cookie header.
+fn replaced(app: &App, session: &str, (line, says): Asked) -> String {
+    let visit = app.ask(line, &[("cookie", session)], &[says]);
     let next = visit.seen.cookie().expect("a new secret").to_owned();
     assert!(app.lives(&next));
     app.world.pass(Duration::from_secs(20));
@@ -170,14 +164,19 @@ fn replaced(app: &App, session: &str) -> String {
     next
 }
 
+/// That happens while the next request is at the application; the header is there afterwards.
+fn replaced_meanwhile(app: &Rc<App>, session: &str, by: Asked) -> Rc<RefCell<String>> {
+    let (session, next) = (session.to_owned(), Rc::<RefCell<String>>::default());
+    let set = Rc::clone(&next);
+    app.meanwhile(move |app| *set.borrow_mut() = replaced(app, &session, by));
+    next
+}
+
 #[test]
 fn a_late_answer_of_a_session_that_lives_reaches_the_client() {
     let app = rolling();
     let first = app.log_in("sid=one");
-    let polled = first.clone();
-    let second = Rc::new(RefCell::new(String::new()));
-    let set = Rc::clone(&second);
-    app.meanwhile(move |app| *set.borrow_mut() = replaced(app, &polled));
+    let second = replaced_meanwhile(&app, &first, ROLLS);
     let visit = app.ask("POST /upload", &[("cookie", &first)], &[("Set-Cookie", "sid=three"), ("Set-Cookie", "a=b")]);
     assert_eq!((visit.seen.status, visit.set_cookies()), (None, vec!["a=b"]), "{}", visit.seen.body);
     assert_eq!(app.events().last().map(String::as_str), Some("custody_ignored"));
@@ -191,7 +190,7 @@ fn a_late_answer_of_a_session_that_has_ended_does_not() {
     let first = app.log_in("sid=one");
     let polled = first.clone();
     app.meanwhile(move |app| {
-        let next = replaced(app, &polled);
+        let next = replaced(app, &polled, ROLLS);
         app.ask("POST /_warifu/logout", &[("cookie", &next), ("sec-fetch-site", "same-origin")], &[]);
     });
     let visit = app.ask("POST /upload", &[("cookie", &first)], &[("Set-Cookie", "sid=three")]);
