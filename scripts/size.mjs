@@ -1,8 +1,8 @@
 // Where the bytes of the Worker's wasm are: by crate, for our own by module, and the
-// largest functions. Reads the copy with names that scripts/build keeps, the same code
-// as is deployed. A function counts for the crate that wrote it; an instance of another's
-// generic code for that other (so reading JSON counts for serde_json, whatever is read),
-// and what was inlined for where it went.
+// largest functions. The names are those of the copy that scripts/build keeps, which has the
+// same functions in the same order. A function counts for the crate that wrote it; an
+// instance of another's generic code for that other (so reading JSON counts for serde_json,
+// whatever is read), and what was inlined for where it went.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -100,8 +100,10 @@ function table(title, functions, key, rows) {
 }
 
 const served = readFileSync(path.join(root, "build/index_bg.wasm"));
-const { sections, functions } = read(readFileSync(path.join(root, ".warifu/named/build.wasm")));
-const readable = functions.map(({ size, name }) => ({ size, name: plain(name) }));
+const { sections, functions } = read(served);
+const named = read(readFileSync(path.join(root, ".warifu/named/build.wasm"))).functions;
+if (named.length !== functions.length) throw new Error("the file with names is of another build: rm -r build, and build anew");
+const readable = functions.map(({ size }, index) => ({ size, name: plain(named[index].name) }));
 const kb = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
 console.log(`build/index_bg.wasm: ${kb(served.length)}, after gzip ${kb(gzipSync(served).length)};`);
 console.log(`code ${kb(sections.code)} in ${functions.length} functions, data ${kb(sections.data)}`);
