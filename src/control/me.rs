@@ -95,6 +95,10 @@ async fn look_or_end<P: Ports>(
             // The handle may be made up, and must not wake any shard but those
             // that this subject has.
             let sessions = Sessions::new(site, ports);
+            if let Err(error) = sessions.can_know(id.locator()) {
+                let is_told = limit::is_told(ports, request);
+                return Err(if is_told { sessions.failure(error) } else { error.into() });
+            }
             if !sessions.is_home_of(subject, id.locator()) {
                 return Err(Failure::NotFound);
             }
