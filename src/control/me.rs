@@ -104,7 +104,7 @@ async fn look_or_end<P: Ports>(
             }
             let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await?;
             let ended = ended.ok_or(Failure::NotFound)?;
-            Ok(receipt::again(site, ports, ended.kill, ended.is_earlier, waits).await)
+            Ok(receipt::answer(site, ports, ended.kill, waits).await)
         }
     }
 }

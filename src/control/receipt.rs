@@ -91,19 +91,12 @@ pub fn wants_quiet(query: &Query) -> Result<bool, Failure> {
 
 /// The receipt of a kill, after the bound is over if that is wanted. Where the
 /// feed does not have it there is nothing to wait for, and the answer says so.
-pub async fn answer<P: Ports>(site: &Site, ports: &P, kill: Kill, waits: bool) -> OwnResponse {
-    again(site, ports, kill, false, waits).await
-}
-
-/// The same of what may be a kill of an earlier call, of which only the rest is
-/// waited for. Of a new one it is all: the clock of its object may have stepped.
-pub async fn again<P: Ports>(site: &Site, ports: &P, mut kill: Kill, is_earlier: bool, waits: bool) -> OwnResponse {
+/// The whole bound is waited for, also of a kill of an earlier call: how much of it
+/// is over, only the clock of an object says, which may have stepped.
+pub async fn answer<P: Ports>(site: &Site, ports: &P, mut kill: Kill, waits: bool) -> OwnResponse {
     if waits && let Some(published) = &mut kill.published {
-        let (left, bound) =
-            (Duration::from_millis(published.quiesced_in_ms), Duration::from_millis(published.bound_ms));
-        let whole = time_to_quiet(bound.max(site.config.bound));
-        let more = whole.saturating_sub(time_to_quiet(bound));
-        ports.sleep(if is_earlier { left + more } else { left.max(whole) }).await;
+        let bound = Duration::from_millis(published.bound_ms).max(site.config.bound);
+        ports.sleep(time_to_quiet(bound)).await;
         published.quiesced_in_ms = 0;
     }
     Receipt::new(site, &kill).answer()

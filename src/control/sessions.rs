@@ -179,7 +179,7 @@ pub async fn end<P: Ports>(
     let waits = wants_quiet(&Query::read(request, &["wait"])?)?;
     let ended = Sessions::new(site, ports).end(One::OfId(handle_of(handle)?), None, cause).await?;
     let ended = ended.ok_or(Failure::NotFound)?;
-    Ok(receipt::again(site, ports, ended.kill, ended.is_earlier, waits).await)
+    Ok(receipt::answer(site, ports, ended.kill, waits).await)
 }
 
 /// `DELETE sessions`: of a subject, or, with a confirmation, of the whole site.

@@ -21,8 +21,6 @@ pub struct Ended {
     /// Whether any session lived, or was ended so of late: the answer of then may
     /// have been lost.
     pub is_of_any: bool,
-    /// Whether the kill is of an earlier call.
-    pub is_earlier: bool,
 }
 
 /// What was ended in some shards.
@@ -52,14 +50,14 @@ impl<P: Ports> Sessions<'_, P> {
                     actor: cause.actor.to_owned(),
                     reason: cause.reason.to_owned(),
                 });
-                Ok(Some(Ended { kill: session.kill, is_of_any: true, is_earlier: false }))
+                Ok(Some(Ended { kill: session.kill, is_of_any: true }))
             }
             ShardAnswer::Ended { session: None, earlier } => {
                 // Another isolate may have ended it, and this one not have heard of it yet.
                 if let (One::OfId(id), true) = (one, earlier.is_some()) {
                     self.ports.memory().changed_session(id);
                 }
-                Ok(earlier.map(|kill| Ended { kill, is_of_any: true, is_earlier: true }))
+                Ok(earlier.map(|kill| Ended { kill, is_of_any: true }))
             }
             other => Err(self.unexpected(&other)),
         }
@@ -91,7 +89,7 @@ impl<P: Ports> Sessions<'_, P> {
         });
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.is_whole(&kill)?;
-        Ok(Ended { kill, is_of_any: ended.is_of_any, is_earlier: false })
+        Ok(Ended { kill, is_of_any: ended.is_of_any })
     }
 
     /// Ends everything of the site. The feed carries it to all shards; the
@@ -155,7 +153,7 @@ impl<P: Ports> Sessions<'_, P> {
                     let set_cookie = cookie::set(config, &minted, &session, now);
                     Failure::EndedInPart(Some(SetCookie(Box::new([cookie::clear_other(&config.cookie), set_cookie]))))
                 })?;
-                Ok((Ended { kill, is_of_any: true, is_earlier: false }, minted, session))
+                Ok((Ended { kill, is_of_any: true }, minted, session))
             }
             ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
             other => Err(self.unexpected(&other)),
