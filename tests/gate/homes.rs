@@ -254,6 +254,28 @@ fn a_table_that_goes_back_past_a_row_has_to_go_on() {
     }
 }
 
+/// What docs/operations/incidents.md says of a feed that was lost.
+#[test]
+fn a_feed_that_was_lost_learns_of_a_row_from_whoever_has_it() {
+    let (one, two) = (site_plus(ONE), site_plus(TWO));
+    for two_ends in [false, true] {
+        let world = World::commanding("do=start, sub=\"alice\"");
+        let (old, new) = (world.log_in(&one), world.log_in(&two));
+        for statement in ["DELETE FROM map", "DELETE FROM meta WHERE name LIKE 'row%'"] {
+            world.shards.feed.feed().sql().connection.execute(statement, []).expect("a loss");
+        }
+        world.command.set("do=start, sub=\"bob\"");
+        if !two_ends {
+            world.log_in(&two);
+        }
+        world.command.set("");
+        let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+        let seen = world.serve(if two_ends { &two } else { &one }, &kill);
+        assert_eq!(seen.status, Some(if two_ends { 200 } else { 503 }), "{}", seen.body);
+        assert_eq!((status(&world, &two, &old), status(&world, &two, &new).is_some()), (Some(401), two_ends));
+    }
+}
+
 /// A version without the row cannot know, and 404 would say that nothing lived.
 #[test]
 fn a_handle_of_a_row_that_this_version_lacks_is_not_taken_for_none() {
