@@ -182,11 +182,15 @@ impl<S: Sql> SessionShard<S> {
 
     fn try_answer(&self, message: &Message, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
         let sql = &self.sql;
+        let is_new = self.opened.get().is_none();
         let known = self.open()?;
         if known.is_some() && message.home.is_some() && known != message.home {
             return Ok(ShardAnswer::WrongRow);
         }
         let turn = Turn { sql, now, by: message.by.as_ref(), alarm: &self.alarm };
+        if is_new && sweep::is_lost(sql, now)? {
+            turn.wake_by(now.plus(sweep::SOON))?;
+        }
         match &message.call {
             ShardCall::Probe => sql.run("SELECT count(*) FROM meta", &[]).map(|_| ShardAnswer::Alive),
             ShardCall::Check { key, end_on_replay } => reading::check(&turn, key, *end_on_replay),
@@ -198,7 +202,12 @@ impl<S: Sql> SessionShard<S> {
             ShardCall::List(list) => reading::list(&turn, list),
             ShardCall::Audit(audit) => audit::page(&turn, audit),
             ShardCall::Receipt { kill } => {
-                outbox::kill(sql, *kill, self.awake.since(now), now).map(|kill| ShardAnswer::Receipt { kill })
+                let kill = outbox::kill(sql, *kill, self.awake.since(now), now)?;
+                // Whoever asks for it waits for what the alarm does.
+                if kill.as_ref().is_some_and(|kill| kill.published.is_none() && !kill.is_partial) {
+                    turn.wake_by(now.plus(sweep::SOON))?;
+                }
+                Ok(ShardAnswer::Receipt { kill })
             }
             _ => self.change(&turn, message, known),
         }

@@ -13,9 +13,7 @@ use crate::time::UnixMillis;
 /// which the alarm has to be set, if it has to. An alarm that is long overdue
 /// was lost, and is set anew.
 pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
-    let planned = read_meta(sql, AT)?
-        .map(|at| u64::try_from(at).map(UnixMillis).map_err(|_| SqlError(format!("{AT} is {at}"))))
-        .transpose()?;
+    let planned = planned(sql)?;
     let is_lost = planned.is_some_and(|at| now.since(at) >= OVERDUE);
     if !is_lost && planned.is_some_and(|at| at <= wanted) {
         return Ok(None);
@@ -24,6 +22,17 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
     let wanted = if is_lost { wanted.min(now.plus(SOON)) } else { wanted };
     write_at(sql, wanted)?;
     Ok(Some(wanted))
+}
+
+/// Whether what is planned was lost: a shard that has been asleep may be asked for
+/// nothing that plans.
+pub(super) fn is_lost(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
+    Ok(planned(sql)?.is_some_and(|at| now.since(at) >= OVERDUE))
+}
+
+fn planned(sql: &impl Sql) -> Result<Option<UnixMillis>, SqlError> {
+    let at = read_meta(sql, AT)?;
+    at.map(|at| u64::try_from(at).map(UnixMillis).map_err(|_| SqlError(format!("{AT} is {at}")))).transpose()
 }
 
 /// Removes a batch of each kind. Returns when to go on: soon, if there is more
@@ -144,5 +153,6 @@ pub(super) const RECEIPTS_KEPT: Duration = Duration::from_hours(24);
 /// Sweeps of a shard are at least so far apart where little is to be done.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
 
-/// The platform gives an alarm up after six failures.
-const OVERDUE: Duration = Duration::from_secs(3_600);
+/// The platform gives an alarm up after six failures. One that is only late is set
+/// once more, which does no harm.
+const OVERDUE: Duration = Duration::from_secs(10);

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Bench, DAY, GRACE, GRACE_MAX, IDLE_EXPIRY, MS, NOW, handle, key};
-use warifu::store::message::{KillScope, ShardAnswer, ShardCall, Which};
+use crate::feed::Disk;
+use crate::{Bench, DAY, GRACE, GRACE_MAX, HOME, IDLE_EXPIRY, MS, NOW, handle, id, key, start};
+use warifu::store::message::{KillScope, Message, ShardAnswer, ShardCall, Which};
+use warifu::store::session_shard::SessionShard;
 
 const SOON: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(10);
 const SALTS: &str = "SELECT count(*) FROM secrets WHERE salt IS NOT NULL";
 
 /// Copies of the session that the shard has, without secrets.
@@ -49,7 +52,7 @@ fn expired_sessions_are_removed_in_batches_and_the_living_stay() {
 }
 
 #[test]
-fn a_sweep_that_fails_comes_back_and_a_lost_alarm_is_set_again() {
+fn a_sweep_that_fails_comes_back() {
     let bench = Bench::new();
     bench.start(1, "alice");
     let expiry = bench.shard.take_alarm().expect("planned");
@@ -58,9 +61,55 @@ fn a_sweep_that_fails_comes_back_and_a_lost_alarm_is_set_again() {
     bench.shard.sql().fails_after.set(None);
     assert_eq!(bench.shard.take_alarm(), Some(expiry.plus(SOON)));
     assert_eq!(bench.count("sessions"), 1, "nothing half done");
-    bench.at(IDLE_EXPIRY + Duration::from_hours(1) + MS);
-    bench.start(2, "alice");
-    assert!(bench.shard.take_alarm().is_some(), "the alarm had been given up");
+}
+
+/// The platform can give an alarm up, and what waits for it is more than old rows: a kill that
+/// the feed does not have is published by it.
+#[test]
+fn a_lost_alarm_is_set_again() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    bench.start(2, "bob");
+    let lost = bench.shard.take_alarm().expect("planned");
+    bench.now.set(lost.plus(LATE.saturating_sub(MS)));
+    bench.start(3, "carol");
+    assert_eq!(bench.shard.take_alarm(), None, "it may be late");
+    bench.pass(MS);
+    bench.start(4, "carol");
+    assert_eq!(bench.shard.take_alarm(), Some(bench.now.get().plus(SOON)));
+    bench.start(5, "carol");
+    assert_eq!(bench.shard.take_alarm(), None, "and not with each call");
+
+    // Who asks for a receipt is the one who waits.
+    bench.has_feed.set(false);
+    bench.end(Which::Id(id(5)), None).expect("ended");
+    let kill = handle(bench.kills.get());
+    assert_eq!(bench.shard.take_alarm(), None);
+    bench.pass(SOON + LATE);
+    let call = || ShardCall::Receipt { kill };
+    bench.ask(call());
+    assert_eq!(bench.shard.take_alarm(), Some(bench.now.get().plus(SOON)));
+    bench.publish();
+    bench.pass(SOON + LATE);
+    bench.ask(call());
+    assert_eq!(bench.shard.take_alarm(), None, "nothing is to be done for it");
+}
+
+#[test]
+fn a_shard_that_is_woken_looks_for_its_alarm() {
+    let disk = Disk::new();
+    let ask = |call, now| {
+        let shard = SessionShard::new(disk.clone());
+        let message = Message { home: Some(HOME), is_fenced: false, by: None, call };
+        assert!(!matches!(shard.answer(&message, now), ShardAnswer::Failed { .. }));
+        shard.take_alarm()
+    };
+    let check = || ShardCall::Check { key: key(1), end_on_replay: None };
+    let planned = ask(ShardCall::Start(Box::new(start(1, "alice"))), NOW).expect("planned");
+    let late = planned.plus(LATE);
+    assert_eq!(ask(check(), late.minus(MS).expect("a time")), None);
+    assert_eq!(ask(check(), late), Some(late.plus(SOON)));
+    assert_eq!(ask(check(), late), None);
 }
 
 #[test]
