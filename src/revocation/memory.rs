@@ -8,7 +8,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::{Applied, EntryKey, FeedAnswer, Position, UnderWay, Verdicts, Window};
+use super::{Applied, CLOCK_STILL_MAX, EntryKey, FeedAnswer, Position, UnderWay, Verdicts, Window};
 use crate::limit::Buckets;
 use crate::mutants::{self, Mutant};
 use crate::replica::Record;
@@ -122,7 +122,7 @@ impl Memory {
     /// are not older than `at_most`.
     pub fn look_in_outage(&self, key: &SessionKey, now: UnixMillis, at_most: Duration) -> Option<Rc<Session>> {
         let window = self.window.borrow();
-        if window.age(now)? > at_most {
+        if !window.is_fresh(now, at_most) {
             return None;
         }
         let found = self.verdicts.borrow_mut().look_within(key, &window, now, at_most);
@@ -153,10 +153,11 @@ impl Memory {
         Question { position: self.position(), asked: now, steps: self.steps.get() }
     }
 
-    /// Whether the answer came soon enough to be worth something at `now`.
+    /// Whether the answer came soon enough to be worth something at `now`, which the
+    /// clock may have shown for a while.
     pub fn is_timely(&self, question: &Question, now: UnixMillis, within: Duration) -> bool {
         (question.steps == self.steps.get() || mutants::is(Mutant::StepUnnoticed))
-            && (now.since(question.asked) <= within || mutants::is(Mutant::NoAgeLimit))
+            && (now.since(question.asked) <= within.saturating_sub(CLOCK_STILL_MAX) || mutants::is(Mutant::NoAgeLimit))
     }
 
     /// Keeps what a session object has said. An old secret's yes is never kept:

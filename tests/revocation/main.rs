@@ -1,6 +1,7 @@
 //! What an edge concludes from the feed: the window and the cached verdicts.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod memory;
 mod verdicts;
 mod window;
 
