@@ -68,22 +68,27 @@ fn expired(sql: &impl Sql, now: UnixMillis) -> Result<bool, SqlError> {
     remove(sql, batch, &[now.into(), AT_ONCE_MAX.into()])
 }
 
-/// Sessions of one subject that were ended by its generation; whether there
-/// are more, of it or of others.
+/// Sessions that were ended by the generations of their subjects; whether there
+/// are more.
 fn killed(sql: &impl Sql) -> Result<bool, SqlError> {
-    let unswept = sql.run("SELECT subject, generation FROM subjects WHERE unswept = 1 LIMIT 1", &[])?;
-    let Some(row) = unswept.first() else { return Ok(false) };
-    let subject = SqlValue::from(row.text(0)?);
-    let generation: u64 = row.integer(1)?;
-    let batch = "SELECT id FROM sessions WHERE subject = ?1 AND generation < ?2 LIMIT ?3";
-    if remove(sql, batch, &[subject.clone(), generation.into(), AT_ONCE_MAX.into()])? {
+    let first = sql.run(
+        "SELECT max(subject), count(*) FROM (SELECT subject FROM subjects WHERE unswept = 1 ORDER BY subject LIMIT ?)",
+        &[AT_ONCE_MAX.into()],
+    )?;
+    let Some(row) = first.first() else { return Ok(false) };
+    let Some(last) = row.optional_text(0)?.map(SqlValue::from) else { return Ok(false) };
+    // Ordered, since each of several statements takes the same batch.
+    let batch =
+        "SELECT s.id FROM subjects u CROSS JOIN sessions s ON s.subject = u.subject AND s.generation < u.generation
+                 WHERE u.unswept = 1 AND u.subject <= ?1 ORDER BY u.subject LIMIT ?2";
+    if remove(sql, batch, &[last.clone(), AT_ONCE_MAX.into()])? {
         return Ok(true);
     }
-    // No session is left that the row still kills, and none will start with so
+    // No session is left that these rows still kill, and none will start with so
     // low a number: the shard's only grows.
-    sql.run("UPDATE subjects SET unswept = 0 WHERE subject = ?", core::slice::from_ref(&subject))?;
-    sql.run("DELETE FROM subjects WHERE subject = ? AND moved = 0", &[subject])?;
-    Ok(!sql.run("SELECT 1 FROM subjects WHERE unswept = 1 LIMIT 1", &[])?.is_empty())
+    sql.run("DELETE FROM subjects WHERE unswept = 1 AND moved = 0 AND subject <= ?", core::slice::from_ref(&last))?;
+    sql.run("UPDATE subjects SET unswept = 0 WHERE unswept = 1 AND subject <= ?", &[last])?;
+    Ok(row.integer::<u32>(1)? >= AT_ONCE_MAX)
 }
 
 /// Receipts that are kept no longer; whether there are more.

@@ -88,22 +88,6 @@ fn rows_of_a_dead_session_that_were_left_over_stay_dead() {
 }
 
 #[test]
-fn many_subjects_that_were_ended_are_swept_one_after_the_other() {
-    let bench = Bench::new();
-    for number in 0..20 {
-        bench.start(number, &format!("user{number}"));
-        if number % 2 == 0 {
-            bench.end_all(&format!("user{number}"));
-        }
-    }
-    let mut sweeps = 1;
-    while bench.wake() == Some(bench.now.get().plus(SOON)) {
-        sweeps += 1;
-    }
-    assert_eq!((sweeps, bench.count("sessions"), bench.count("subjects")), (10, 10, 0));
-}
-
-#[test]
 fn a_kill_plans_its_sweep() {
     let bench = Bench::new();
     bench.start(1, "alice");

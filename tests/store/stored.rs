@@ -125,7 +125,11 @@ fn each_thing_is_found_by_an_index() {
     let statements = [
         "SELECT id FROM sessions WHERE subject = 'a' AND (created, id) < (1, x'00') ORDER BY created DESC, id DESC",
         "SELECT id FROM sessions WHERE idle_expires <= 1 ORDER BY idle_expires, id LIMIT 500",
-        "SELECT subject, generation FROM subjects WHERE unswept = 1 LIMIT 1",
+        "SELECT subject FROM subjects WHERE unswept = 1 ORDER BY subject LIMIT 500",
+        "SELECT s.id FROM subjects u CROSS JOIN sessions s ON s.subject = u.subject AND s.generation < u.generation
+         WHERE u.unswept = 1 AND u.subject <= 'a' ORDER BY u.subject LIMIT 500",
+        "DELETE FROM subjects WHERE unswept = 1 AND moved = 0 AND subject <= 'a'",
+        "UPDATE subjects SET unswept = 0 WHERE unswept = 1 AND subject <= 'a'",
         "UPDATE secrets SET salt = NULL WHERE salt IS NOT NULL AND waits = 0 AND serves_until <= 1",
         "SELECT serves_until FROM secrets WHERE salt IS NOT NULL AND waits = 0 ORDER BY serves_until LIMIT 1",
         "SELECT id FROM kills WHERE seq IS NULL AND partial = 0 ORDER BY committed, id LIMIT 200",

@@ -174,6 +174,41 @@ fn a_salt_does_not_wait_for_a_backlog() {
 }
 
 #[test]
+fn many_who_were_ended_leave_in_one_sweep() {
+    let bench = Bench::new();
+    for number in 0..100 {
+        bench.start(number, &format!("person {number}"));
+        bench.end_all(&format!("person {number}"));
+    }
+    bench.start(200, "person 7");
+    bench.end_all("nobody");
+    bench.wake();
+    assert_eq!((bench.count("sessions"), bench.count("secrets"), bench.count("subjects")), (1, 1, 0));
+    assert!(bench.is_live(200), "what began later stays");
+}
+
+/// Whoever is ended again and again without a session must not make a sweep long either.
+#[test]
+fn a_sweep_goes_through_so_many_of_the_ended_at_most() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    copies(&bench, 600);
+    bench.end_all("alice");
+    bench.run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+         INSERT INTO subjects SELECT printf('b%d', i), 1, 1, i % 2 FROM n",
+    );
+    bench.run("INSERT INTO subjects VALUES ('gone', 0, 0, 1)");
+    let soon = bench.now.get().plus(SOON);
+    assert_eq!((bench.wake(), bench.count("sessions"), bench.count("subjects")), (Some(soon), 101, 602));
+    assert_eq!((bench.wake(), bench.count("sessions")), (Some(soon), 0));
+    assert_eq!(bench.number("SELECT count(*) FROM subjects WHERE unswept = 1"), 101, "alice and 499 others are done");
+    bench.wake();
+    assert_eq!(bench.number("SELECT count(*) FROM subjects WHERE unswept = 1 OR moved = 0"), 0);
+    assert_eq!(bench.count("subjects"), 301, "that they have moved is remembered");
+}
+
+#[test]
 fn receipts_are_kept_for_a_day() {
     let bench = Bench::new();
     bench.start(1, "alice");
