@@ -71,11 +71,23 @@ pub(super) fn published(sql: &impl Sql, session: SessionId, id: Handle, now: Uni
     if found.first().map_or(Ok(0), |row| row.integer::<u8>(0))? == 0 {
         return Ok(());
     }
+    told(sql, session, u32::MAX, now)
+}
+
+/// The edges have been told of every change up to the one that left behind the
+/// secret of this rank: the grace of all that wait so long begins.
+pub(super) fn told(sql: &impl Sql, session: SessionId, rank: u32, now: UnixMillis) -> Result<(), SqlError> {
     sql.run(
-        "UPDATE secrets SET waits = 0, serves_until = ?2, replay_from = ?2 WHERE session = ?1 AND waits = 1",
-        &[rows::blob(session), now.plus(GRACE_MAX).into()],
+        "UPDATE secrets SET waits = 0, serves_until = ?2, replay_from = ?2 WHERE session = ?1 AND waits = 1 AND rank <= ?3",
+        &[rows::blob(session), now.plus(GRACE_MAX).into(), rank.into()],
     )
     .map(|_| ())
+}
+
+/// The rank of the newest secret that waits for that; `None`: none does.
+pub(super) fn left_behind(sql: &impl Sql, session: SessionId) -> Result<Option<u32>, SqlError> {
+    let found = sql.run("SELECT max(rank) FROM secrets WHERE session = ? AND waits = 1", &[rows::blob(session)])?;
+    found.first().map_or(Ok(None), |row| row.optional_integer(0))
 }
 
 /// Forgets those that were sent; whether there are more.

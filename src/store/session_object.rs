@@ -235,19 +235,30 @@ impl<S: Sql> SessionObject<S> {
         Ok(answer)
     }
 
-    /// Resolves once the feed has the session's changes; whether it had not.
+    /// Resolves once the feed has the session's changes up to now; whether it had
+    /// not. There may be others all the time, and nobody is to wait for those.
     async fn tell_edges(&self, session: SessionId, ports: &impl ObjectPorts) -> Result<bool, String> {
-        let mut has_waited = false;
-        while let Some(due) = self.shard.refresh_due(session).map_err(text)? {
-            has_waited = true;
-            let left = refresh::time_to(due, ports.now());
+        let due = || self.shard.refresh_due(session).map_err(text);
+        if due()?.is_none() {
+            return Ok(false);
+        }
+        let left_behind = self.shard.left_behind(session).map_err(text)?;
+        // What is on its way may have been sent before the change.
+        self.publishing.ended().await;
+        let first = due()?;
+        // Each entry of the session that the feed has taken moves it.
+        while let Some(at) = due()?.filter(|at| Some(*at) == first) {
+            let left = refresh::time_to(at, ports.now());
             if left.is_zero() {
                 self.publish(ports).await?;
             } else {
                 ports.sleep(left).await;
             }
         }
-        Ok(has_waited)
+        if let Some(rank) = left_behind {
+            self.shard.note_told(session, rank, ports.now()).map_err(text)?;
+        }
+        Ok(true)
     }
 
     async fn publish_all(&self, ports: &impl ObjectPorts) -> Result<(), String> {

@@ -87,6 +87,23 @@ impl<S: Sql> SessionShard<S> {
         refresh::due(&self.sql, session)
     }
 
+    /// The newest of this session's secrets whose grace waits for the edges to be
+    /// told, by its rank.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn left_behind(&self, session: SessionId) -> Result<Option<u32>, SqlError> {
+        refresh::left_behind(&self.sql, session)
+    }
+
+    /// They have been told of it and of all before it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) fn note_told(&self, session: SessionId, rank: u32, now: UnixMillis) -> Result<(), SqlError> {
+        refresh::told(&self.sql, session, rank, now)
+    }
+
     /// Whether a rotation would make a secret: not where nobody is served, or where
     /// the successor is there already.
     ///

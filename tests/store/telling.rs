@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use warifu::revocation::EntryKey;
 use warifu::session::{Claims, Served};
-use warifu::store::message::{ShardAnswer, ShardCall, Which};
+use warifu::store::message::{ShardAnswer, ShardCall, UpdateCall, Which};
 
 use crate::publishing::{PAUSE, Place, SOON, end, is_failed, raise, rotate, rotated};
 use crate::surroundings::{Reach, settle};
-use crate::{GRACE, GRACE_MAX, MS, NOW, id, salt, update_call};
+use crate::{GRACE, GRACE_MAX, MS, NOW, handle, id, salt, update_call};
 
 const SPACING: Duration = Duration::from_millis(250);
 
@@ -174,4 +174,77 @@ fn a_raise_sends_no_append_beside_another() {
     }
     assert!(kill.done.is_some() && rotated(raised.done).is_new);
     assert_eq!(place.around.in_flight_max.get(), 1);
+}
+
+/// Whoever has a copy can change the session all the time: an application may renew its token
+/// with every answer.
+#[test]
+fn changes_without_a_pause_keep_nobody_from_a_new_secret() {
+    for raises in [false, true] {
+        let place = Place::new();
+        place.around.reach.set(Reach::Holds);
+        let mut owner = place.task(if raises { raise(1, 11) } else { rotate(1, 11) });
+        place.around.arrive(0);
+        settle(&mut [&mut owner]);
+        let mut thief = place.task(update(1));
+        place.around.arrive(1);
+        settle(&mut [&mut owner, &mut thief]);
+        let owner = rotated(owner.done);
+        assert_eq!((owner.is_new, owner.salt), (true, (!raises).then_some(salt(11))));
+        assert!(thief.done.is_none(), "of this one they are told next");
+        place.around.pass(GRACE_MAX.saturating_sub(MS));
+        assert!(place.served(1).is_some());
+        place.around.pass(MS);
+        assert_eq!(place.served(1), None, "the grace began when the feed had it");
+    }
+}
+
+/// What was sent before a change says nothing of it.
+#[test]
+fn a_change_is_answered_after_the_first_entry_that_was_sent_later() {
+    let place = Place::new();
+    place.around.reach.set(Reach::Holds);
+    let change = |refresh| {
+        let call = update_call(Which::Id(id(1)), Claims::parse("{}"), None);
+        place.task(ShardCall::Update(Box::new(UpdateCall { refresh: handle(refresh), ..call })))
+    };
+    let mut tasks = [change(50), change(51), change(52)];
+    let [first, second, third] = &mut tasks;
+    place.around.arrive(0);
+    settle(&mut [first, second, third]);
+    assert!(first.done.is_some() && second.done.is_none() && third.done.is_none());
+    place.around.pass(SPACING);
+    settle(&mut [second, third]);
+    let mut last = change(53);
+    place.around.arrive(1);
+    settle(&mut [second, third, &mut last]);
+    assert!(second.done.is_some() && third.done.is_some() && last.done.is_none());
+    assert_eq!(place.around.sent_count(), 2);
+    place.around.pass(SPACING);
+    settle(&mut [&mut last]);
+    place.around.arrive(2);
+    settle(&mut [&mut last]);
+    assert!(last.done.is_some());
+}
+
+/// A secret that is left behind while an entry is on its way is told of with the next one.
+#[test]
+fn only_the_secrets_that_an_entry_has_told_of_begin_their_grace() {
+    let place = Place::new();
+    place.around.reach.set(Reach::Holds);
+    let mut first = place.task(raise(1, 11));
+    place.around.arrive(0);
+    settle(&mut [&mut first]);
+    let mut second = place.task(raise(11, 12));
+    place.around.arrive(1);
+    settle(&mut [&mut first, &mut second]);
+    assert!(first.done.is_some() && second.done.is_none());
+    place.around.pass(GRACE_MAX);
+    assert_eq!((place.served(1), place.served(11)), (None, Some(Served::InGrace { salt: None })));
+    settle(&mut [&mut second]);
+    place.around.arrive(2);
+    settle(&mut [&mut second]);
+    assert!(second.done.is_some());
+    place.around.pass(GRACE_MAX);
+    assert_eq!(place.served(11), None);
 }
