@@ -61,30 +61,39 @@ impl<S: Sql> FeedObject<S> {
         }
     }
 
-    /// What the object's alarm does: a round of a kill. Plans the next one also
-    /// where this one fails; the error is for the log.
+    /// What the object's alarm does: a round of a kill, or, where none is under way,
+    /// to forget what is kept no longer. Plans the next one also where this one
+    /// fails; the error is for the log.
     pub async fn wake(&self, ports: &impl FeedPorts) -> Result<(), String> {
         let next = self.feed.next_round();
-        if matches!(next, Ok(None)) {
-            return Ok(());
-        }
         // Set before anything can fail: whoever is stopped here is woken again.
-        ports.set_alarm(ports.now().plus(SOON));
-        let Some(round) = next.map_err(text)? else { return Ok(()) };
-        match round.position {
-            None => {
-                let generation = end_in_each(&round, ports).await?;
-                self.feed.end_round(&round, generation, ports.now()).map_err(text)?;
-            }
-            Some(position) => {
-                tell_each(&round, position, ports).await?;
-                self.feed.told_round(&round).map_err(text)?;
+        if !matches!(next, Ok(None)) {
+            ports.set_alarm(ports.now().plus(SOON));
+        }
+        if let Some(round) = next.map_err(text)? {
+            self.carry(&round, ports).await?;
+            if self.feed.next_round().map_err(text)?.is_some() {
+                ports.set_alarm(ports.now());
+                return Ok(());
             }
         }
-        if self.feed.next_round().map_err(text)?.is_some() {
-            ports.set_alarm(ports.now());
+        if let Some(at) = self.feed.forget_kills(ports.now()).map_err(text)? {
+            ports.set_alarm(at);
         }
         Ok(())
+    }
+
+    async fn carry(&self, round: &Round, ports: &impl FeedPorts) -> Result<(), String> {
+        match round.position {
+            None => {
+                let generation = end_in_each(round, ports).await?;
+                self.feed.end_round(round, generation, ports.now()).map_err(text)
+            }
+            Some(position) => {
+                tell_each(round, position, ports).await?;
+                self.feed.told_round(round).map_err(text)
+            }
+        }
     }
 }
 

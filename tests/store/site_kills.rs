@@ -11,7 +11,7 @@ use warifu::store::message::{Home, Kill, KillScope, ShardCall};
 
 use crate::feed::{Place, poll};
 use crate::surroundings::{Task, settle};
-use crate::{BOUND_MS, EPOCH, NOW, handle};
+use crate::{BOUND_MS, DAY, EPOCH, MS, NOW, handle};
 
 const SOON: Duration = Duration::from_secs(2);
 const KILL: u16 = 70;
@@ -104,7 +104,34 @@ fn each_shard_commits_then_it_is_published_then_each_is_told() {
     assert_eq!(format!("{:?}", place.asked()), format!("{:?}", expected(&stands)));
     place.around.alarms.borrow_mut().clear();
     place.wake().expect("nothing is left");
-    assert!(place.asked().is_empty() && place.around.alarm().is_none());
+    assert!(place.asked().is_empty());
+    assert_eq!(place.around.alarm(), Some(NOW.plus(DAY)), "but to forget it");
+}
+
+#[test]
+fn a_receipt_is_kept_for_a_day() {
+    let place = Place::new();
+    carry(&place);
+    place.around.pass(Duration::from_hours(1));
+    place.ask(order(KILL + 1));
+    place.ring_out();
+    place.around.alarms.borrow_mut().clear();
+    for (passes, is_known, alarm) in [
+        (Duration::from_hours(23).saturating_sub(MS), (true, true), Some(NOW.plus(DAY))),
+        (MS, (false, true), Some(NOW.plus(DAY + Duration::from_hours(1)))),
+        (Duration::from_hours(1), (false, false), None),
+    ] {
+        place.around.pass(passes);
+        place.wake().expect("swept");
+        assert_eq!((place.receipt(handle(KILL)).is_some(), place.receipt(handle(KILL + 1)).is_some()), is_known);
+        assert_eq!(place.around.alarm(), alarm);
+    }
+    // However long it is under way: somebody waits for it.
+    place.ask(order(KILL + 2));
+    place.wake().expect("a round");
+    place.around.pass(DAY + DAY);
+    place.ring_out();
+    assert!(place.receipt(handle(KILL + 2)).is_some());
 }
 
 #[test]

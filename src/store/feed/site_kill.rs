@@ -34,8 +34,6 @@ impl<S: Sql> Feed<S> {
     pub(super) fn end_site(&self, call: &EndSite, now: UnixMillis) -> Result<Option<Kill>, SqlError> {
         let mut all = call.rows.clone();
         all.extend(self.rows_besides(&call.rows)?);
-        let oldest = now.0.saturating_sub(millis(RECEIPTS_KEPT));
-        self.sql.run("DELETE FROM site_kills WHERE told = total AND asked <= ?", &[oldest.into()])?;
         let by =
             call.by.as_ref().map(serde_json::to_string).transpose().map_err(|error| SqlError(error.to_string()))?;
         self.sql.run(
@@ -75,6 +73,15 @@ impl<S: Sql> Feed<S> {
         // What cannot be read keeps no kill from being carried out.
         let by = row.optional_text(6)?.and_then(|text| serde_json::from_str(text).ok());
         Ok(Some(Round { kill: KillId::from_bytes(row.bytes(0)?), homes, position, by, done }))
+    }
+
+    /// Forgets receipts that are kept no longer; when the next one is to go.
+    pub fn forget_kills(&self, now: UnixMillis) -> Result<Option<UnixMillis>, SqlError> {
+        let oldest = now.0.saturating_sub(millis(RECEIPTS_KEPT));
+        self.sql.run("DELETE FROM site_kills WHERE told = total AND accepted <= ?", &[oldest.into()])?;
+        let left = self.sql.run("SELECT min(accepted) FROM site_kills WHERE told = total", &[])?;
+        let next = left.first().map_or(Ok(None), |row| row.optional_integer(0))?;
+        Ok(next.map(|accepted| UnixMillis(accepted).plus(RECEIPTS_KEPT)))
     }
 
     /// Notes that the shards of a round know where the kill stands.
