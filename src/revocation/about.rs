@@ -26,11 +26,12 @@ impl<'a> From<&'a EntryKey> for About<'a> {
     }
 }
 
-/// A key's hash, keyed at random: two keys of one hash come together once in
-/// four thousand million, and then one is asked for in vain.
+/// A key's hash: two keys of one hash come together once in four thousand
+/// million, and then one is asked for in vain.
 pub type Hashed = u32;
 
-/// The random key of one window.
+/// The key of one window's hashes; no secret, since in WebAssembly it is made of
+/// addresses.
 #[derive(Default)]
 pub struct Hashing(RandomState);
 
