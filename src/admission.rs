@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use crate::audit::Event;
 use crate::config::Access;
 use crate::cookie::{self, Presented};
+use crate::custody::Opened;
 use crate::error::Failure;
 use crate::limit::{self, Limit};
 use crate::lookup;
@@ -22,7 +23,6 @@ use crate::token::Token;
 
 /// A request that may be forwarded. Only [`admit`] makes one, so code that
 /// forwards without having admitted does not compile.
-#[derive(Debug)]
 pub struct Admitted {
     demand: Demand,
     with_identity: bool,
@@ -34,7 +34,6 @@ pub struct Admitted {
 }
 
 /// Somebody with a live session.
-#[derive(Debug)]
 pub struct Caller {
     pub session: Rc<Session>,
     served: Served,
@@ -42,6 +41,8 @@ pub struct Caller {
     is_renewed: bool,
     /// From before the verdict was sought.
     sought: Reading,
+    /// What the session holds.
+    opened: Option<Box<Opened>>,
 }
 
 impl Admitted {
@@ -75,12 +76,17 @@ impl Admitted {
         self.caller.zip(self.presented.into_iter().next()).map(|(caller, token)| (token, caller.sought))
     }
 
+    /// What the live session holds.
+    pub fn take_opened(&mut self) -> Option<Opened> {
+        self.caller.as_mut()?.opened.take().map(|opened| *opened)
+    }
+
     /// Goes on as nobody's, where that is allowed: a page that anybody may see does not fail with
     /// the store.
     ///
     /// # Errors
     /// It is not.
-    pub fn disown(&mut self, failure: Failure) -> Result<(), Failure> {
+    fn disown(&mut self, failure: Failure) -> Result<(), Failure> {
         self.caller = None;
         if self.demand.access == Access::Optional { Ok(()) } else { Err(failure) }
     }
@@ -222,10 +228,11 @@ pub async fn identify<P: Ports>(
     let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand, look).await? else {
         return Err(Failure::NoSession);
     };
+    let opened = Opened::of(site, ports, &session, token)?;
     let now = ports.time();
     let is_renewed = look == Look::Use && renew(site, ports, request, token, &session, demand, now);
     demand.is_met_by(&session, now)?;
-    Ok(Caller { session, served, is_renewed, sought })
+    Ok(Caller { session, served, is_renewed, sought, opened })
 }
 
 /// Writes down a use of the session, where it counts and is due: later, and

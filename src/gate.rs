@@ -16,7 +16,7 @@ use crate::audit::Event;
 use crate::config::{Commands, is_host};
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
-use crate::custody::{self, Opened, Taken};
+use crate::custody::{self, Taken};
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
@@ -91,7 +91,7 @@ async fn pass<P: Ports>(
     if read.is_some() {
         admitted.look_again(site, ports, request).boxed_local().await?;
     }
-    let opened = Opened::of(site, ports, &mut admitted)?;
+    let opened = admitted.take_opened();
     let since = answer::since(site, ports, request, &admitted, known).await;
     let filled = match bearer.zip(read) {
         Some((bearer, read)) => Some(custody::fill(bearer, request, opened.as_ref(), read)?),

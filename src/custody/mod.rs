@@ -23,7 +23,6 @@ pub use self::seal::{ContentKey, Owner};
 pub use self::set_cookie::SetCookie;
 use core::time::Duration;
 
-use crate::admission::Admitted;
 use crate::audit::Event;
 use crate::error::Failure;
 use crate::ports::Ports;
@@ -40,21 +39,21 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// What the live session of a request holds; `None`: nothing. A session of
-    /// which nothing is to be kept any more, since the configuration is another,
-    /// is none: the application would not know whose the request is, and could
-    /// not end it.
+    /// What a live session holds; `None`: nothing. A session of which nothing is
+    /// to be kept any more, since the configuration is another, is none: the
+    /// application would not know whose the request is, and could not end it.
     ///
     /// # Errors
     /// It cannot be opened: one cannot know what it is. Or there is no session.
-    pub fn of<P: Ports>(site: &Site, ports: &P, admitted: &mut Admitted) -> Result<Option<Self>, Failure> {
-        let Some((caller, token)) = admitted.caller() else { return Ok(None) };
-        let Some(held) = &caller.session.held else { return Ok(None) };
-        let opened = Self::unseal(site, ports, &caller.session, token, held)?;
-        if opened.holding.is_empty() {
-            return admitted.disown(Failure::NoSession).map(|()| None);
-        }
-        Ok(Some(opened))
+    pub fn of<P: Ports>(
+        site: &Site,
+        ports: &P,
+        session: &Session,
+        token: &Token,
+    ) -> Result<Option<Box<Self>>, Failure> {
+        let Some(held) = &session.held else { return Ok(None) };
+        let opened = Self::unseal(site, ports, session, token, held)?;
+        if opened.holding.is_empty() { Err(Failure::NoSession) } else { Ok(Some(Box::new(opened))) }
     }
 
     #[inline(never)]

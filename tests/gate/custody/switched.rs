@@ -3,6 +3,7 @@
 use super::{App, COOKIES, HOUR, TOKENS, jwt};
 use crate::support::world::BODY;
 
+const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 fn of(custody: &str) -> String {
@@ -36,6 +37,39 @@ fn what_a_session_holds_goes_nowhere_once_it_is_not_to_be_kept() {
         let visit = app.ask("GET /a", &[("cookie", &session)], &[]);
         assert_eq!(visit.got("cookie"), Some(&*format!("token={alices}")));
     }
+}
+
+#[test]
+fn it_is_no_session_whichever_way_it_is_asked_about() {
+    let mut app = App::new(COOKIES);
+    *app.world.assets.borrow_mut() = vec![("/account/index.html", None, "the account")];
+    let session = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    let headers = [("cookie", &*session), SAME];
+    let asks =
+        ["GET /_warifu/me", "GET /_warifu/me/sessions", "DELETE /_warifu/me/sessions/x", "GET /_warifu/account/"];
+    let verify = [("cookie", &*session), ("authorization", "Bearer hunter2")];
+    let statuses = |app: &App| {
+        let own = asks.map(|line| app.ask(line, &headers, &[]).seen.status);
+        (own, app.ask("GET /_warifu/verify", &verify, &[]).seen.status)
+    };
+    assert_eq!(statuses(&app), ([Some(200), Some(200), Some(404), Some(200)], Some(204)));
+    app.elsewhere(&of(""));
+    assert_eq!(statuses(&app), ([Some(401); 4], Some(401)));
+    let optional = app.ask("GET /_warifu/verify?access=optional", &verify, &[]).seen;
+    assert_eq!((optional.status, optional.header("warifu-subject")), (Some(204), Some("")));
+    // As always, whoever logs out has nothing left.
+    assert_eq!(app.ask("POST /_warifu/logout", &headers, &[]).seen.status, Some(204));
+    app.elsewhere(COOKIES);
+    assert_eq!(statuses(&app), ([Some(401); 4], Some(401)));
+}
+
+/// What it is good for does not matter: a step up would give a level to nobody.
+#[test]
+fn nobody_is_asked_for_a_higher_level_of_it() {
+    let mut app = App::new(COOKIES);
+    let session = app.log_in(&format!("token={}", jwt("alice", HOUR)));
+    app.elsewhere(r#"{"origin": "http://origin.test", "routes": [{"path": "/a", "access": "required", "level": 2}]}"#);
+    assert_eq!(app.ask("GET /a", &[("cookie", &session)], &[]).seen.status, Some(401));
 }
 
 #[test]
