@@ -123,8 +123,7 @@ pub async fn obey<P: Ports>(
             finds.ends_others = false;
             carry_out(visit, command, &mut finds).boxed_local().await.inspect_err(|failure| {
                 if *failure == Failure::NoLiveSession {
-                    let reason = "there is no live session to change".into();
-                    ports.tell(Event::CommandRefused { path: visit.path.as_str().into(), reason });
+                    refused(visit, "there is no live session to change");
                 }
             })?
         }
@@ -177,7 +176,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
     let Visit { site, ports, request, admitted, since, .. } = *visit;
     if !finds.change.is_empty() && !matches!(command, Command::Start(_)) {
         let says = "only do=start, do=end and do=end-all can come with values that custody takes".to_owned();
-        ports.tell(Event::CommandRefused { path: visit.path.as_str().into(), reason: says.as_str().into() });
+        refused(visit, &says);
         return Err(Failure::BadCommand(says));
     }
     let sessions = Sessions::new(site, ports);
@@ -206,14 +205,24 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::Rotate { level } => {
             let (caller, token) = caller()?;
-            let rotated = sessions.rotate(token, &caller.session, level, by_origin("do=rotate")).await?;
+            let rotated = match sessions.rotate(token, &caller.session, level, by_origin("do=rotate")).await {
+                Err(Failure::NoLiveSession) if sessions.lives(caller.session.id).await? => {
+                    refused(visit, custody::SECRET_GONE);
+                    None
+                }
+                rotated => rotated?,
+            };
             Ok(rotated.map_or(Written::Nothing, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
         }
         Command::Update { claims } => {
-            let (_, token) = caller()?;
-            let cause = by_origin("do=update");
-            let updated = sessions.update(One::OfToken(token), Some(claims), None, cause).await?;
-            updated.map(|_| Written::Nothing).ok_or(Failure::NoLiveSession)
+            let (caller, token) = caller()?;
+            // The second where its secret was replaced while the application took its time.
+            for one in [One::OfToken(token), One::OfId(caller.session.id)] {
+                if sessions.update(one, Some(claims.clone()), None, by_origin("do=update")).await?.is_some() {
+                    return Ok(Written::Nothing);
+                }
+            }
+            Err(Failure::NoLiveSession)
         }
         Command::End => {
             let cause = by_origin("do=end");
@@ -226,14 +235,18 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::EndOthers => {
             let (caller, token) = caller()?;
-            let (_, token, session) = sessions.end_others(token, &caller.session, by_origin("do=end-others")).await?;
-            Ok(Written::Cookie(cookie_of(&token, &session)))
+            let stays = sessions.end_others_late(token, &caller.session, by_origin("do=end-others")).await?;
+            Ok(stays.map_or(Written::Ended, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
         }
         Command::EndAll => {
             sessions.end_all(&caller()?.0.session.subject, by_origin("do=end-all")).await?;
             Ok(Written::Ended)
         }
     }
+}
+
+fn refused<P: Ports>(visit: &Visit<'_, P>, reason: &str) {
+    visit.ports.tell(Event::CommandRefused { path: visit.path.as_str().into(), reason: reason.into() });
 }
 
 /// Ends the sessions of the presented tokens. Each is ended, also if there are

@@ -44,7 +44,7 @@ async fn others_only<P: Ports>(visit: &Visit<'_, P>, finds: &Taken) -> Result<Op
     let Visit { site, ports, admitted, .. } = *visit;
     match admitted.caller() {
         _ if !finds.ends_others => Ok(None),
-        Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
+        Some((caller, token)) => end_others(site, ports, token, &caller.session).await,
         None if admitted.without_caller() == Failure::StoreUnavailable => Err(Failure::StoreUnavailable),
         None => Ok(None),
     }
@@ -68,7 +68,7 @@ async fn keep<P: Ports>(visit: &Visit<'_, P>, opened: Option<Opened>, finds: Tak
         (None, caller, _) => {
             ignore(visit, "no session to keep it with");
             match caller.filter(|_| finds.ends_others) {
-                Some((caller, token)) => end_others(site, ports, token, &caller.session).await.map(Some),
+                Some((caller, token)) => end_others(site, ports, token, &caller.session).await,
                 None => Ok(None),
             }
         }
@@ -86,12 +86,6 @@ async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opene
         Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
         Checked::Nothing { .. } => false,
     })
-}
-
-/// Whether the session lives, whichever of its secrets is served.
-async fn is_live<P: Ports>(sessions: &Sessions<'_, P>, session: &Session) -> Result<bool, Failure> {
-    let cause = Cause { actor: CUSTODY, reason: REPLACED };
-    sessions.show(session.id, cause).await.map(|found| found.is_some())
 }
 
 /// Ends the session, where it `held` still is what the request had; also where its secret was
@@ -113,7 +107,7 @@ async fn end<P: Ports>(
     let sessions = Sessions::new(site, ports);
     // By its id, one that ended before is found too.
     let is_over = sessions.end(One::OfToken(token), None, cause).await?.is_some()
-        || (is_live(&sessions, &caller.session).await?
+        || (sessions.lives(caller.session.id).await?
             && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_some());
     Ok(if is_over { Some(cookie::clear(&site.config.cookie)) } else { ignore(visit, HELD_NO_LONGER) })
 }
@@ -147,11 +141,16 @@ async fn end_all<P: Ports>(site: &Site, ports: &P, session: &Session) -> Result<
     Ok(cookie::clear(&site.config.cookie))
 }
 
-/// Ends the person's other sessions; this one gets a secret that no copy leads to.
-async fn end_others<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Result<String, Failure> {
+/// Ends the person's other sessions; this one gets a secret that no copy leads to, or ends too.
+async fn end_others<P: Ports>(
+    site: &Site,
+    ports: &P,
+    token: &Token,
+    session: &Session,
+) -> Result<Option<String>, Failure> {
     let cause = Cause { actor: CUSTODY, reason: "ends_others" };
-    let (_, minted, session) = Sessions::new(site, ports).end_others(token, session, cause).await?;
-    Ok(cookie::set(&site.config, &minted, &session, ports.time()))
+    let stays = Sessions::new(site, ports).end_others_late(token, session, cause).await?;
+    Ok(stays.map(|(minted, session)| cookie::set(&site.config, &minted, &session, ports.time())))
 }
 
 /// Other values for the session that is there. Where one was replaced that may
@@ -171,7 +170,7 @@ async fn replace<P: Ports>(
         let known: &Session = current.as_ref().unwrap_or(&caller.session);
         let applied = opened.holding.apply(&finds.change, site.config.custody.cookies.first().map(String::as_str));
         if !applied.has_changed {
-            return if finds.ends_others { end_others(site, ports, token, known).await.map(Some) } else { Ok(None) };
+            return if finds.ends_others { end_others(site, ports, token, known).await } else { Ok(None) };
         }
         if opened.holding.is_empty() {
             return if finds.ends_others {
@@ -183,13 +182,14 @@ async fn replace<P: Ports>(
         let sealed = opened.seal(site, ports, known)?;
         let lifetime = opened.holding.end(known.created).since(ports.time());
         let held = match sessions.hold(token, known, opened.version, sealed, lifetime).await {
-            Err(Failure::NoLiveSession) if !finds.ends_others && is_live(&sessions, known).await? => {
-                return Ok(ignore(visit, "the secret of its session was replaced meanwhile"));
+            Err(Failure::NoLiveSession) if finds.ends_others => return end_others(site, ports, token, known).await,
+            Err(Failure::NoLiveSession) if sessions.lives(known.id).await? => {
+                return Ok(ignore(visit, SECRET_GONE));
             }
             held => held?,
         };
         match held {
-            Ok(kept) if finds.ends_others => return end_others(site, ports, token, &kept).await.map(Some),
+            Ok(kept) if finds.ends_others => return end_others(site, ports, token, &kept).await,
             Ok(kept) if applied.uses_up => return Ok(rotated(site, ports, token, &kept).await),
             // The cookie outlives what was held first; no answer writes it again, lest
             // a late one brings an older session back.
@@ -218,6 +218,9 @@ const ROUNDS_MAX: u32 = 4;
 /// Another value that may be good for one use only. As often as the application likes, and so in
 /// the log only: what happened to sessions must not be pushed out of the audit table by it.
 pub const REPLACED: &str = "replaced";
+
+/// Why a late answer leaves its session as it is.
+pub const SECRET_GONE: &str = "the secret of its session was replaced meanwhile";
 
 const HELD_NO_LONGER: &str = "what it clears is held no longer";
 

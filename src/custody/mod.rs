@@ -17,7 +17,7 @@ mod whose;
 pub use self::answer::{LogOut, Taken, is_kept, take};
 pub use self::holding::{Change, HELD_BYTES_MAX, Holding, Kind, Value};
 pub use self::jwt::{Jwt, stands_for, subject_at};
-pub use self::keep::{REPLACED, put_away};
+pub use self::keep::{REPLACED, SECRET_GONE, put_away};
 pub use self::request::{attach, fill, read_body};
 pub use self::seal::{ContentKey, Owner};
 pub use self::set_cookie::SetCookie;

@@ -160,6 +160,21 @@ impl<P: Ports> Sessions<'_, P> {
         }
     }
 
+    /// The same for an application that may have taken its time, and with it the
+    /// grace of the token. Whose the session's newest secret is cannot be known then:
+    /// all end. `Ok(None)`: so it was.
+    pub async fn end_others_late(
+        &self,
+        token: &Token,
+        session: &Session,
+        cause: Cause<'_>,
+    ) -> Result<Option<(Minted, Session)>, Failure> {
+        match self.end_others(token, session, cause).await {
+            Err(Failure::NoLiveSession) => self.end_all(&session.subject, cause).await.map(|_| None),
+            ended => ended.map(|(_, minted, session)| Some((minted, session))),
+        }
+    }
+
     /// Another version of the Worker has sessions where this one cannot reach.
     pub(super) fn is_whole(&self, kill: &Kill) -> Result<(), Failure> {
         if kill.is_partial {

@@ -156,6 +156,16 @@ impl<'a, P: Ports> Sessions<'a, P> {
         }
     }
 
+    /// Whether a session lives, whichever of its secrets is served. Nobody is named
+    /// who looks, so nothing is written down.
+    pub async fn lives(&self, id: SessionId) -> Result<bool, Failure> {
+        let Some(home) = self.home_by_handle(id) else { return Ok(false) };
+        match self.ask(home, ShardCall::Show { id }).await? {
+            ShardAnswer::Shown { session } => Ok(session.is_some()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// Changes claims, or lets the level fall. `Ok(None)`: there is no such
     /// session.
     pub async fn update(

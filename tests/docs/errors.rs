@@ -80,7 +80,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Log in once more. If it goes on for minutes, the feed is out of reach: look for `feed_failed`.",
         ],
         Failure::NoLiveSession => [
-            "The application wanted to change a session, and none came with the request.",
+            "The application wanted to change a session, and none came with the request; or it has ended while the application took its time.",
             "Let it give such commands only where `Warifu-Subject` is not empty, best on `required` routes.",
         ],
         Failure::RateLimited { .. } => [

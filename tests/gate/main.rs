@@ -15,6 +15,7 @@ mod forwarding;
 mod homes;
 mod hostile;
 mod kills;
+mod late;
 mod lifetimes;
 mod limits;
 mod logout;

@@ -1,5 +1,7 @@
 //! An answer that says that the person's other sessions are to end.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{App, HOUR, jwt};
@@ -113,6 +115,33 @@ fn a_new_password_after_which_one_logs_in_again_ends_all() {
         assert!(visit.set_cookies().iter().any(|set| set.contains("Max-Age=0")), "{:?}", visit.set_cookies());
         for (cookie, expected) in [(&here, false), (&there, false), (&bobs, true)] {
             assert_eq!(app.is_in(cookie), expected, "{cleared:?}");
+        }
+    }
+}
+
+/// Whether the newest secret is the person's is not known, or there is no session any more.
+#[test]
+fn a_new_password_that_takes_longer_than_the_grace_of_the_secret_ends_all() {
+    let token = || format!("token={}", jwt("alice", HOUR));
+    for says in [vec![DONE], vec![DONE, ("Set-Cookie", "refresh=two")]] {
+        for is_over in [false, true] {
+            let app = Rc::new(App::new(CONFIG));
+            let (here, there) = (app.log_in(&token()), app.log_in(&token()));
+            let (old, newest) = (here.clone(), Rc::<RefCell<String>>::default());
+            let next = Rc::clone(&newest);
+            app.meanwhile(move |app| {
+                if is_over {
+                    app.ask("POST /_warifu/logout", &[("cookie", &old), ("sec-fetch-site", "same-origin")], &[]);
+                    return;
+                }
+                let rotated = app.ask("POST /password", &[("cookie", &old)], &[("Warifu-Command", "do=rotate")]);
+                *next.borrow_mut() = rotated.seen.cookie().expect("a new secret").to_owned();
+                assert!(app.is_in(&next.borrow()));
+                app.world.pass(Duration::from_secs(20));
+            });
+            let visit = app.ask("POST /password", &[("cookie", &here)], &says);
+            assert_eq!((visit.seen.status, visit.set_cookies()), (None, vec![]), "{says:?}: {}", visit.seen.body);
+            assert!(!app.is_in(&there) && !app.is_in(&newest.take()), "{says:?} {is_over}");
         }
     }
 }
