@@ -228,8 +228,11 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
             let cause = by_origin("do=end");
             let is_over = end_sessions(site, ports, admitted.presented(), cause).await?;
             // Its secret may have been replaced while the application took its time.
-            if let Some((caller, _)) = admitted.caller().filter(|_| !is_over) {
-                sessions.end(One::OfId(caller.session.id), None, cause).await?;
+            if let Some((caller, _)) = admitted.caller().filter(|_| !is_over)
+                && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_none_or(|ended| ended.is_earlier)
+            {
+                // Or it has ended, and the browser's cookie may be that of a newer log-in.
+                return Ok(Written::Ended);
             }
             Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
         }

@@ -133,6 +133,24 @@ fn a_log_out_ends_the_session_whichever_secret_it_has() {
 }
 
 #[test]
+fn a_log_out_of_a_session_that_has_ended_leaves_a_newer_log_in_alone() {
+    let Late { world, seen, now, .. } = late("do=end", logged_in_anew);
+    assert_eq!((seen.status, seen.header("set-cookie")), (None, None), "{}", seen.body);
+    assert!(is_in(&world, &now));
+}
+
+#[test]
+fn a_log_out_that_is_done_again_removes_the_cookie() {
+    let (world, site) = (World::commanding(START), site());
+    let cookie = world.log_in(&site);
+    world.command.set("do=end");
+    for _ in 0..2 {
+        let seen = world.serve(&site, &request("POST", "/login", &[("cookie", &cookie)]));
+        assert!(seen.set_cookie().is_some_and(|set| set.contains("Max-Age=0")), "{:?}", seen.set_cookie());
+    }
+}
+
+#[test]
 fn nothing_of_a_session_that_has_ended_is_changed() {
     for command in ["do=rotate", "do=rotate, level=2", UPDATE] {
         for between in [logged_out, logged_in_anew] {
