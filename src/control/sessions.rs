@@ -10,6 +10,7 @@ use super::receipt::{self, Receipt, wants_quiet};
 use super::record::{Page, Record};
 use crate::answer::LEVEL_DEFAULT;
 use crate::audit::Cause;
+use crate::cookie;
 use crate::error::Failure;
 use crate::ports::{BodyOf, Ports};
 use crate::request::Request;
@@ -54,6 +55,8 @@ struct NamedDevice {
 #[derive(Serialize)]
 struct Minted<'a> {
     session: Record,
+    /// Which cookies the browser has, only the caller can know.
+    clear_cookie: String,
     set_cookie: &'a str,
     token: &'a str,
 }
@@ -89,7 +92,12 @@ pub async fn mint<P: Ports>(
         })
         .await?;
     let set_cookie = zeroize::Zeroizing::new(begun.set_cookie(&site.config));
-    let minted = Minted { session: Record::from(&begun.session), set_cookie: &set_cookie, token: begun.token.expose() };
+    let minted = Minted {
+        session: Record::from(&begun.session),
+        clear_cookie: cookie::clear_other(&site.config.cookie),
+        set_cookie: &set_cookie,
+        token: begun.token.expose(),
+    };
     Ok(OwnResponse::json(201, &minted))
 }
 

@@ -8,6 +8,7 @@ use warifu::site::Site;
 use crate::support::world::Seen;
 use crate::support::{World, request, site_plus};
 
+const OPS: (&str, &str) = ("authorization", "Bearer hunter2");
 const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
 
 /// Two cookies of one name at most: those of before the switch and of after it.
@@ -25,10 +26,14 @@ impl Browser {
 
     fn takes(&mut self, seen: &Seen) {
         for (_, set) in seen.headers.iter().filter(|(name, _)| name == "set-cookie") {
-            let jar = &mut self.jars[usize::from(set.contains("; Partitioned") && !self.is_old)];
-            let pair = set.split(';').next().expect("a pair").to_owned();
-            *jar = Some(pair).filter(|_| !set.contains("Max-Age=0"));
+            self.sets(set);
         }
+    }
+
+    fn sets(&mut self, set: &str) {
+        let jar = &mut self.jars[usize::from(set.contains("; Partitioned") && !self.is_old)];
+        let pair = set.split(';').next().expect("a pair").to_owned();
+        *jar = Some(pair).filter(|_| !set.contains("Max-Age=0"));
     }
 
     fn ask(&mut self, world: &World, site: &Site, method: &str, path: &str) -> Seen {
@@ -81,7 +86,7 @@ fn what_was_logged_out_elsewhere_does_not_stand_beside_the_next_log_in() {
     let (sites, world) = (sites(), World::commanding("do=start, sub=\"alice\""));
     let mut browser = Browser::default();
     browser.ask(&world, &sites[0], "POST", "/login");
-    let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+    let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[OPS]);
     assert_eq!(world.serve(&sites[0], &kill).status, Some(200));
     browser.ask(&world, &sites[1], "POST", "/login");
     world.command.set("");
@@ -102,6 +107,35 @@ fn who_missed_a_rotation_before_the_switch_gets_one_cookie_wherever_he_goes() {
         browser.ask(&world, &sites[1], if is_log_out { "POST" } else { "GET" }, path);
         assert_eq!(browser.jars.iter().flatten().count(), usize::from(!is_log_out), "{path}: {:?}", browser.jars);
         assert_eq!(browser.is_in(&world, &sites[1]), !is_log_out, "{path}");
+    }
+}
+
+/// The application that starts sessions itself hands on both lines. A cookie of before is there,
+/// live or not.
+#[test]
+fn who_is_minted_a_session_has_its_cookie_alone() {
+    for (before, after) in [(0, 1), (1, 0)] {
+        for (ends, is_old) in [(false, false), (true, false), (false, true)] {
+            let (sites, world) = (sites(), World::commanding(""));
+            let mut browser = Browser { is_old, ..Browser::default() };
+            let mut mint = |site: &Site| {
+                let asked = request("POST", "/_warifu/sessions", &[OPS]);
+                let seen = world.serve_with_body(site, &asked, br#"{"subject": "alice"}"#.to_vec());
+                let minted: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+                for member in ["clear_cookie", "set_cookie"] {
+                    browser.sets(minted[member].as_str().expect(member));
+                }
+                assert_eq!(browser.jars.iter().flatten().count(), 1, "{:?}", browser.jars);
+                assert!(browser.is_in(&world, site));
+            };
+            mint(&sites[before]);
+            if ends {
+                let kill = request("DELETE", "/_warifu/sessions?subject=alice", &[OPS]);
+                assert_eq!(world.serve(&sites[before], &kill).status, Some(200));
+            }
+            mint(&sites[after]);
+            mint(&sites[after]);
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub fn description() -> Value {
         "servers": [{ "url": "/_warifu" }],
         "tags": [
             { "name": "sessions", "description": "For administrators." },
-            { "name": "own sessions", "description": "For the user whose cookie it is; never of anybody else." },
+            { "name": "own sessions", "description": "For the user whose cookie it is." },
             { "name": "gateway" },
         ],
         "paths": paths,
@@ -151,7 +151,7 @@ fn operation(call: Call) -> Operation {
         Call::Verify => Operation {
             description: Some(
                 "Forward-auth for other proxies. Send the user's cookie along, and nothing else of theirs; say what you \
-                 require. A newer cookie in the answer is meant for the user.",
+                 require. A newer cookie in the answer is the user's.",
             ),
             parameters: vec![
                 query(
@@ -222,9 +222,7 @@ fn operation(call: Call) -> Operation {
             ..plain("endMySession", "End one of my sessions", receipts_with(with_cookie))
         },
         Call::EndMyOthers => Operation {
-            description: Some(
-                "This one gets a fresh secret, since a copy may be of it; the old cookie is refused at once. So `wait` is ignored.",
-            ),
+            description: Some("This one gets a fresh secret; the old cookie is refused at once. So `wait` is ignored."),
             parameters: vec![wait()],
             problems: &[429, 503],
             ..plain("endMyOtherSessions", "End all my other sessions", receipts_with(with_fresh_cookie))

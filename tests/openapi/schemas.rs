@@ -21,7 +21,7 @@ pub fn all() -> Value {
         },
         "Device": {
             "type": "object",
-            "description": "Where it is used, as far as that is known. Long values are cut.",
+            "description": "Where it is used, as far as known. Long values are cut.",
             "properties": {
                 "user_agent": { "type": "string", "description": "Of the start." },
                 "country": { "type": "string", "description": "ISO 3166-1 alpha-2." },
@@ -96,7 +96,7 @@ pub fn all() -> Value {
             "required": ["sessions", "next"],
             "properties": {
                 "sessions": { "type": "array", "items": schema("Session"), "maxItems": 100, "description": "Newest first." },
-                "next": { "type": ["string", "null"], "description": "The cursor of the next page, or null." },
+                "next": { "type": ["string", "null"], "description": "The next page's cursor, or null." },
             },
         },
         "Events": {
@@ -116,15 +116,16 @@ pub fn all() -> Value {
                         "from": { "type": ["string", "null"], "description": "The client's network: an IPv4 /24 or an IPv6 /48." },
                     },
                 } },
-                "next": { "type": ["string", "null"], "description": "The cursor of the next page, or null." },
+                "next": { "type": ["string", "null"], "description": "The next page's cursor, or null." },
             },
         },
         "Minted": {
             "type": "object",
-            "required": ["session", "set_cookie", "token"],
+            "required": ["session", "clear_cookie", "set_cookie", "token"],
             "properties": {
                 "session": schema("Session"),
-                "set_cookie": { "type": "string", "description": "The value of a Set-Cookie header for the browser." },
+                "clear_cookie": { "type": "string", "description": "A Set-Cookie to be sent before it." },
+                "set_cookie": { "type": "string", "description": "A Set-Cookie for the browser." },
                 "token": { "type": "string", "pattern": "^[A-Za-z0-9_-]{72}$", "description": "A credential; shown this once." },
             },
         },
@@ -178,7 +179,7 @@ pub fn all() -> Value {
                 "id": { "type": "string", "description": "As the log names it." },
                 "scopes": { "type": "array", "items": { "enum": Scope::ALL.map(Scope::name) } },
                 "site": { "type": "string", "description": "The site that this host leads to." },
-                "bound_ms": { "type": "integer", "description": "For how long after its receipt is published an ended session can be accepted somewhere: `bound`, or the `continue_for` in use if that is more." },
+                "bound_ms": { "type": "integer", "description": "How long after its receipt is published an ended session can be accepted: `bound`, or the `continue_for` in use if that is more." },
             },
             "examples": [{ "id": "ops", "scopes": ["sessions:read", "revoke"], "site": "default", "bound_ms": 2_000 }],
         },
