@@ -15,7 +15,7 @@ pub enum Failure {
     BadInput(String),
     /// The text says which limit, and is shown.
     HeadersTooLarge(String),
-    /// Too many of a kind from one network; when there is room for one more,
+    /// Too many of a kind from one network, or with one session; when there is room for one more,
     /// and what may be said of the limit.
     RateLimited {
         seconds: u32,
@@ -130,7 +130,7 @@ impl Failure {
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large", Client),
             Self::Misdirected | Self::AdminHost => (421, "misdirected", "This host is not served here", Client),
             Self::HeadersTooLarge(_) => (431, "headers_too_large", "The request's headers are too large", Client),
-            Self::RateLimited { .. } => (429, "rate_limited", "There were too many of these from your network", Client),
+            Self::RateLimited { .. } => (429, "rate_limited", "There were too many of these", Client),
             Self::Internal => (500, "internal", "Something went wrong on our side", Ourselves),
             Self::Misconfigured => (500, "misconfigured", "The gateway is not configured correctly", Configuration),
             Self::OriginUnreachable => (502, "origin_unreachable", "The application cannot be reached", Origin),

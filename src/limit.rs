@@ -85,29 +85,43 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
         Some(false) => memory.buckets().refused(limit, network, rate, now),
         None => memory.buckets().take(limit, network, rate, now),
     };
-    let Err(Refused { wait, is_first }) = verdict else { return Ok(()) };
+    let Err(refused) = verdict else { return Ok(()) };
     memory.tally().limited(limit);
-    if is_first {
-        ports.tell(Event::RateLimited { limit: limit.name() });
-    }
-    Err(refusal(wait, limit.detail()))
+    Err(refusal(ports, limit.name(), refused, limit.detail()))
 }
 
-/// One more of what makes a secret, a kill and rows of the store, and can be done
-/// again and again with one session. By that and not by the network, or strangers
-/// could keep each other from ending what a thief has.
+/// One more of what costs the store as much as a log-in, and can be done again and
+/// again with one session. By that and not by the network, or strangers could keep
+/// each other from ending what a thief has.
 ///
 /// # Errors
 /// It is one too many.
 pub fn count_own<P: Ports>(ports: &P, session: SessionId) -> Result<(), Failure> {
-    let mut key = [0; 8];
-    key.copy_from_slice(&session.as_bytes()[8..]);
-    let taken = ports.memory().buckets().take_at(OWN, Network(key), OWN_RATE, ports.time());
-    taken.map_err(|Refused { wait, .. }| refusal(wait, Some("a session can end all others ten times a minute")))
+    let memory = ports.memory();
+    let taken = memory.buckets().take_at(OWN, of_session(session), OWN_RATE, ports.time());
+    taken.map_err(|refused| {
+        memory.tally().own_limited.add();
+        let detail = "a session can end all others, or name some that do not live, ten times a minute";
+        refusal(ports, OWN_NAME, refused, Some(detail))
+    })
 }
 
-fn refusal(wait: Duration, detail: Option<&'static str>) -> Failure {
-    let seconds = u32::try_from(millis(wait).div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+/// It was none of those, as has turned out.
+pub fn uncount_own<P: Ports>(ports: &P, session: SessionId) {
+    ports.memory().buckets().give_back(OWN, of_session(session), OWN_RATE);
+}
+
+fn of_session(session: SessionId) -> Network {
+    let mut key = [0; 8];
+    key.copy_from_slice(&session.as_bytes()[8..]);
+    Network(key)
+}
+
+fn refusal<P: Ports>(ports: &P, limit: &'static str, refused: Refused, detail: Option<&'static str>) -> Failure {
+    if refused.is_first {
+        ports.tell(Event::RateLimited { limit });
+    }
+    let seconds = u32::try_from(millis(refused.wait).div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
     Failure::RateLimited { seconds, detail }
 }
 
@@ -199,6 +213,12 @@ impl Buckets {
         Ok(())
     }
 
+    fn give_back(&self, place: usize, network: Network, rate: Rate) {
+        let mut bucket = self.bucket(place, network);
+        bucket.full = bucket.full.saturating_sub(micros(rate.span / rate.count));
+        self.keep(place, network, bucket);
+    }
+
     /// The platform has refused.
     ///
     /// # Errors
@@ -262,6 +282,9 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 const TOLD: usize = Limit::ALL.len();
 const OWN: usize = TOLD + 1;
 const PLACES: usize = OWN + 1;
+
+/// In the log and in metrics.
+pub const OWN_NAME: &str = "own_ends";
 
 const OWN_RATE: Rate = Rate { count: 10, span: Duration::from_mins(1) };
 

@@ -102,6 +102,8 @@ pub struct Tally {
     pub bad_macs: Counter,
     /// What limits have refused, by [`Limit`].
     limited: [Counter; 3],
+    /// What sessions have been kept from, each by itself.
+    pub own_limited: Counter,
     /// What happened, by the names of the events.
     events: RefCell<Vec<(String, u64)>>,
     reported: Cell<Option<UnixMillis>>,

@@ -102,8 +102,13 @@ async fn look_or_end<P: Ports>(
             if !sessions.is_home_of(subject, id.locator()) {
                 return Err(Failure::NotFound);
             }
+            // One that does not live is looked for among the kills of late.
+            limit::count_own(ports, caller.session.id)?;
             let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await?;
             let ended = ended.ok_or(Failure::NotFound)?;
+            if !ended.is_earlier {
+                limit::uncount_own(ports, caller.session.id);
+            }
             Ok(receipt::answer(site, ports, ended.kill, waits).await)
         }
     }

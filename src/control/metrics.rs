@@ -6,7 +6,7 @@ use core::fmt::Write;
 
 use super::input::Query;
 use crate::error::Failure;
-use crate::limit::Limit;
+use crate::limit::{Limit, OWN_NAME};
 use crate::ports::{Ports, Random};
 use crate::request::Request;
 use crate::response::OwnResponse;
@@ -82,6 +82,7 @@ fn text<P: Ports>(ports: &P) -> String {
     for limit in Limit::ALL {
         page.sample("warifu_limited_total", &["limit=\"", limit.name(), "\""].concat(), tally.limited_so_far(limit));
     }
+    page.sample("warifu_limited_total", &["limit=\"", OWN_NAME, "\""].concat(), tally.own_limited.get());
     page.family("warifu_events_total", "counter", "Lines of the log, by the event, but for what came after an answer.");
     for (event, count) in tally.events() {
         page.sample("warifu_events_total", &["event=\"", &event, "\""].concat(), count);

@@ -84,8 +84,8 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Let it give such commands only where `Warifu-Subject` is not empty, best on `required` routes.",
         ],
         Failure::RateLimited { .. } => [
-            "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows. Or one session has ended all others of its person ten times in a minute.",
-            "`Retry-After` says when to try again. If honest people are behind that network, raise the limit. The detail names `limits.starts`; the others it does not, since they answer who guesses. The event `rate_limited` names each, and the network. See [rate limits](reference.md#rate-limits).",
+            "More log-ins, made-up cookies or wrong administrators' keys came from one network than `[vars.WARIFU.limits]` allows. Or one session has ended all others of its person, or named sessions that do not live, ten times in a minute.",
+            "`Retry-After` says when to try again. If honest people are behind that network, raise the limit; that of a session is fixed. The detail names `limits.starts`; the others it does not, since they answer who guesses. The event `rate_limited` names each, and the network. See [rate limits](reference.md#rate-limits).",
         ],
         Failure::BodyTooLarge => [
             "The body of a call under `/_warifu/` is over 16 KiB; or one that [custody](custody.md) looks into, at a path with `body`, is over 64 KiB.",

@@ -113,6 +113,60 @@ fn ends_of_all_others_are_limited_for_each_session() {
     assert_eq!(ask("POST", "/_warifu/me/not-me", HERE), Some(200), "the way out of everything is open");
 }
 
+/// Of each, the last thousand kills are looked through.
+#[test]
+fn sessions_that_do_not_live_are_not_named_without_end() {
+    let (world, site) = (World::with_login(), site_plus(r#""limits": {"starts": "off"}"#));
+    let cookie = world.log_in(&site);
+    let end = |id: &str| {
+        let headers = [HERE, SAME, ("cookie", &*cookie)];
+        let seen = world.serve(&site, &request("DELETE", &format!("/_warifu/me/sessions/{id}"), &headers));
+        seen.status.expect("an answer of our own")
+    };
+    let id = || -> String {
+        let seen = world.serve(&site, &request("GET", "/_warifu/me", &[SAME, ("cookie", &world.log_in(&site))]));
+        let me: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+        me["id"].as_str().expect("an id").to_owned()
+    };
+    let ended = id();
+    for _ in 0..30 {
+        assert_eq!(end(&id()), 200, "what lives is ended, however many there are");
+    }
+    assert_eq!([end(&ended), end(&ended)], [200, 200], "done again");
+    let made_up = |n: u32| format!("{}{n:02}AA", &ended[..ended.len() - 4]);
+    for n in 0..9 {
+        assert_eq!(end(&made_up(n)), 404);
+    }
+    let calls = world.shards.calls.get();
+    assert_eq!((end(&made_up(10)), end(&made_up(11))), (429, 429));
+    assert_eq!(world.shards.calls.get(), calls, "no store is asked");
+    assert_eq!(end("AQAAAHq3M68rpyOfG5cTjw"), 404, "of another's shard: nothing is looked for");
+    world.pass(Duration::from_secs(6));
+    assert_eq!(end(&id()), 200);
+    assert_eq!((end(&made_up(12)), end(&made_up(13))), (404, 429));
+}
+
+/// Operators see it, and the person is not told of a network.
+#[test]
+fn what_a_session_is_kept_from_is_told_of_and_counted() {
+    let (world, site) = (World::with_login(), limited());
+    let mut cookie = world.log_in(&site);
+    let mut end_others = || {
+        let seen = world.serve(&site, &request("DELETE", "/_warifu/me/sessions", &[HERE, SAME, ("cookie", &cookie)]));
+        if let Some(newer) = seen.cookie() {
+            cookie = newer.to_owned();
+        }
+        seen
+    };
+    let refused: Vec<_> = (0..13).map(|_| end_others()).filter(|seen| seen.status == Some(429)).collect();
+    assert_eq!(refused.len(), 3);
+    assert!(refused.iter().all(|seen| !seen.body.contains("network")), "{}", refused[0].body);
+    assert_eq!(world.event_names().iter().filter(|name| *name == "rate_limited").count(), 1, "once a minute");
+    let metrics = world.serve(&site, &request("GET", "/_warifu/metrics", &[OPS])).body;
+    let line = metrics.lines().find(|line| line.contains("limit=\"own_ends\"")).expect("it is counted");
+    assert!(line.ends_with(" 3"), "{line}");
+}
+
 /// A backend starts sessions for everybody, from one address.
 #[test]
 fn what_administrators_start_is_not_limited() {

@@ -218,7 +218,7 @@ fn operation(call: Call) -> Operation {
         },
         Call::EndMySession => Operation {
             parameters: vec![parameter("id"), wait()],
-            problems: &[404, 503],
+            problems: &[404, 429, 503],
             ..plain("endMySession", "End one of my sessions", receipts_with(with_cookie))
         },
         Call::EndMyOthers => Operation {
