@@ -215,8 +215,33 @@ pub enum OriginError {
     Unreachable(String),
     /// Its answer did not begin in time.
     TimedOut,
+    /// The platform answered in its place, with this status.
+    Platform(u16),
     /// The platform cannot send a GET or HEAD request with a body.
     BodyNotCarried,
+}
+
+impl OriginError {
+    /// What an answer's status says of an application that gave none. Deployed, `fetch` throws
+    /// nothing then: it answers with a page of Cloudflare's, which names the application's
+    /// host. These statuses are Cloudflare's; RFC 9110 has none of them.
+    pub fn of_status(status: u16) -> Option<Self> {
+        matches!(status, 520..=527 | 530).then_some(Self::Platform(status))
+    }
+
+    /// What the client is told, and what the log is.
+    pub fn told(self) -> (Failure, Option<String>) {
+        match self {
+            Self::Unreachable(reason) => (Failure::OriginUnreachable, Some(reason)),
+            Self::TimedOut => (Failure::OriginTimeout, Some("no answer in time (origin_timeout)".to_owned())),
+            Self::Platform(status) => {
+                let is_late = matches!(status, 522 | 524);
+                let failure = if is_late { Failure::OriginTimeout } else { Failure::OriginUnreachable };
+                (failure, Some(format!("Cloudflare answered {status} for the origin")))
+            }
+            Self::BodyNotCarried => (Failure::BadRequest("a GET or HEAD request with a body is not carried"), None),
+        }
+    }
 }
 
 /// Seconds that a client is asked to wait when the store is out of reach.

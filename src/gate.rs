@@ -110,6 +110,10 @@ async fn pass<P: Ports>(
         tally.origin_time.note(ports.time().since(sent));
     }
     let answer = answered.map_err(|error| without_answer(ports, error))?;
+    if let Some(error) = OriginError::of_status(answer.status()) {
+        answer.refuse();
+        return Err(without_answer(ports, error));
+    }
     let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
     let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
     let finds = if site.config.custody.is_off() {
@@ -138,17 +142,11 @@ async fn pass<P: Ports>(
 
 #[cold]
 fn without_answer<P: Ports>(ports: &P, error: OriginError) -> Failure {
-    match error {
-        OriginError::Unreachable(reason) => {
-            ports.tell(Event::OriginUnreachable { reason });
-            Failure::OriginUnreachable
-        }
-        OriginError::TimedOut => {
-            ports.tell(Event::OriginUnreachable { reason: "no answer in time (origin_timeout)".to_owned() });
-            Failure::OriginTimeout
-        }
-        OriginError::BodyNotCarried => Failure::BadRequest("a GET or HEAD request with a body is not carried"),
+    let (failure, reason) = error.told();
+    if let Some(reason) = reason {
+        ports.tell(Event::OriginUnreachable { reason });
     }
+    failure
 }
 
 /// Host, sizes and path: what is refused on every route, public ones too.

@@ -172,20 +172,18 @@ impl<P: Ports> Sessions<'_, P> {
     /// Whose a session of the old kind is; `None`: nobody's.
     pub async fn probe(&self, adopt: &Adopt, request: &Request, cookie: &str) -> Result<Option<Subject>, Failure> {
         let probe = forward::compose_probe(self.site, self.ports, request, adopt, cookie)?;
-        let unreachable = |reason: String, failure| {
-            self.ports.tell(Event::OriginUnreachable { reason: format!("asked who somebody is: {reason}") });
+        let without_answer = |error: OriginError| {
+            let (failure, reason) = error.told();
+            if let Some(reason) = reason {
+                self.ports.tell(Event::OriginUnreachable { reason: format!("asked who somebody is: {reason}") });
+            }
             failure
         };
-        let Probed { status, body } = self.ports.origin().probe(&probe).await.map_err(|error| match error {
-            OriginError::TimedOut => {
-                unreachable("no answer in time (origin_timeout)".to_owned(), Failure::OriginTimeout)
-            }
-            OriginError::Unreachable(reason) => unreachable(reason, Failure::OriginUnreachable),
-            OriginError::BodyNotCarried => Failure::Internal,
-        })?;
+        let Probed { status, body } = self.ports.origin().probe(&probe).await.map_err(without_answer)?;
         // RFC 9110, section 15.5.9, RFC 8470 and RFC 6585: it was not looked at.
         if status >= 500 || matches!(status, 408 | 425 | 429) {
-            return Err(unreachable(format!("status {status}"), Failure::OriginUnreachable));
+            let said = || OriginError::Unreachable(format!("status {status}"));
+            return Err(without_answer(OriginError::of_status(status).unwrap_or_else(said)));
         }
         let Some(body) = body.filter(|_| (200..300).contains(&status)) else { return Ok(None) };
         let document: Option<Json> = read::bytes(&body).ok();

@@ -104,12 +104,12 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Do it again. If it is the same after two minutes, what is deployed lacks the newest row of the map, as after a rollback, and it will stay so: [deploy the row](upgrading.md#back-past-a-row-of-the-map).",
         ],
         Failure::OriginUnreachable => [
-            "The application refused or broke the connection, or answered with a status that HTTP does not know.",
-            "Is it running, and is `origin` right as seen from Cloudflare? The event `origin_unreachable` has the reason.",
+            "The application refused or broke the connection, or answered with a status that HTTP does not know. Deployed, Cloudflare answers for it then, with 520, 521, 523, 525, 526, 527 or 530: of that the client sees nothing. An application that gives such a status itself is taken for one that cannot be reached.",
+            "Is it running, is its certificate valid, and is `origin` right as seen from Cloudflare? The event `origin_unreachable` has the reason, and Cloudflare's status in it. See [what each says](platform.md#where-the-application-gives-no-answer).",
         ],
         Failure::OriginTimeout => [
-            "The application did not begin its answer, or finish the handshake of a WebSocket, within `origin_timeout`. Or a client took longer than that to send a body of up to 16 KiB.",
-            "Find out what takes so long, or raise the key. The application may have done what it was asked for.",
+            "The application did not begin its answer, or finish the handshake of a WebSocket, within `origin_timeout`. Or a client took longer than that to send a body of up to 16 KiB. Or Cloudflare gave the application up, with 522 or 524.",
+            "Find out what takes so long, or raise the key. The event `origin_unreachable` says whose patience it was: Cloudflare's has [limits of its own](platform.md#where-the-application-gives-no-answer). The application may have done what it was asked for.",
         ],
         Failure::BadCommand(_) => [
             "A `Warifu-Command` that cannot be read or obeyed; the detail says why. The answer that carried it did not reach the client.",

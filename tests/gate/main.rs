@@ -14,6 +14,7 @@ mod custody;
 mod forwarding;
 mod homes;
 mod hostile;
+mod in_its_place;
 mod kills;
 mod late;
 mod lifetimes;

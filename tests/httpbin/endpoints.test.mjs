@@ -33,6 +33,7 @@ const DIFFERENCES = [
   ["warifu", /\| request (warifu-subject|x-http-method-override|x-real-ip): \S+ → undefined$/, "nobody says that for the client"],
   ["warifu", /\| answer warifu-\w+: \S+ → undefined$/, "meant for warifu only"],
   ["warifu", /^GET \/anything\/%zz \| 400 Bad Request, without httpbin$/, "not a path: a % without two hex digits"],
+  ["warifu", /^GET \/status\/520 \| 502 Bad Gateway, without httpbin$/, "a status of Cloudflare's, for an application that gave no answer"],
   ["warifu", /^TRACE .*\| 405 Method Not Allowed, without httpbin$/, "what comes back would show what only the application may know"],
 ];
 

@@ -83,6 +83,8 @@ const CASES = [
   ["a log-in that breaks off", apiLogIn, (_, response) => {
     response.writeHead(200, { ...json, "content-length": 100 }).write('{"access_token"', () => response.destroy());
   }, 502, "bad_custody", "custody_refused"],
+  ["Cloudflare's page, in the place of an answer that is late", logIn, says({ "content-type": "text/html", "warifu-command": 'do=start, sub="alice"' }, "<title>o", 522), 504, "origin_unreachable", "origin_unreachable"],
+  ["Cloudflare's page, where the name does not resolve", apiLogIn, says({ ...json, "set-cookie": "a=b" }, JSON.stringify({ access_token: jwt({ sub: "alice" }) }), 530), 502, "origin_unreachable", "origin_unreachable"],
   ["more sessions than there may be", logIn, commands('do=start, sub="many"'), 409, "session_limit", "start_refused"],
 ];
 
