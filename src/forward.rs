@@ -201,12 +201,14 @@ fn unwanted(config: &Config, request: &Request) -> Vec<String> {
     request.headers.iter().map(|(name, _)| name).filter(|name| is_unwanted(name)).map(str::to_owned).collect()
 }
 
-/// `X-Forwarded-*` and `Forwarded` (RFC 7239), rebuilt and not extended: what
-/// the client said of itself is worth nothing.
+/// `X-Forwarded-*`, `Forwarded` (RFC 7239) and `X-Real-IP`, rebuilt and not extended: what
+/// the client said of itself is worth nothing. Of `X-Real-IP` Cloudflare makes the
+/// `CF-Connecting-IP` of a request to the Worker's own zone, where nobody else can set it.
 fn forwarding(request: &Request, edits: &mut HeaderEdits) {
     let client = request.headers.get("cf-connecting-ip").filter(|ip| ip.parse::<core::net::IpAddr>().is_ok());
     if let Some(client) = client {
         edits.set("x-forwarded-for", client);
+        edits.set("x-real-ip", client);
     }
     edits.set("x-forwarded-host", &*request.host);
     edits.set("x-forwarded-proto", &*request.scheme);

@@ -78,6 +78,8 @@ fn forged_identity_never_arrives_on_any_route() {
         ("X-Forwarded-Proto", "gopher"),
         ("Forwarded", "for=6.6.6.6"),
         ("X-Real-IP", "6.6.6.6"),
+        ("X_Real_IP", "6.6.6.6"),
+        ("X.Real-IP", "6.6.6.6"),
         ("Connection", "close, X-Secret"),
         ("X-Secret", "x"),
         ("cf-connecting-ip", "2001:db8::1"),
@@ -104,6 +106,7 @@ fn forged_identity_never_arrives_on_any_route() {
             _ => assert!(subject.is_empty(), "no identity on public routes"),
         }
         assert_eq!(seen_as(&headers, "x-forwarded-for"), ["2001:db8::1"]);
+        assert_eq!(seen_as(&headers, "x-real-ip"), ["2001:db8::1"]);
         assert_eq!(seen_as(&headers, "x-forwarded-host"), ["app.test"]);
         assert_eq!(seen_as(&headers, "x-forwarded-proto"), ["https"]);
         assert_eq!(seen_as(&headers, "forwarded"), [r#"for="[2001:db8::1]";host="app.test";proto=https"#]);
@@ -210,10 +213,10 @@ fn only_private_and_no_store_keep_caches_out() {
 #[test]
 fn a_client_address_that_is_none_is_not_passed_on() {
     let (world, site) = (World::with_login(), site());
-    let request = request("GET", "/", &[("cf-connecting-ip", "1.2.3.4, 6.6.6.6")]);
+    let request = request("GET", "/", &[("cf-connecting-ip", "1.2.3.4, 6.6.6.6"), ("x-real-ip", "6.6.6.6")]);
     world.serve(&site, &request);
     let headers = at_origin(&request, world.origin.seen.borrow().last().expect("forwarded"));
-    assert!(seen_as(&headers, "x-forwarded-for").is_empty());
+    assert!(seen_as(&headers, "x-forwarded-for").is_empty() && seen_as(&headers, "x-real-ip").is_empty());
     assert_eq!(seen_as(&headers, "forwarded"), [r#"for=unknown;host="app.test";proto=https"#]);
 }
 

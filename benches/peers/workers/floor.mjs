@@ -44,7 +44,10 @@ export default {
       else if (name === "upgrade" || isUnwanted(name)) headers.delete(name);
     }
     const host = url.slice(7, slash);
-    if (client !== null) headers.set("x-forwarded-for", client);
+    if (client !== null) {
+      headers.set("x-forwarded-for", client);
+      headers.set("x-real-ip", client);
+    }
     headers.set("x-forwarded-host", host);
     headers.set("x-forwarded-proto", "http");
     headers.set("forwarded", `for=${client ?? "unknown"};host="${host}";proto=http`);

@@ -6,7 +6,7 @@ import { FORGED, OTHERS } from "./generate.mjs";
 import { needs } from "./readings.mjs";
 
 const IDENTITY = ["warifu-subject", "warifu-session", "warifu-level", "warifu-auth-time", "warifu-claims", "remote-user"];
-const NEVER = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override", "x-real-ip"];
+const NEVER = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override"];
 const COVERED = ["@method", "@authority", "@path", "@query", ...["session", "level", "auth-time", "claims"].map((name) => `warifu-${name}`), "remote-user", "warifu-subject"];
 
 // Answers that are the gateway's, or the platform's. Nothing is broken, so 500 and 502 to 504
@@ -53,6 +53,7 @@ export function* faults(sent, seen, site) {
   }
   if (values("cookie").some((value) => value.includes("__Host-Http-warifu"))) yield "the session cookie arrived";
   if (values("x-forwarded-proto").join() !== "http") yield `x-forwarded-proto: ${values("x-forwarded-proto")}`;
+  if (values("x-real-ip").join() !== "127.0.0.1") yield `x-real-ip: ${values("x-real-ip")}`;
   if (values("x-forwarded-host").join() !== site.host) yield `x-forwarded-host: ${values("x-forwarded-host")}`;
   if (!isCanonical(seen.target.split("?")[0])) yield `a path that is not canonical: ${seen.target}`;
   if (/^[A-Z]+$/.test(sent.method) && seen.method !== sent.method) yield `the method ${seen.method} instead of ${sent.method}`;

@@ -86,7 +86,8 @@ impl Visit {
 #[test]
 fn the_first_request_exchanges_it() {
     let app = App::new(CONFIG);
-    let visit = app.get("/account", "sid=old; theme=dark");
+    let from = [("cookie", "sid=old; theme=dark"), ("cf-connecting-ip", "203.0.113.9"), ("x-real-ip", "6.6.6.6")];
+    let visit = app.ask("GET", "/account", &from);
     assert_eq!((visit.status, visit.got("warifu-subject")), (None, Some("alice")));
     assert_eq!(visit.got("cookie"), Some("theme=dark"), "the old cookie is worth nothing any more");
     assert!(visit.set.contains(&"sid=; Path=/; Secure; Max-Age=0".to_owned()), "{:?}", visit.set);
@@ -99,6 +100,7 @@ fn the_first_request_exchanges_it() {
     let sent =
         |name: &str| probes[0].headers.set.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
     assert_eq!((sent("cookie"), sent("x-forwarded-host")), (Some("sid=old"), Some("app.test")));
+    assert_eq!(sent("x-real-ip"), Some("203.0.113.9"));
     assert_eq!(app.world.event_names(), ["session_started"]);
 }
 
