@@ -78,7 +78,7 @@ pub const SECTIONS: &[Section] = &[
                 Is(r#""1m""#),
                 &[r#""1h""#],
                 r#""20s""#,
-                "How long your application may take until its answer begins; then the client gets 504. Counted from when it is asked, so the client's time for a body of up to 16 KiB is within. Requests with a longer body, or of unknown length, have no such limit.",
+                "How long your application may take until its answer begins; then the client gets 504. Counted from when it is asked, so the client's time for a body of up to 16 KiB is within. Requests with a longer body, or of unknown length, have no such limit. Where `origin` is itself proxied by Cloudflare, that gives it up after [about two minutes](platform.md#where-the-application-gives-no-answer) in any case.",
             ),
             key(
                 "login",
