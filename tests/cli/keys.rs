@@ -162,6 +162,62 @@ fn the_next_kid_is_one_that_is_free() {
 }
 
 #[test]
+fn a_kid_that_was_in_use_is_not_given_again() {
+    for (present, gone, says) in [
+        (
+            vec![2, 1],
+            &["2"][..],
+            Some("2 again, or cookies of the old one are taken for made up: warifu keys rotate --kid 3"),
+        ),
+        (
+            vec![3, 2, 1],
+            &["2", "3"],
+            Some("3, 2 again, or cookies of the old ones are taken for made up: warifu keys rotate --kid 4"),
+        ),
+        (
+            vec![255, 254],
+            &["255"],
+            Some("255 again, or cookies of the old one are taken for made up: warifu keys rotate --kid 0"),
+        ),
+        // `rotate` counts on from the key that signs.
+        (
+            vec![1, 3, 2],
+            &["2"],
+            Some("2 again, or cookies of the old one are taken for made up: warifu keys rotate --kid 4"),
+        ),
+        (vec![2, 1], &["1"], None),
+        (vec![0, 255], &["255"], None),
+        (vec![3, 2, 1], &["2"], None),
+    ] {
+        let run = warifu_with(&[&["keys", "drop"], gone].concat(), &value(present.clone()));
+        let told = run.stderr.lines().find_map(|line| line.strip_prefix("note: the next key must not be called "));
+        assert_eq!((run.code, told), (0, says), "{present:?} {}", run.stderr);
+        // Without the remark no rotation to come gives what was dropped.
+        let mut after = run.stdout;
+        if let Some(kid) = told.and_then(|told| told.rsplit(' ').next()) {
+            after = warifu_with(&["keys", "rotate", "--kid", kid], &after).stdout;
+        }
+        for _ in 0..3 {
+            after = warifu_with(&["keys", "rotate"], &after).stdout;
+        }
+        assert!(
+            gone.iter().all(|gone| !kids(&after).contains(&gone.parse().expect("a number"))),
+            "{present:?} {after}"
+        );
+    }
+    let run = warifu_with(&["keys", "rotate", "--kid", "3"], &value([1]));
+    assert_eq!((run.code, run.stderr.as_str(), kids(&run.stdout)), (0, "", vec![3, 1]));
+    let run = warifu_with(&["keys", "rotate", "--stage", "--kid", "0"], &value([1]));
+    assert_eq!((run.code, kids(&run.stdout)), (0, vec![1, 0]));
+    assert!(run.stderr.contains("warifu keys promote 0"), "{}", run.stderr);
+    for arguments in [&["--kid", "1"][..], &["--kid", "1", "--keep", "0"]] {
+        let run = warifu_with(&[&["keys", "rotate"], arguments].concat(), &value([2, 1]));
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(run.stderr.contains("found key 1 already; --kid must be none of 2, 1"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_bad_value_is_refused_and_no_error_quotes_a_key() {
     let key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
     let cut = &key[..42];

@@ -43,6 +43,9 @@ pub enum Keys {
         /// Every session under a key that is left out ends.
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
+        /// The new key's id [default: the next after that of the first key]
+        #[arg(long, value_name = "N")]
+        kid: Option<u8>,
     },
     /// Read the present WARIFU_KEYS value from stdin, print it with a known key moved to the front
     ///
@@ -77,7 +80,7 @@ impl Keys {
     pub fn run(self) -> Result<(), Failure> {
         let entries = match self {
             Self::New { kid } => vec![Entry { kid, key: random_key()? }],
-            Self::Rotate { stage, keep } => rotated(read(&present()?)?, keep, stage)?,
+            Self::Rotate { stage, keep, kid } => rotated(read(&present()?)?, keep, stage, kid)?,
             Self::Promote { kid } => promoted(read(&present()?)?, kid)?,
             Self::Drop { kids } => without(read(&present()?)?, &kids)?,
         };
@@ -135,7 +138,10 @@ fn read(text: &str) -> Result<Vec<Entry>, Failure> {
     serde_json::from_str(text).map_err(|_| mistaken("it cannot be read"))
 }
 
-fn rotated(mut entries: Vec<Entry>, keep: Option<usize>, stage: bool) -> Result<Vec<Entry>, Failure> {
+fn rotated(mut entries: Vec<Entry>, keep: Option<usize>, stage: bool, kid: Option<u8>) -> Result<Vec<Entry>, Failure> {
+    if let Some(kid) = kid.filter(|kid| entries.iter().any(|entry| entry.kid == *kid)) {
+        return Err(mistaken(format!("found key {kid} already; --kid must be none of {}", list(&entries))));
+    }
     let dropped = entries.split_off(keep.unwrap_or(entries.len()).min(entries.len()));
     if stage && entries.is_empty() {
         return Err(Failure::Unusable(
@@ -147,9 +153,8 @@ fn rotated(mut entries: Vec<Entry>, keep: Option<usize>, stage: bool) -> Result<
     let is_dropped = |kid: &u8| dropped.iter().any(|entry| entry.kid == *kid);
     // Counted on from the newest; a kid that is only now given up comes last.
     let mut free = (1..=u8::MAX).map(|step| newest.wrapping_add(step)).filter(|kid| !is_kept(kid));
-    let kid = free
-        .clone()
-        .find(|kid| !is_dropped(kid))
+    let kid = kid
+        .or_else(|| free.clone().find(|kid| !is_dropped(kid)))
         .or_else(|| free.next())
         .ok_or_else(|| mistaken("found all 256 kids taken; leave old keys out with --keep"))?;
     warn_of_ends(&dropped, ["old key is left out", "old keys are left out"]);
@@ -204,7 +209,26 @@ fn without(entries: Vec<Entry>, kids: &[u8]) -> Result<Vec<Entry>, Failure> {
     if first.kid != signed {
         crate::remark(&format!("note: key {} signs once this value is deployed", first.kid));
     }
+    remind_of_kids(&dropped, &kept);
     Ok(kept)
+}
+
+/// `rotate` counts on from the key that signs, and cannot know what had a kid before.
+fn remind_of_kids(dropped: &[Entry], kept: &[Entry]) {
+    let after_signing = |entry: &&Entry| entry.kid.wrapping_sub(kept[0].kid);
+    let is_newer = |entry: &&Entry| (1..=128).contains(&after_signing(entry));
+    let to_come: Vec<&Entry> = dropped.iter().filter(is_newer).collect();
+    let newest = dropped.iter().chain(kept).filter(is_newer).max_by_key(after_signing);
+    let (Some(newest), count) = (newest, to_come.len()) else { return };
+    if count > 0 {
+        crate::remark(&format!(
+            "note: the next key must not be called {} again, or cookies of the old {} are taken for made up: warifu keys \
+             rotate --kid {}",
+            list(to_come),
+            if count == 1 { "one" } else { "ones" },
+            newest.kid.wrapping_add(1)
+        ));
+    }
 }
 
 fn warn_of_ends(gone: &[Entry], how: [&str; 2]) {
@@ -220,8 +244,8 @@ fn warn_of_ends(gone: &[Entry], how: [&str; 2]) {
     ));
 }
 
-fn list(entries: &[Entry]) -> String {
-    entries.iter().map(|entry| entry.kid.to_string()).collect::<Vec<_>>().join(", ")
+fn list<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> String {
+    entries.into_iter().map(|entry| entry.kid.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn mistaken(says: impl core::fmt::Display) -> Failure {
