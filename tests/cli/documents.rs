@@ -123,7 +123,11 @@ fn every_configuration_in_the_documents_is_one() {
                 )
             });
             let bindings = if block.contains("durable_objects") { String::new() } else { bindings };
-            let path = file(&format!("document-{count}.toml"), &format!("{before}\n{block}\n{bindings}"));
+            // What stands above the block's tables belongs to the top of the file.
+            let at = if block.starts_with('[') { 0 } else { block.find("\n[").map_or(block.len(), |at| at + 1) };
+            let (top, tables) = block.split_at(at);
+            let content = format!("{top}\n{before}\n{tables}\n{bindings}");
+            let path = file(&format!("document-{count}.toml"), &content);
             let mut arguments = vec!["check", path.as_str()];
             if let Some(env) = &env {
                 arguments.extend(["--env", env.as_str()]);

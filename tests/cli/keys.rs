@@ -157,7 +157,7 @@ fn the_next_kid_is_one_that_is_free() {
     // One that is given up is free.
     let run = warifu_with(&["keys", "rotate", "--keep", "255"], &full);
     assert_eq!((run.code, kids(&run.stdout)[0], kids(&run.stdout).len()), (0, 0, 256));
-    assert!(run.stderr.contains("at most 5 kB"), "{}", run.stderr);
+    assert!(run.stderr.contains("at most 5 KB"), "{}", run.stderr);
     ring(&run.stdout);
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod documents;
 mod gateway;
 mod keys;
+mod platform;
 mod routing;
 #[cfg(unix)]
 mod setup;

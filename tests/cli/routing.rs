@@ -87,7 +87,16 @@ fn what_an_edge_cannot_reach_is_told_of() {
         assert_eq!(found.len(), 1, "{host}");
         assert!(found[0].starts_with("note: origin is \"http://"), "{}", found[0]);
     }
-    assert!(told(zone, "origin = \"http://1.1.1.1\"").is_empty());
+    for host in ["1.1.1.1", "[2606:4700::1]:8443"] {
+        let says = format!(
+            "note: origin is \"http://{host}\", an IP address; deployed, the Worker gets 403 (error 1003) from Cloudflare in \
+             place of your application's answers; give it a DNS name"
+        );
+        for worker in [zone, ""] {
+            assert_eq!(told(worker, &format!("origin = \"http://{host}\""))[..], [says.as_str()], "{worker}");
+        }
+    }
+    assert!(told(zone, "origin = \"http://1.1.1.1.example\"").is_empty());
     assert!(told("", "origin = \"http://127.0.0.1:8790\"").is_empty(), "for make dev");
     let both = told(zone, "origin = \"http://127.0.0.1:8790\"\nadmin_host = \"localhost:8787\"");
     assert_eq!(both.len(), 2, "{both:?}");

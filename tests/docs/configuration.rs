@@ -210,7 +210,7 @@ const INTRODUCTION: &str = "# The configuration
 
 <!-- Made by `WARIFU_WRITE=1 cargo test --test docs`; the words are in tests/docs/keys.rs, the rest is asked of the code. -->
 
-One table, `[vars.WARIFU]` in `wrangler.toml`, or `[env.NAME.vars.WARIFU]` for a wrangler environment, which inherits no variables. It is read once for each isolate, completely and strictly: an unknown key, a bad value or an impossible combination is a mistake, and with a mistake the Worker answers 500 `misconfigured` on every path, public ones too; the log names each key. Nothing falls back to a default. `warifu check` finds the same mistakes before you deploy, and `warifu check --explain /path` says what is asked of a path.
+One table, `[vars.WARIFU]` in `wrangler.toml`, or `[env.NAME.vars.WARIFU]` for a wrangler environment, which inherits no variables. It is read once for each isolate, completely and strictly: an unknown key, a bad value or an impossible combination is a mistake, and with a mistake the Worker answers 500 `misconfigured` on every path, public ones too; the log names each key. Nothing falls back to a default. `warifu check` finds the same mistakes before you deploy, and `warifu check --explain /path` says what is asked of a path. Cloudflare takes at most 5 KB for a variable, and all of the table is one, with its sites, as JSON; `warifu check` measures it.
 
 A default is what an absent key amounts to. *Allowed* is what the gateway says to a wrong value. Durations are a whole number and a unit: `500ms`, `2s`, `30m`, `12h`, `30d`.
 ";

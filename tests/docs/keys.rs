@@ -71,7 +71,7 @@ pub const SECTIONS: &[Section] = &[
                 Nothing,
                 &[r#""https://app.internal.example/v2""#],
                 r#""https://app.internal.example""#,
-                "Where requests go: the address of your application. Absent: the same URL, for a Worker on a route of your application's own zone. `make dev` needs it.",
+                "Where requests go: the address of your application, deployed by a DNS name and no IP address. Absent: the same URL, for a Worker on a route of your application's own zone. `make dev` needs it.",
             ),
             key(
                 "origin_timeout",

@@ -16,7 +16,8 @@ use crate::failure::Failure;
 use crate::keys_file::{Variable, variable};
 use crate::report::{self, Finding, Source};
 use crate::routing::Routing;
-use crate::{keys, worker};
+use crate::worker::SECRETS;
+use crate::{keys, misplaced, platform, worker};
 
 /// Find the mistakes of a configuration before it is deployed
 ///
@@ -65,7 +66,16 @@ impl Check {
                 self.read(&file, vars.as_ref(), &stand_in, &document)
             }
             Err((span, why)) => {
-                Err(vec![Finding { source: &file, span, key: String::new(), says: format!("no valid TOML: {why}") }])
+                let whole = Document::recovered(&file.text);
+                // Such as `routes` above a list of tables of the same name, which is said to be there twice.
+                let misplaced = misplaced::mistakes(&whole).into_iter().map(|Mistake { key, says }| Finding {
+                    source: &file,
+                    span: whole.place(&key),
+                    key,
+                    says,
+                });
+                let broken = Finding { source: &file, span, key: String::new(), says: format!("no valid TOML: {why}") };
+                Err(misplaced.chain([broken]).collect())
             }
         };
         if vars.is_none() {
@@ -94,13 +104,13 @@ impl Check {
         stand_in: &str,
         document: &Document<'_>,
     ) -> Result<Sites, Vec<Finding<'s>>> {
-        let secret = |name| vars.and_then(|source| variable(&source.text, name));
-        let [ring, admins, origin_ring] = ["WARIFU_KEYS", "WARIFU_ADMIN_KEYS", "WARIFU_ORIGIN_KEYS"].map(secret);
+        let rings = SECRETS.map(|name| (name, vars.and_then(|source| variable(&source.text, name))));
+        let secret = |name| rings.iter().find(|(known, _)| *known == name)?.1.as_ref().map(Variable::text);
         let secrets = match vars {
             Some(_) => Secrets {
-                keys: ring.as_ref().map(Variable::text),
-                admin_keys: admins.as_ref().map(Variable::text),
-                origin_keys: origin_ring.as_ref().map(Variable::text),
+                keys: secret("WARIFU_KEYS"),
+                admin_keys: secret("WARIFU_ADMIN_KEYS"),
+                origin_keys: secret("WARIFU_ORIGIN_KEYS"),
             },
             None => Secrets { keys: Some(stand_in), admin_keys: None, origin_keys: Some(stand_in) },
         };
@@ -110,11 +120,9 @@ impl Check {
         let table = self.env.as_ref().map_or_else(|| "vars".to_owned(), |env| format!("env.{env}.vars"));
         let in_file = |key: String, says: String| Finding { span: document.place(&key), source: file, key, says };
         let place = |Mistake { key, says }: Mistake| {
-            let rings = [("WARIFU_KEYS", &ring), ("WARIFU_ADMIN_KEYS", &admins), ("WARIFU_ORIGIN_KEYS", &origin_ring)];
-            let secret = rings
-                .into_iter()
-                .find(|(name, _)| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')));
-            match (secret, vars) {
+            let is_of =
+                |name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+            match (rings.iter().find(|(name, _)| is_of(name)), vars) {
                 (Some((_, found)), Some(source)) => {
                     let at = found.as_ref().map_or(0, |found| found.at);
                     Finding { source, span: at..at, key, says }
@@ -134,27 +142,36 @@ impl Check {
                 }
             }
         }
-        let beside = beside.into_iter().map(|Mistake { key, says }| in_file(key, says));
-        match sites {
-            Err(mistakes) => Err(mistakes.into_iter().map(place).chain(beside).collect()),
-            Ok(_) if beside.len() > 0 => Err(beside.collect()),
-            Ok(sites) => {
-                if vars.is_none() {
-                    say_what_needs_origin_keys(&binding, secrets, &table);
-                }
-                let several = sites.as_slice();
-                for site in several {
-                    let of = match several {
-                        [_] => String::new(),
-                        _ => format!(" of the site {:?}", site.config.site),
-                    };
-                    remind_of_first_row(&site.config);
-                    remind_of_login(&site.config, &of);
-                    routing.remind_of_this_machine(site, &of);
-                }
-                Ok(sites)
-            }
+        let misplaced = misplaced::mistakes(document);
+        let texts = || {
+            let of_file = SECRETS.into_iter().filter_map(|name| Some((name, secret(name)?)));
+            of_file.chain([("WARIFU", binding.as_str())])
+        };
+        let own = sites.as_ref().err().into_iter().flatten().cloned();
+        let mut findings: Vec<Finding<'_>> = own.map(place).collect();
+        findings.retain(|finding| !misplaced::explains(&misplaced, &finding.key));
+        findings.extend(texts().filter_map(|(key, text)| platform::too_large(key, text)).map(place));
+        findings.extend(beside.into_iter().chain(misplaced).map(|Mistake { key, says }| in_file(key, says)));
+        let Ok(sites) = sites else { return Err(findings) };
+        if !findings.is_empty() {
+            return Err(findings);
         }
+        if vars.is_none() {
+            say_what_needs_origin_keys(&binding, secrets, &table);
+        }
+        texts().for_each(|(key, text)| platform::remind_of_size(key, &table, text));
+        let several = sites.as_slice();
+        for site in several {
+            let of = match several {
+                [_] => String::new(),
+                _ => format!(" of the site {:?}", site.config.site),
+            };
+            remind_of_first_row(&site.config);
+            remind_of_login(&site.config, &of);
+            platform::remind_of_timeout(&site.config, &of);
+            routing.remind_of_this_machine(site, &of);
+        }
+        Ok(sites)
     }
 
     /// A copy that is asked for needs a KV namespace; where it would only be

@@ -18,6 +18,15 @@ impl<'t> Document<'t> {
             .map_err(|error| (error.span().unwrap_or_default(), error.message().replace('\n', ", ")))
     }
 
+    /// As much of it as can be made out, where it is no TOML.
+    pub fn recovered(text: &'t str) -> Self {
+        Self(DeTable::parse_recoverable(text).0)
+    }
+
+    pub fn root(&self) -> &DeTable<'t> {
+        self.0.get_ref()
+    }
+
     /// The value under these keys, one table inside the other.
     pub fn get(&self, keys: &[&str]) -> Option<&DeValue<'t>> {
         let (last, tables) = keys.split_last()?;

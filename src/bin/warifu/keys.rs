@@ -9,6 +9,7 @@ use warifu::token::KeyRing;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::platform::VARIABLE_BYTES_FINE;
 
 #[derive(Subcommand)]
 pub enum Keys {
@@ -85,9 +86,9 @@ impl Keys {
             Self::Drop { kids } => without(read(&present()?)?, &kids)?,
         };
         let text = written(&entries)?;
-        if text.len() > BINDING_BYTES_MAX {
+        if text.len() > VARIABLE_BYTES_FINE {
             crate::remark(&format!(
-                "warning: this is {} bytes, and Cloudflare takes at most 5 kB for a secret: use --keep",
+                "warning: this is {} bytes, and Cloudflare takes at most 5 KB for a secret: use --keep",
                 text.len()
             ));
         }
@@ -267,5 +268,3 @@ const KEY_BYTES: usize = 32;
 const ENTRY_BYTES_MAX: usize = 80;
 /// 256 entries, and white space.
 const STDIN_BYTES_MAX: usize = 65_536;
-/// Cloudflare's limit on a variable or a secret.
-const BINDING_BYTES_MAX: usize = 5_000;

@@ -14,6 +14,8 @@ mod health;
 mod keys;
 mod keys_file;
 mod kill;
+mod misplaced;
+mod platform;
 mod receipt;
 mod report;
 mod routing;

@@ -77,9 +77,18 @@ impl Routing {
         ))
     }
 
-    /// What was good for this machine alone, where the file says that the Worker
-    /// is reached elsewhere.
+    /// What is good for this machine alone: where the file says that the Worker is
+    /// reached elsewhere, or where nobody would mean it.
     pub fn remind_of_this_machine(&self, Site { config, .. }: &Site, of: &str) {
+        if let Some(origin) =
+            config.origin.as_ref().filter(|origin| ip_of(origin.host()).is_some() && !is_private(origin.host()))
+        {
+            let origin = origin.as_str();
+            crate::remark(&format!(
+                "note: origin{of} is {origin:?}, an IP address; deployed, the Worker gets 403 (error 1003) from \
+                 Cloudflare in place of your application's answers; give it a DNS name"
+            ));
+        }
         if self.custom.is_empty() && self.zones.is_empty() {
             return;
         }
@@ -107,14 +116,18 @@ fn name_of(host: &str) -> &str {
     }
 }
 
+fn ip_of(host: &str) -> Option<IpAddr> {
+    name_of(host).trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
 /// Whether it is this machine's, or of a network that only some can reach.
 fn is_private(host: &str) -> bool {
     let name = name_of(host);
-    match name.trim_start_matches('[').trim_end_matches(']').parse() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
-        Ok(IpAddr::V6(ip)) => {
+    match ip_of(host) {
+        Some(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
+        Some(IpAddr::V6(ip)) => {
             ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified()
         }
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        None => name == "localhost" || name.ends_with(".localhost"),
     }
 }
