@@ -1,6 +1,7 @@
 //! The documents name what exists, and all of it.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod commands;
 mod configuration;
 mod cost;
 mod errors;

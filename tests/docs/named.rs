@@ -31,7 +31,7 @@ fn files(folder: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
 }
 
 /// Every document, by its path from the root. The changelog tells of what was.
-fn documents() -> Vec<(String, String)> {
+pub fn documents() -> Vec<(String, String)> {
     let mut found = Vec::new();
     files(root(), &[".md"], &mut found);
     let name = |path: &PathBuf| path.strip_prefix(root()).expect("below").to_str().expect("UTF-8").to_owned();
@@ -53,7 +53,7 @@ fn spans(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The blocks of a language.
-fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+pub fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let begin = format!("```{language}\n");
     text.split(&begin).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
