@@ -12,8 +12,8 @@ const ORIGIN_DEFAULT = 'http://127.0.0.1:8790';
 const ADMIN_HOST_DEFAULT = 'localhost:8787';
 
 /**
- * Writes the derived file. `override` is a file of which [vars.WARIFU] is taken, word
- * for word. The exchange belongs to it only if some origin is the exchange's address, and
+ * Writes the derived file. `override` is a file of which [vars.WARIFU] is taken; but for the hosts
+ * of this machine, word for word. The exchange belongs to it only if some origin is the exchange's address, and
  * the story only to the project's own, with the exchange.
  */
 export async function deriveConfiguration({ root, ports, override }) {
@@ -21,13 +21,15 @@ export async function deriveConfiguration({ root, ports, override }) {
   const own = parseFile(parse, 'wrangler.toml', readFileSync(join(root, 'wrangler.toml'), 'utf8'));
   const alone = override ? overriding(parse, override) : withPorts(own.vars.WARIFU, ports);
   const withStory = !override && alone.sites === undefined && isHere(alone.origin, ports.exchange);
-  const warifu = withStory ? withSiteOfStory(alone, { root, ports, parse }) : alone;
+  const warifu = withStory ? withSiteOfStory(alone, { root, ports, parse }) : withHostsOfHere(alone, ports.gateway);
 
   // One per port: several gateways at once do not meet here.
   const directory = join(root, `.wrangler/dev/${ports.gateway}`);
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  // Routes are for what is deployed: `wrangler dev` would take the first one's host for that of every request.
+  const { routes, route, ...local } = own;
   const derived = {
-    ...own,
+    ...local,
     main: absolute(root, own.main),
     build: {
       ...own.build,
@@ -46,9 +48,12 @@ export async function deriveConfiguration({ root, ports, override }) {
   mkdirSync(directory, { recursive: true });
   writeFileSync(file, JSON.stringify(derived, null, 2));
 
-  const origins = [alone, ...(Array.isArray(alone.sites) ? alone.sites : [])].map((site) => site?.origin);
+  // What a site does not say is common to all.
+  const each = Array.isArray(alone.sites) ? alone.sites.map((site) => site?.origin ?? alone.origin) : [alone.origin];
+  const origins = [...new Set(each)];
   for (const origin of origins) refuseLoop(origin, ports.gateway);
-  return { file, withExchange: origins.some((origin) => isHere(origin, ports.exchange)), withStory, origins };
+  const sites = Array.isArray(alone.sites) ? warifu.sites : [];
+  return { file, withExchange: origins.some((origin) => isHere(origin, ports.exchange)), withStory, origins, sites };
 }
 
 function overriding(parse, { path, text }) {
@@ -78,14 +83,38 @@ function withSiteOfStory(warifu, { root, ports, parse }) {
   const name = 'examples/jwt-express/warifu.toml';
   const bank = parseFile(parse, name, readFileSync(join(root, name), 'utf8')).vars.WARIFU;
   const { site = 'default', hosts = [], admin_host, ...common } = warifu;
-  const usual = ['127.0.0.1', '[::1]', 'localhost'].map((name) => hostAt(name, ports.gateway)).filter((host) => host !== admin_host);
   return {
     ...common,
     sites: [
-      { site, hosts: hosts.length > 0 ? hosts : usual, ...(admin_host === undefined ? {} : { admin_host }) },
+      { site, hosts: withUsual(hosts, admin_host, ports.gateway), ...(admin_host === undefined ? {} : { admin_host }) },
       { ...bank, site: 'story', hosts: [hostOfStory(ports)], origin: `http://127.0.0.1:${ports.guarded}` },
     ],
   };
+}
+
+/** A host that is not in `hosts` gets 421, and what is written there are those of the deployed gateway. */
+function withHostsOfHere(warifu, port) {
+  const { hosts, admin_host, sites } = warifu;
+  if (Array.isArray(sites)) return { ...warifu, sites: withNames(sites, port) };
+  return Array.isArray(hosts) && hosts.length > 0 ? { ...warifu, hosts: withUsual(hosts, admin_host, port) } : warifu;
+}
+
+/** What is no list stays, for the gateway to complain about. */
+function withUsual(hosts, adminHost, port) {
+  if (!Array.isArray(hosts)) return hosts;
+  const usual = ['127.0.0.1', '[::1]', 'localhost'].map((name) => hostAt(name, port));
+  return [...hosts, ...usual.filter((host) => host !== adminHost && !hosts.includes(host))];
+}
+
+/** Each of several sites gets a name below localhost, which browsers take for this machine, where that is free. */
+function withNames(sites, port) {
+  const taken = new Set(sites.flatMap((site) => [site?.admin_host, site?.hosts].flat()));
+  return sites.map((site) => {
+    const host = hostAt(`${String(site?.site).toLowerCase().replace(/[^a-z0-9-]/g, '-')}.localhost`, port);
+    if (!Array.isArray(site?.hosts) || taken.has(host)) return site;
+    taken.add(host);
+    return { ...site, hosts: [host, ...site.hosts] };
+  });
 }
 
 /** As a browser names it: without the port that http has anyhow. */

@@ -13,7 +13,7 @@ const NOISE = [
   /^⎔ Starting local server/,
   /^\[wrangler:info\] Ready on /,
   // Our own question whether it is there.
-  /^\[wrangler:info\] GET \/_warifu\/health 200 /,
+  /^\[wrangler:info\] GET \/_warifu\/health (200|421) /,
 ];
 
 const COLOUR = /\u001b\[[0-9;]*m/g;

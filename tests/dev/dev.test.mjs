@@ -1,74 +1,18 @@
 // `make dev` as a person uses it: the real command, on free ports.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
-import { networkInterfaces, tmpdir } from "node:os";
+import { networkInterfaces } from "node:os";
 import path from "node:path";
-import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { test } from "node:test";
 
-import { freePort } from "../../scripts/dev/ports.mjs";
-import { Scan } from "../scan/scan.mjs";
+import { dev, folder, ports, send } from "./support.mjs";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 // Where the processors are shared with other tests, it says less about the second start.
 const READY_MS_MAX = process.env.CI === "true" ? 60_000 : 15_000;
-
-let folder, ports, scan, dial;
-before(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), "warifu-dev-"));
-  ports = { PORT: String(await freePort()), ORIGIN_PORT: String(await freePort()), STORY_PORT: String(await freePort()) };
-  scan = new Scan();
-  ({ dial } = await scan.before(Number(ports.PORT)));
-});
-// What it has printed, answered and stored has no secret; the keys are those that it has made.
-after(() => {
-  const key = (file, pattern) => pattern.exec(readFileSync(path.join(root, file), "utf8"))[1];
-  scan.knows("admin key", key(".warifu/dev-admin-key", /^([\w-]{43})\n?$/));
-  scan.knows("gateway key", key(".dev.vars", /^WARIFU_KEYS='.*?"key":"([\w-]{43})"/m));
-  try {
-    scan.finish([path.join(folder, "state")]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
-
-// Starts it without a terminal. `ready` resolves with the milliseconds it took.
-function dev(env = {}) {
-  const began = performance.now();
-  const child = spawn("make", ["--silent", "dev"], {
-    cwd: root,
-    env: { ...process.env, ...ports, STATE: path.join(folder, "state"), ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  let output = "";
-  const ended = once(child, "exit").then(([code]) => code);
-  const ready = new Promise((resolve, reject) => {
-    const read = (chunk) => {
-      output += chunk;
-      scan.saw("what make dev prints", chunk);
-      if (/^ready$/m.test(output)) resolve(performance.now() - began);
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    ended.then((code) => reject(new Error(`ended with ${code}:\n${output}`)));
-  });
-  ready.catch(() => {});
-  // Resolves once the output matches; the log may come a moment after the answer.
-  const says = async (pattern) => {
-    const aborts = AbortSignal.timeout(10_000);
-    while (!pattern.test(output)) await once(child.stdout, "data", { signal: aborts });
-  };
-  const stop = async (signal = "SIGINT") => {
-    process.kill(-child.pid, signal); // as a terminal does: to the whole group
-    await ended;
-  };
-  return { ready, ended, stop, says, pid: child.pid, output: () => output };
-}
 
 // The process below `ancestor` that was started as this.
 function descendant(ancestor, command) {
@@ -83,19 +27,6 @@ function descendant(ancestor, command) {
 function isRunning(pid) {
   const listed = execFileSync("ps", ["-axo", "pid=,stat="], { encoding: "utf8" });
   return new RegExp(`^\\s*${pid}\\s+[^Z\\s]`, "m").test(listed);
-}
-
-const url = (where) => new URL(where, `http://127.0.0.1:${ports.PORT}`);
-
-async function send(where, { method = "GET", headers = {}, body } = {}) {
-  const to = url(where);
-  // The story's page is no gateway.
-  const request = http.request(to, { method, headers, ...(to.port === ports.PORT ? { createConnection: dial } : { agent: false }) });
-  request.end(body);
-  const [answer] = await once(request, "response");
-  let text = "";
-  for await (const chunk of answer) text += chunk;
-  return { status: answer.statusCode, headers: answer.headers, text };
 }
 
 // Addresses of this machine that a server on 127.0.0.1 alone does not have. On Linux all of 127.0.0.0/8 is
@@ -126,7 +57,7 @@ test("from the start to a log-in, and over a restart", async () => {
   let running = dev();
   try {
     await running.ready;
-    for (const hint of [`http://127.0.0.1:${ports.PORT}`, `http://localhost:${ports.PORT}/_warifu/console/`, `http://127.0.0.1:${ports.STORY_PORT}/`, "alice", "correct horse battery staple"]) {
+    for (const hint of [`http://127.0.0.1:${ports.PORT}`, `http://localhost:${ports.PORT}/_warifu/console/`, `http://127.0.0.1:${ports.STORY_PORT}/`, "alice", "correct horse battery staple", "Safari takes no Secure cookie over http"]) {
       assert.ok(running.output().includes(hint), `it says ${hint}`);
     }
     const login = await send("/login", {
