@@ -89,6 +89,9 @@ pub struct Obeyed {
     pub is_done: bool,
     /// What the browser has from now on, where it gets another token.
     pub newer: Option<Token>,
+    /// Whether the one that it has come with is served beside that for a while: the answer
+    /// can be lost.
+    pub has_grace: bool,
 }
 
 /// Obeys the answer's command, if it has one that counts, and puts away what was
@@ -130,10 +133,12 @@ pub async fn obey<P: Ports>(
         None => Written::Nothing,
     };
     let kept = if finds.is_nothing() { None } else { custody::put_away(visit, opened, finds).boxed_local().await? };
-    let (set_cookie, old_kind_is_over) = match (written, kept) {
-        (_, Some(set_cookie)) | (Written::Cookie(set_cookie), None) => (Some(set_cookie), true),
-        (Written::Ended, None) => (None, true),
-        (Written::Nothing, None) => {
+    let written = kept.unwrap_or(written);
+    let has_grace = matches!(written, Written::Nothing | Written::Rotated(_));
+    let (set_cookie, old_kind_is_over) = match written {
+        Written::Cookie(set_cookie) | Written::Rotated(set_cookie) => (Some(set_cookie), true),
+        Written::Ended => (None, true),
+        Written::Nothing => {
             let newer = match admitted.caller() {
                 Some((caller, token)) => caller.newer_cookie(site, ports, token).await,
                 None => None,
@@ -157,17 +162,19 @@ pub async fn obey<P: Ports>(
     if old_kind_is_over {
         old_kind_goes(visit, &mut edits);
     }
-    Ok(Obeyed { edits, body, is_done, newer })
+    Ok(Obeyed { edits, body, is_done, newer, has_grace })
 }
 
-/// What a command did to the browser's cookie.
-enum Written {
+/// What a command, or what custody takes, did to the browser's cookie.
+pub enum Written {
     /// There was none that counts, or it leads to no new secret: then the browser gets what
     /// any answer would give it.
     Nothing,
     /// The session is over. The cookie stays as it is.
     Ended,
     Cookie(String),
+    /// The same, with a new secret for the session. The one before has its grace.
+    Rotated(String),
 }
 
 /// Carries a command out. A start takes along what is to be held; beside an end
@@ -212,7 +219,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
                 }
                 rotated => rotated?,
             };
-            Ok(rotated.map_or(Written::Nothing, |(token, session)| Written::Cookie(cookie_of(&token, &session))))
+            Ok(rotated.map_or(Written::Nothing, |(token, session)| Written::Rotated(cookie_of(&token, &session))))
         }
         Command::Update { claims } => {
             let (caller, token) = caller()?;

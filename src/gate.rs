@@ -123,9 +123,10 @@ async fn pass<P: Ports>(
     };
     let is_lasting = answer.is_web_socket() || watch::is_event_stream(answer.headers());
     let began = is_lasting.then(|| Reading::new(ports));
-    let Obeyed { edits, body, is_done, newer } = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
+    let obeyed = answer::obey(&visit, command, opened, finds, answer.headers()).await?;
+    let Obeyed { edits, body, is_done, newer, has_grace } = obeyed;
     let mut watched = match began {
-        Some(began) => Watched::new(request, admitted, newer, is_done.then_some(began)).map(Box::new),
+        Some(began) => Watched::new(request, admitted, newer, has_grace, is_done.then_some(began)).map(Box::new),
         None => None,
     };
     // What was done is not undone by a refusal, which would only keep the cookie from the

@@ -62,6 +62,8 @@ pub enum Mutant {
     OldSecretCached,
     /// What was served and is looked at once more counts as used once more.
     LookIsUse,
+    /// What is open goes by the secret that its answer brings from the first look on.
+    NewerAtOnce,
     /// A start in exchange for an old cookie does not look whether there was one.
     AdoptedTwice,
     /// Who ends all of a person's sessions leaves what has not moved in yet.

@@ -33,6 +33,10 @@ use crate::token::Token;
 /// must not live on in a socket.
 pub struct Watched {
     token: Token,
+    /// What the answer brings, where `token` has a grace meanwhile: it goes by this one once that
+    /// is over. Not before: to ask a shard about it is to use it, which ends the grace, and nobody
+    /// knows whether the browser has got the answer.
+    newer: Option<Token>,
     demand: Demand,
     request: Request,
     /// `None`: not known yet.
@@ -64,18 +68,28 @@ impl End {
 
 impl Watched {
     /// The connection that this request may open; `None`: its end is no matter
-    /// of ours. The answer may bring a newer token, and `vouched` is from before the
-    /// store did so for it.
-    pub fn new(request: &Request, admitted: Admitted, newer: Option<Token>, vouched: Option<Reading>) -> Option<Self> {
+    /// of ours. The answer may bring a newer token, beside which the presented one can have
+    /// a grace, and `vouched` is from before the store did so for it.
+    pub fn new(
+        request: &Request,
+        admitted: Admitted,
+        newer: Option<Token>,
+        has_grace: bool,
+        vouched: Option<Reading>,
+    ) -> Option<Self> {
         let demand = admitted.demand();
         if demand.on_end != OnEnd::Close {
             return None;
         }
-        // A newer token can be of another session.
-        let session = Cell::new(admitted.session().filter(|_| newer.is_none()).map(|session| session.id));
+        // Without a grace a newer token can be of another session.
+        let goes_on = newer.is_none() || (has_grace && !mutants::is(Mutant::NewerAtOnce));
+        let session = Cell::new(admitted.session().filter(|_| goes_on).map(|session| session.id));
         let (presented, sought) = admitted.into_token().unzip();
-        let (token, sought) = newer.or(presented).zip(vouched.or(sought))?;
-        Some(Self { token, demand, request: request.clone(), session, sought })
+        let (token, newer) = match presented.filter(|_| goes_on) {
+            Some(presented) => (presented, newer),
+            None => (newer?, None),
+        };
+        Some(Self { token, newer, demand, request: request.clone(), session, sought: vouched.or(sought)? })
     }
 
     /// Whose it is, once that is known.
@@ -121,8 +135,8 @@ pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_
             Looked::Over => return End::Over,
             // What a client sends is use of its session, as a request is.
             Looked::Proven { session } if was_used() => {
-                let Watched { request, token, demand, .. } = watched;
-                admission::renew(site, ports, request, token, &session, *demand, ports.time());
+                let Watched { request, demand, .. } = watched;
+                admission::renew(site, ports, request, watch.token, &session, *demand, ports.time());
             }
             Looked::Proven { .. } | Looked::Nothing => {}
         }
@@ -143,6 +157,9 @@ struct Watch<'a, P> {
     site: &'a Site,
     ports: &'a P,
     watched: &'a Watched,
+    /// What it goes by now, and then.
+    token: &'a Token,
+    newer: Option<&'a Token>,
     bound: Duration,
     /// For how long it may go on without a proof.
     patience: Duration,
@@ -182,15 +199,17 @@ impl<'a, P: Ports> Watch<'a, P> {
         let patience = without + SLACK;
         // The verdict may have rested on a window that was as old as it may be.
         let age = bound + Reading::new(ports).since(watched.sought, patience);
-        Self { site, ports, watched, bound, patience, age, is_current: true }
+        let (token, newer) = (&watched.token, watched.newer.as_ref());
+        Self { site, ports, watched, token, newer, bound, patience, age, is_current: true }
     }
 
     /// Looks, and keeps how old the proof is then. An object that hangs must
     /// not keep open what nobody vouches for.
     async fn look_in_time(&mut self) -> Looked {
-        let start = Reading::new(self.ports);
+        let ports = self.ports;
+        let start = Reading::new(ports);
         let left = self.patience.saturating_sub(self.age).max(LOOK_MIN);
-        let found = match select(pin!(self.look()), pin!(self.ports.sleep(left))).await {
+        let found = match select(pin!(self.look()), pin!(ports.sleep(left))).await {
             Either::Left((found, _)) => found,
             Either::Right(_) => Found::Nothing,
         };
@@ -203,18 +222,30 @@ impl<'a, P: Ports> Watch<'a, P> {
                 Looked::Proven { session }
             }
         };
-        self.age += Reading::new(self.ports).since(start, left);
+        self.age += Reading::new(ports).since(start, left);
         looked
     }
 
-    async fn look(&self) -> Found {
-        let Self { site, ports, watched, bound, .. } = *self;
+    async fn look(&mut self) -> Found {
+        loop {
+            let found = self.look_once().await;
+            match self.newer {
+                Some(newer) if matches!(found, Found::Over) => {
+                    (self.token, self.newer, self.is_current) = (newer, None, true);
+                }
+                _ => return found,
+            }
+        }
+    }
+
+    async fn look_once(&self) -> Found {
+        let Self { site, ports, token, bound, .. } = *self;
         let memory = ports.memory();
         let at = ports.time();
         if memory.is_poll_due(at, bound) {
             lookup::poll_later(site, ports);
         }
-        match memory.look(&watched.token.session_key(), at, bound, site.config.idle_timeout) {
+        match memory.look(&token.session_key(), at, bound, site.config.idle_timeout) {
             Known::Live(session) => {
                 let age = memory.window_age(at).unwrap_or(bound);
                 return self.judged(session, age, true);
@@ -223,12 +254,14 @@ impl<'a, P: Ports> Watch<'a, P> {
             Known::Nothing => {}
         }
         // An old secret's yes is not remembered, and without a window none is:
-        // then the object is asked as rarely as may be.
+        // then the object is asked as rarely as may be. Where that leads to another
+        // question, there must be time for both.
         let is_fresh = memory.window_age(at).is_some_and(|age| age <= bound);
-        if self.age < bound && !(is_fresh && self.is_current) {
+        let rest = if self.newer.is_some() { bound / 2 } else { bound };
+        if self.age < rest && !(is_fresh && self.is_current) {
             return Found::Nothing;
         }
-        match lookup::ask(site, ports, &watched.token, Look::Again, Some(bound)).await {
+        match lookup::ask(site, ports, token, Look::Again, Some(bound)).await {
             Ok(Some(Verdict { session, served })) => self.judged(session, Duration::ZERO, served == Served::Current),
             Ok(None) => Found::Over,
             Err(_) => Found::Nothing,

@@ -2,7 +2,7 @@
 //! answer: with the session that is there, or with a new one.
 
 use crate::admission::Caller;
-use crate::answer::{LEVEL_DEFAULT, Visit};
+use crate::answer::{LEVEL_DEFAULT, Visit, Written};
 use crate::audit::{Cause, Event};
 use crate::cookie;
 use crate::custody::{LogOut, Opened, Taken};
@@ -15,7 +15,7 @@ use crate::sessions::{Checked, Look, NewSession, One, Sessions, device};
 use crate::site::Site;
 use crate::token::Token;
 
-/// Puts away what was taken; returns the Set-Cookie value that it leads to.
+/// Puts away what was taken; returns what that does to the browser's cookie.
 ///
 /// # Errors
 /// It could not be kept: the client must not get the answer.
@@ -23,7 +23,7 @@ pub async fn put_away<P: Ports>(
     visit: &Visit<'_, P>,
     opened: Option<Opened>,
     finds: Taken,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Written>, Failure> {
     let Visit { site, ports, admitted, .. } = *visit;
     match (finds.log_out, admitted.caller(), &opened) {
         (LogOut::No, _, _) if finds.change.is_empty() => others_only(visit, &finds).await,
@@ -40,7 +40,7 @@ pub async fn put_away<P: Ports>(
 }
 
 /// There is nothing to be kept; the person's other sessions may be to end.
-async fn others_only<P: Ports>(visit: &Visit<'_, P>, finds: &Taken) -> Result<Option<String>, Failure> {
+async fn others_only<P: Ports>(visit: &Visit<'_, P>, finds: &Taken) -> Result<Option<Written>, Failure> {
     let Visit { site, ports, admitted, .. } = *visit;
     match admitted.caller() {
         _ if !finds.ends_others => Ok(None),
@@ -52,7 +52,11 @@ async fn others_only<P: Ports>(visit: &Visit<'_, P>, finds: &Taken) -> Result<Op
 
 /// What was set is kept with the session that is there, if it is the same person's, or with a
 /// new one.
-async fn keep<P: Ports>(visit: &Visit<'_, P>, opened: Option<Opened>, finds: Taken) -> Result<Option<String>, Failure> {
+async fn keep<P: Ports>(
+    visit: &Visit<'_, P>,
+    opened: Option<Opened>,
+    finds: Taken,
+) -> Result<Option<Written>, Failure> {
     let Visit { site, ports, request, admitted, .. } = *visit;
     match (finds.change.subject.clone(), admitted.caller(), opened) {
         (subject, Some((caller, token)), Some(opened))
@@ -75,7 +79,7 @@ async fn keep<P: Ports>(visit: &Visit<'_, P>, opened: Option<Opened>, finds: Tak
     }
 }
 
-fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<String> {
+fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<Written> {
     visit.ports.tell(Event::CustodyIgnored { path: visit.path.as_str().into(), reason });
     None
 }
@@ -96,7 +100,7 @@ async fn end<P: Ports>(
     caller: &Caller,
     token: &Token,
     held: Option<&Opened>,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Written>, Failure> {
     let Visit { site, ports, .. } = *visit;
     if let Some(held) = held
         && !is_held(site, ports, token, held).await?
@@ -109,10 +113,10 @@ async fn end<P: Ports>(
     let is_over = sessions.end(One::OfToken(token), None, cause).await?.is_some()
         || (sessions.lives(caller.session.id).await?
             && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_some());
-    Ok(if is_over { Some(cookie::clear(&site.config.cookie)) } else { ignore(visit, HELD_NO_LONGER) })
+    Ok(if is_over { Some(Written::Cookie(cookie::clear(&site.config.cookie))) } else { ignore(visit, HELD_NO_LONGER) })
 }
 
-async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<String, Failure> {
+async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -> Result<Written, Failure> {
     let Visit { site, ports, request, admitted, since, .. } = *visit;
     limit::count(site, ports, request, Limit::Starts).await?;
     let begun = Sessions::new(site, ports)
@@ -130,15 +134,15 @@ async fn start<P: Ports>(visit: &Visit<'_, P>, subject: Subject, finds: Taken) -
             since: since.ok_or(Failure::Internal)?,
         })
         .await?;
-    Ok(begun.set_cookie(&site.config))
+    Ok(Written::Cookie(begun.set_cookie(&site.config)))
 }
 
 /// Ends all of the person's sessions: the others are to end, and so is this one, as where
 /// the application has whoever changes the password log in again.
-async fn end_all<P: Ports>(site: &Site, ports: &P, session: &Session) -> Result<String, Failure> {
+async fn end_all<P: Ports>(site: &Site, ports: &P, session: &Session) -> Result<Written, Failure> {
     let cause = Cause { actor: CUSTODY, reason: "ends_others" };
     Sessions::new(site, ports).end_all(&session.subject, cause).await?;
-    Ok(cookie::clear(&site.config.cookie))
+    Ok(Written::Cookie(cookie::clear(&site.config.cookie)))
 }
 
 /// Ends the person's other sessions; this one gets a secret that no copy leads to, or ends too.
@@ -147,10 +151,11 @@ async fn end_others<P: Ports>(
     ports: &P,
     token: &Token,
     session: &Session,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Written>, Failure> {
     let cause = Cause { actor: CUSTODY, reason: "ends_others" };
     let stays = Sessions::new(site, ports).end_others_late(token, session, cause).await?;
-    Ok(stays.map(|(minted, session)| cookie::set(&site.config, &minted, &session, ports.time())))
+    let cookie_of = |(minted, session)| Written::Cookie(cookie::set(&site.config, &minted, &session, ports.time()));
+    Ok(Some(stays.map_or(Written::Ended, cookie_of)))
 }
 
 /// Other values for the session that is there. Where one was replaced that may
@@ -162,7 +167,7 @@ async fn replace<P: Ports>(
     token: &Token,
     mut opened: Opened,
     finds: Taken,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Written>, Failure> {
     let Visit { site, ports, .. } = *visit;
     let sessions = Sessions::new(site, ports);
     let mut current = None;
@@ -206,10 +211,10 @@ async fn replace<P: Ports>(
 
 /// The values are kept by now: where there is no new secret to be had, the
 /// answer goes on without.
-async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<String> {
+async fn rotated<P: Ports>(site: &Site, ports: &P, token: &Token, session: &Session) -> Option<Written> {
     let cause = Cause { actor: CUSTODY, reason: REPLACED };
     let (minted, session) = Sessions::new(site, ports).rotate(token, session, None, cause).await.ok()??;
-    Some(cookie::set(&site.config, &minted, &session, ports.time()))
+    Some(Written::Rotated(cookie::set(&site.config, &minted, &session, ports.time())))
 }
 
 /// Times that another answer may come first.

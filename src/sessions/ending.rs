@@ -21,6 +21,8 @@ pub struct Ended {
     /// Whether any session lived, or was ended so of late: the answer of then may
     /// have been lost.
     pub is_of_any: bool,
+    /// Whether the kill is of an earlier call.
+    pub is_earlier: bool,
 }
 
 /// What was ended in some shards.
@@ -50,14 +52,14 @@ impl<P: Ports> Sessions<'_, P> {
                     actor: cause.actor.to_owned(),
                     reason: cause.reason.to_owned(),
                 });
-                Ok(Some(Ended { kill: session.kill, is_of_any: true }))
+                Ok(Some(Ended { kill: session.kill, is_of_any: true, is_earlier: false }))
             }
             ShardAnswer::Ended { session: None, earlier } => {
                 // Another isolate may have ended it, and this one not have heard of it yet.
                 if let (One::OfId(id), true) = (one, earlier.is_some()) {
                     self.ports.memory().changed_session(id);
                 }
-                Ok(earlier.map(|kill| Ended { kill, is_of_any: true }))
+                Ok(earlier.map(|kill| Ended { kill, is_of_any: true, is_earlier: true }))
             }
             other => Err(self.unexpected(&other)),
         }
@@ -89,7 +91,7 @@ impl<P: Ports> Sessions<'_, P> {
         });
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.is_whole(&kill)?;
-        Ok(Ended { kill, is_of_any: ended.is_of_any })
+        Ok(Ended { kill, is_of_any: ended.is_of_any, is_earlier: false })
     }
 
     /// Ends everything of the site. The feed carries it to all shards; the
@@ -153,7 +155,7 @@ impl<P: Ports> Sessions<'_, P> {
                     let set_cookie = cookie::set(config, &minted, &session, now);
                     Failure::EndedInPart(Some(SetCookie(Box::new([cookie::clear_other(&config.cookie), set_cookie]))))
                 })?;
-                Ok((Ended { kill, is_of_any: true }, minted, session))
+                Ok((Ended { kill, is_of_any: true, is_earlier: false }, minted, session))
             }
             ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
             other => Err(self.unexpected(&other)),

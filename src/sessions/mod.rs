@@ -159,7 +159,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
     /// Whether a session lives, whichever of its secrets is served. Nobody is named
     /// who looks, so nothing is written down.
     pub async fn lives(&self, id: SessionId) -> Result<bool, Failure> {
-        let Some(home) = self.home_by_handle(id) else { return Ok(false) };
+        let Some(home) = self.home_by_handle(id)? else { return Ok(false) };
         match self.ask(home, ShardCall::Show { id }).await? {
             ShardAnswer::Shown { session } => Ok(session.is_some()),
             other => Err(self.unexpected(&other)),

@@ -25,6 +25,7 @@ mod meanwhile;
 mod metrics;
 mod nonce;
 mod open;
+mod open_secrets;
 mod pages;
 mod partitioned;
 mod replica;

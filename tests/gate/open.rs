@@ -1,7 +1,7 @@
 //! What goes on after its answer has begun: WebSockets and event streams.
 
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use warifu::site::Site;
@@ -223,117 +223,4 @@ fn what_the_origin_grants_late_is_not_opened_for_who_has_gone() {
         assert_eq!(seen.status, Some(refused));
         assert!(seen.watched.is_none());
     }
-}
-
-/// An origin that takes 10 s for a stream, which opens with the command of the moment.
-fn slow_and_commanding() -> Rc<World> {
-    Rc::new_cyclic(|world: &Weak<World>| {
-        let world = world.clone();
-        World::new(move |outgoing| {
-            let world = world.upgrade().expect("the world");
-            let command = world.command.get();
-            let mut says = Vec::new();
-            if outgoing.url.contains("stream") {
-                world.pass(10 * SECOND);
-                says.push(("Content-Type", "application/x-ndjson"));
-            }
-            says.extend((!command.is_empty()).then_some(("Warifu-Command", command)));
-            Some(says)
-        })
-    })
-}
-
-fn kill(world: &World, site: &Site) {
-    let headers = [("authorization", "Bearer hunter2")];
-    let seen = world.serve(site, &request("DELETE", "/_warifu/sessions?subject=alice", &headers));
-    assert_eq!(seen.status, Some(200), "{}", seen.body);
-}
-
-#[test]
-fn a_late_stream_that_comes_with_a_new_secret_is_watched_by_that() {
-    for command in ["do=end-others", "do=start, sub=\"alice\"", "do=rotate, level=2", "do=rotate"] {
-        for is_in in [true, false] {
-            if !is_in && command != "do=start, sub=\"alice\"" {
-                continue;
-            }
-            let world = slow_and_commanding();
-            let config = CONFIG.replacen('{', r#"{"rotation_grace": "1s", "#, 1);
-            let (site, elsewhere) = (site_of(&config), site_of(&config));
-            world.command.set("do=start, sub=\"alice\"");
-            let old = if is_in { world.log_in(&site) } else { String::new() };
-            world.command.set(command);
-            let headers = [("cookie", old.as_str()), ("sec-fetch-site", "same-origin")];
-            let seen = world.serve(&site, &request("POST", "/login?stream", &headers));
-            assert_eq!(seen.status, None, "{command}: {}", seen.body);
-            world.command.set("");
-            let new = seen.cookie().expect("a new secret").to_owned();
-            let watched = seen.watched.expect("a stream");
-            let (looks, ended) = (Cell::new(0), Cell::new(None));
-            let end = world.watch(&site, &watched, || {
-                looks.set(looks.get() + 1);
-                // The browser goes on with the new one, and the old one's grace is over.
-                if looks.get() == 2 {
-                    assert_eq!(world.serve(&site, &request("GET", "/page", &[("cookie", &new)])).status, None);
-                }
-                if looks.get() == 60 {
-                    kill(&world, &elsewhere);
-                    ended.set(Some(world.shards.now.get()));
-                }
-                false
-            });
-            let after = world.shards.now.get().since(ended.get().expect("it lasts until the session ends"));
-            assert!(end == End::Over && after <= BOUND + SECOND, "{command}: {end:?} {after:?}");
-            assert!(watched.session().is_some(), "{command}");
-            assert!(!world.event_names().contains(&"token_replayed".to_owned()), "{command}");
-        }
-    }
-}
-
-#[test]
-fn a_late_stream_is_not_lost_with_what_its_command_has_done() {
-    for (command, cookie) in [("do=end", true), ("do=end-all", false), ("do=update, claims=:e30=:", false)] {
-        let (world, site) = (slow_and_commanding(), site_of(CONFIG));
-        world.command.set("do=start, sub=\"alice\"");
-        let old = world.log_in(&site);
-        world.command.set(command);
-        // Nobody can say any more, once the command is carried out.
-        let headers = [("cookie", old.as_str()), ("sec-fetch-site", "same-origin")];
-        let seen = world.serve(&site, &request("POST", "/login?stream", &headers));
-        assert_eq!((seen.status, seen.cookie().is_some()), (None, cookie), "{command}: {}", seen.body);
-        let watched = seen.watched.expect("a stream");
-        let start = world.shards.now.get();
-        if command.starts_with("do=update") {
-            world.shards.is_down.set(true);
-            world.shards.is_feed_down.set(true);
-        }
-        let end = world.watch(&site, &watched, || false);
-        let after = world.shards.now.get().since(start);
-        assert_eq!(end, if command.starts_with("do=update") { End::Unknown } else { End::Over }, "{command}");
-        assert!(after <= BOUND + SECOND, "{command}: {after:?}");
-    }
-}
-
-#[test]
-fn a_stream_of_who_missed_a_rotation_is_watched_by_the_secret_that_its_answer_brings() {
-    let world = slow_and_commanding();
-    let site = site_of(&CONFIG.replacen('{', r#"{"rotation_grace": "1s", "#, 1));
-    world.command.set("do=start, sub=\"alice\"");
-    let old = world.log_in(&site);
-    world.command.set("do=rotate");
-    world.serve(&site, &request("POST", "/login", &[("cookie", &old)]));
-    world.command.set("");
-    let seen = world.serve(&site, &request("GET", "/stream", &[("cookie", &old)]));
-    let new = seen.cookie().expect("the successor").to_owned();
-    let watched = seen.watched.expect("a stream");
-    let start = world.shards.now.get();
-    let passed = || world.shards.now.get().since(start);
-    let end = world.watch(&site, &watched, || {
-        // For as long as its session is in use.
-        if passed() < 5 * 60 * SECOND {
-            world.serve(&site, &request("GET", "/page", &[("cookie", &new)]));
-        }
-        false
-    });
-    assert_eq!(end, End::Over);
-    assert!(passed() > 5 * 60 * SECOND, "{:?}", passed());
 }

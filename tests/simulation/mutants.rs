@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 48] = [
+const MUTANTS: [(Mutant, By); 49] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -46,6 +46,7 @@ const MUTANTS: [(Mutant, By); 48] = [
     (Mutant::NoAgeLimit, By::Chance),
     (Mutant::OldSecretCached, By::Chance),
     (Mutant::LookIsUse, By::Schedule(schedules::a_stream_is_open_over_a_rotation)),
+    (Mutant::NewerAtOnce, By::Schedule(schedules::a_stream_whose_answer_is_lost)),
     (Mutant::AdoptedTwice, By::Chance),
     (Mutant::OldKindForgotten, By::Chance),
     (Mutant::RecordWithoutPosition, By::Chance),

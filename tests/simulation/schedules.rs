@@ -110,6 +110,18 @@ pub fn a_stream_is_open_over_a_rotation() -> Outcome {
     })
 }
 
+/// A browser hears neither of a rotation nor of what its stream brings, and comes back with what
+/// it has.
+pub fn a_stream_whose_answer_is_lost() -> Outcome {
+    play(Plan { ends_on_replay: true, ..Plan::quiet(24) }, |script| async move {
+        let cookie = script.log_in(0, "u0").await;
+        script.act(1, cookie, "do=rotate").await;
+        script.0.request(0, Ask::open("script", Route::Account, cookie)).await;
+        script.wait(4_000).await;
+        script.browse(2, cookie, 1_000).await;
+    })
+}
+
 /// The feed is lost and has as many entries again before the edge polls.
 pub fn another_log_of_the_same_length() -> Outcome {
     play(Plan::quiet(1), |script| async move {

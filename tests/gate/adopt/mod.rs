@@ -3,6 +3,7 @@
 mod careful;
 mod over;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -250,6 +251,35 @@ fn who_asks_the_application_does_so_to_the_end_also_without_a_client() {
     assert_eq!(*app.world.shards.claims.borrow(), [true], "from before anybody else has to wait for it");
     app.get("/account", "other=old");
     assert!(!app.world.shards.outlives_client.get(), "who asks nothing is given up with its client");
+}
+
+/// Whoever got it has used nothing yet: the old cookie is all that the browser has.
+#[test]
+fn a_stream_that_moves_in_and_whose_answer_is_lost_leaves_the_old_cookie_good() {
+    let config = CONFIG.replacen('{', r#"{"on_replay": "end", "#, 1);
+    let mut app = App::new(&config);
+    app.world = World::new(|_| Some(vec![("Content-Type", "text/event-stream")]));
+    app.says(200, r#"{"user": {"id": "alice"}}"#);
+    let seen = app.world.serve(&app.site, &request("GET", "/events", &[("cookie", "sid=old")]));
+    assert!(seen.status.is_none() && seen.cookie().is_some());
+    let (start, calls) = (app.world.shards.now.get(), app.world.shards.calls.get());
+    let asked = Cell::new(0);
+    let back = Cell::new(None);
+    app.world.watch(&app.site, &seen.watched.expect("a stream"), || {
+        if back.get().is_none() && app.world.shards.now.get().since(start) >= Duration::from_secs(600) {
+            asked.set(app.world.shards.calls.get() - calls);
+            let seen = app.world.serve(&app.site, &request("GET", "/account", &[("cookie", "sid=old")]));
+            back.set(Some((seen.status, seen.cookie().is_some())));
+            app.world.serve(
+                &app.site,
+                &request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]),
+            );
+        }
+        false
+    });
+    assert_eq!(back.get(), Some((None, true)));
+    // An old secret's yes is not remembered: half a bound it counts.
+    assert!((300..=620).contains(&asked.get()), "{} questions in ten minutes", asked.get());
 }
 
 #[test]
