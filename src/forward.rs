@@ -41,9 +41,7 @@ pub fn compose<P: Ports>(
     custody::attach(config, request, path, opened.map(|opened| (opened, ports.time())), &mut edits);
     let base = base(config, request);
     let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
-    // As the platform's fetch writes it: what is signed is what arrives.
-    let encoded = |query: &String| ["?", &*Cow::from(utf8_percent_encode(query, IN_QUERY))].concat();
-    let query = request.query.as_ref().map_or_else(String::new, encoded);
+    let query = request.query.as_ref().map_or_else(String::new, |query| ["?", &*in_query(query)].concat());
     let mut ours = None;
     if admitted.with_identity() {
         let target = Target { method: &request.method, authority, path: path.as_str(), query: &query };
@@ -86,6 +84,7 @@ pub fn compose_probe<P: Ports>(
     let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
     let at = adopt.probe.find('?').unwrap_or(adopt.probe.len());
     let (path, query) = adopt.probe.split_at(at);
+    let query = &*in_query(query);
     if let Some((input, signature)) =
         identify(site, ports, &Target { method: "GET", authority, path, query }, None, &mut edits)?
     {
@@ -93,7 +92,7 @@ pub fn compose_probe<P: Ports>(
         edits.set("signature", signature);
     }
     Ok(Probe {
-        url: format!("{}{}", base(config, request), adopt.probe),
+        url: [&*base(config, request), path, query].concat(),
         headers: edits,
         timeout: config.origin_timeout,
         bytes_max: PROBED_BYTES_MAX,
@@ -140,6 +139,11 @@ fn base<'a>(config: &'a Config, request: &Request) -> Cow<'a, str> {
         Some(origin) => origin.as_str().into(),
         None => [&*request.scheme, "://", &*request.host].concat().into(),
     }
+}
+
+/// As the platform's fetch writes it: what is signed is what arrives.
+fn in_query(query: &str) -> Cow<'_, str> {
+    utf8_percent_encode(query, IN_QUERY).into()
 }
 
 /// Whether all that gets to a URL of the application says the same of where it comes

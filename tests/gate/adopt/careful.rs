@@ -93,16 +93,27 @@ fn it_is_removed_from_where_it_was_set() {
 
 #[test]
 fn the_question_is_signed_like_everything_else_that_comes_through_the_gateway() {
-    let mut app = App::new(CONFIG);
-    let config = CONFIG.replacen('{', r#"{"identity": {"user_header": "Remote-User"}, "#, 1);
-    app.site = Rc::new(crate::support::signing_site_of(&config));
-    app.get("/account", "sid=old; theme=dark");
-    let probes = app.world.origin.probes.borrow();
-    let nothing = request("GET", "/", &[("user-agent", "Firefox"), ("cookie", "a=b")]);
-    let mut outgoing = app.world.origin.seen.borrow().last().cloned().expect("a request");
-    outgoing.edits = probes[0].headers.clone();
-    let headers = at_origin(&nothing, &outgoing);
-    assert!(crate::signing::verified("GET", &probes[0].url, &headers).is_some(), "{headers:?}");
-    let subject = headers.iter().find(|(name, _)| name == "warifu-subject").map(|(_, value)| value.as_str());
-    assert_eq!(subject, Some(""), "it is nobody's yet");
+    // Beside each probe what a URL makes of it (URL Standard, section 1.3).
+    for (probe, arrives) in [
+        ("/api/me?x=1", "/api/me?x=1"),
+        ("/api/me", "/api/me"),
+        ("/api/me?", "/api/me?"),
+        ("/api/me?f='id'", "/api/me?f=%27id%27"),
+        (r#"/api/me?f=\"id\"&g=<a|b>{c}^`%27%zz?"#, "/api/me?f=%22id%22&g=%3Ca|b%3E{c}^`%27%zz?"),
+    ] {
+        let mut app = App::new(CONFIG);
+        let config = CONFIG.replacen('{', r#"{"identity": {"user_header": "Remote-User"}, "#, 1);
+        app.site = Rc::new(crate::support::signing_site_of(&config.replace("/api/me?x=1", probe)));
+        app.get("/account", "sid=old; theme=dark");
+        let probes = app.world.origin.probes.borrow();
+        let nothing = request("GET", "/", &[("user-agent", "Firefox"), ("cookie", "a=b")]);
+        let mut outgoing = app.world.origin.seen.borrow().last().cloned().expect("a request");
+        outgoing.edits = probes[0].headers.clone();
+        let headers = at_origin(&nothing, &outgoing);
+        let url = format!("http://origin.test{arrives}");
+        assert_eq!(probes[0].url, url);
+        assert!(crate::signing::verified("GET", &url, &headers).is_some(), "{headers:?}");
+        let subject = headers.iter().find(|(name, _)| name == "warifu-subject").map(|(_, value)| value.as_str());
+        assert_eq!(subject, Some(""), "it is nobody's yet");
+    }
 }
