@@ -254,10 +254,12 @@ const PROBED_BYTES_MAX: usize = 64 << 10;
 
 /// Folded names of headers that some origins take for the request's method or
 /// URL, and of those that are rebuilt.
-const DROPPED: [&str; 8] = [
+const DROPPED: [&str; 9] = [
     "forwarded",
     // Goes with `Upgrade: h2c` (RFC 7540, section 3.2.1), which is not passed on.
     "http2-settings",
+    // gunicorn takes what `SCRIPT_NAME` says off the path, from a peer that it believes.
+    "script-name",
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",

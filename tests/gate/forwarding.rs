@@ -72,6 +72,8 @@ fn forged_identity_never_arrives_on_any_route() {
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-HTTP-Method", "DELETE"),
         ("X-Method-Override", "DELETE"),
+        ("SCRIPT_NAME", "/admin"),
+        ("Script-Name", "/admin"),
         ("X-Forwarded-For", "6.6.6.6"),
         ("X_Forwarded_Host", "evil"),
         ("X-Forwarded-Uri", "/admin"),

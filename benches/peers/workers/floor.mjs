@@ -8,6 +8,7 @@ const COOKIE = "__Host-Http-warifu";
 const DROPPED = new Set([
   "forwarded",
   "http2-settings",
+  "script-name",
   "x-original-url",
   "x-rewrite-url",
   "x-http-method-override",

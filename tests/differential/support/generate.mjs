@@ -72,7 +72,7 @@ const EITHER = [
 
 const IDENTITY = ["Subject", "Session", "Level", "Auth-Time", "Claims", "Anything", "Command", "Nonce", ""].map((name) => `Warifu-${name}`);
 const FORWARDING = ["For", "Host", "Proto", "Port", "Uri", "Method", "User", "Prefix", "Server"].map((name) => `X-Forwarded-${name}`);
-const REWRITING = ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Real-IP", "Forwarded"];
+const REWRITING = ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Real-IP", "Script-Name", "Forwarded"];
 
 // Signs that may stand in a field's name (RFC 9110, section 5.6.2).
 const JOINTS = ["-", "-", "_", "_", ".", "~", "!", "^", "|", "+", "'", "*", "#", "$", "%", "&", "`"];

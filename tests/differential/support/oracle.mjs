@@ -6,7 +6,7 @@ import { FORGED, OTHERS } from "./generate.mjs";
 import { needs } from "./readings.mjs";
 
 const IDENTITY = ["warifu-subject", "warifu-session", "warifu-level", "warifu-auth-time", "warifu-claims", "remote-user"];
-const NEVER = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override"];
+const NEVER = ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override", "script-name"];
 const COVERED = ["@method", "@authority", "@path", "@query", ...["session", "level", "auth-time", "claims"].map((name) => `warifu-${name}`), "remote-user", "warifu-subject"];
 
 // Answers that are the gateway's, or the platform's. Nothing is broken, so 500 and 502 to 504
