@@ -162,7 +162,7 @@ const PROMISES: [(&str, &str, usize); 6] = [
     ("SECURITY.md", "What fails closed", 22),
     ("SECURITY.md", "What does not", 5),
     ("docs/threat-model.md", "Borders, and what is checked at each", 9),
-    ("docs/threat-model.md", "Who attacks, and what they get", 14),
+    ("docs/threat-model.md", "Who attacks, and what they get", 15),
     ("docs/threat-model.md", "What is expected of browsers", 11),
 ];
 

@@ -1,10 +1,13 @@
 //! Signatures of forwarded requests, as the origin sees them.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use warifu::headers::HeaderBlock;
+use warifu::request::Request;
 use warifu::signature::Signer;
+use warifu::site::{Secrets, Site, Sites};
 
 use crate::support::world::at_origin;
-use crate::support::{World, request, signing_site, site};
+use crate::support::{KEYS, ORIGIN_KEYS, World, request, signing_site, site};
 
 const COVERED: [&str; 10] = [
     "@method",
@@ -74,6 +77,46 @@ fn an_origin_can_tell_what_came_through_the_gateway() {
             .map(|(found, value)| (found.clone(), if found == name { format!("{value}1") } else { value.clone() }))
             .collect();
         assert!(verified("GET", &outgoing.url, &changed).is_none(), "with another {name}");
+    }
+}
+
+/// The sites of a Worker share the key, and `X-Forwarded-Host` is not covered: the host of
+/// `origin` is what keeps them apart.
+#[test]
+fn a_signature_of_one_site_is_none_of_another_whose_origin_has_its_own_host() {
+    for (theirs, fits) in [("b.origin.test", false), ("a.origin.test:8080", false), ("a.origin.test", true)] {
+        let table = |name: &str, origin: &str| {
+            format!(r#"{{"site": "{name}", "hosts": ["{name}.test"], "origin": "http://{origin}"}}"#)
+        };
+        let config = format!(
+            r#"{{"identity": {{"user_header": "Remote-User"}},
+                "routes": [{{"path": "/login", "access": "optional", "commands": true}}],
+                "sites": [{}, {}]}}"#,
+            table("a", "a.origin.test"),
+            table("b", theirs),
+        );
+        let secrets = Secrets { keys: Some(KEYS), origin_keys: Some(ORIGIN_KEYS), ..Secrets::default() };
+        let sites = Sites::read(&config, secrets).expect("a valid configuration");
+        let world = World::with_login();
+        let ask = |site: &Site, method: &str, path: &str, headers: &[(&str, &str)]| {
+            let url = format!("https://{}{path}", site.config.hosts[0]);
+            let asked = Request::new(method, &url, HeaderBlock::from_pairs(headers.iter().copied())).expect("a URL");
+            let cookie = world.serve(site, &asked).cookie().map(str::to_owned);
+            let outgoing = world.origin.seen.borrow().last().cloned().expect("a request");
+            (cookie, at_origin(&asked, &outgoing), outgoing.url)
+        };
+        let [first, second] = sites.as_slice() else { panic!("two sites") };
+        let (cookie, ..) = ask(first, "POST", "/login", &[("sec-fetch-site", "same-origin")]);
+        let (_, mut copied, url) = ask(first, "GET", "/account", &[("cookie", &cookie.expect("a session"))]);
+        assert!(verified("GET", &url, &copied).is_some());
+        // What the other's application would get of the gateway, but for who is there.
+        let (_, genuine, url) = ask(second, "GET", "/login", &[]);
+        assert!(verified("GET", &url, &genuine).is_some());
+        for (name, value) in copied.iter_mut().filter(|(name, _)| name == "x-forwarded-host" || name == "forwarded") {
+            genuine.iter().find(|(found, _)| found == name).expect("the same header").1.clone_into(value);
+        }
+        let url = url.replace("/login", "/account");
+        assert_eq!(verified("GET", &url, &copied).is_some(), fits, "{url}");
     }
 }
 
