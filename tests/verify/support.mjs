@@ -285,7 +285,44 @@ export function verifies(folder, how) {
       await refuses(changed(request, "host", host), host);
     }
     const host = value(request, "host");
-    await refuses({ ...changed(request, "host", "evil.example"), target: `http://${host}/transfer` }, "absolute");
+    for (const target of [`http://${host}/transfer`, `http://${host}/account?a=1&b=2`]) {
+      await refuses({ ...changed(request, "host", "evil.example"), target }, `${target}, for another host`);
+    }
+    await refuses({ ...request, target: "http://evil.example/account?a=1&b=2" }, "another host in the target");
+  });
+
+  test("nor does it where the host has a part of the path, or the path a part of the host", async () => {
+    const request = await genuine("/account?a=1&b=2", session);
+    const host = value(request, "host");
+    const from = (host, target) => ({ ...changed(request, "host", host), target });
+    for (const target of ["/transfer?a=1&b=2", "/account?a=1&b=2", "/?a=1&b=2"]) {
+      for (const end of ["/account?", "/account#", "/account", "/account/..", "?", "#", "/", "\\", "%2Faccount?"]) {
+        await refuses(from(`${host}${end}`, target), `${host}${end} and ${target}`);
+      }
+    }
+    for (const other of ["x@", "x:y@", "@", "//", "http://"]) {
+      await refuses(from(`${other}${host}`, request.target), `${other}${host}`);
+    }
+    for (const target of ["/account", "/transfer"]) {
+      await refuses(from(`${host}${request.target}`, target), `${host}${request.target} and ${target}`);
+      await refuses(from(`${host}/account?a=1&b=2#`, target), `${host}/account?a=1&b=2# and ${target}`);
+    }
+    const deep = await genuine("/account/a/b", session);
+    for (const [start, target] of [["/account", "/a/b"], ["/account/a", "/b"], ["/account/a/b?", "/"], ["/account/a/b#", "/c"]]) {
+      await refuses({ ...changed(deep, "host", `${host}${start}`), target }, `${host}${start} and ${target}`);
+    }
+  });
+
+  test("a host is the same in upper case, and any other is another", async () => {
+    const request = await genuine("/account", session);
+    const named = signed(changed(request, "host", "app.example:8443"));
+    for (const host of ["app.example:8443", "App.Example:8443", "APP.EXAMPLE:8443"]) {
+      await accepts(changed(named, "host", host), host);
+    }
+    for (const host of ["app.example", "app.example.:8443", "app.example:08443", "app.example:8443:", "app%2Eexample:8443", ""]) {
+      await refuses(changed(named, "host", host), host);
+    }
+    await refuses(changed(signed(changed(request, "host", "App.Example")), "host", "App.Example"), "signed in upper case");
   });
 
   test("nor another person: every identity header is held to it", async () => {

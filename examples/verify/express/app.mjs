@@ -26,7 +26,8 @@ async function verify({ method, originalUrl, headers }) {
   const only = ours.map(([name, member]) => [name, serializeDictionary(new Map([["warifu", member]]))]);
   // As they arrived: the library would make a URL of them, which encodes some characters that do arrive.
   const [path, query = ""] = originalUrl.split(/\?(.*)/s);
-  const arrived = { "@method": [method], "@authority": [headers.host], "@path": [path], "@query": [`?${query}`] };
+  const authority = headers.host.toLowerCase();
+  const arrived = { "@method": [method], "@authority": [authority], "@path": [path], "@query": [`?${query}`] };
   const componentParser = (name) => arrived[name] ?? null;
   const settings = { keyLookup, componentParser, requiredParams: PARAMETERS, tolerance: 5 }; // seconds between clocks
   return httpbis.verifyMessage(settings, { method, url: "", headers: { ...headers, ...Object.fromEntries(only) } });

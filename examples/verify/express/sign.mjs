@@ -15,7 +15,8 @@ const signer = createSigner(Buffer.from(key, "base64url"), "hmac-sha256", String
 export async function command({ method, originalUrl, headers }, response, value) {
   // As they arrived, see app.mjs.
   const [path, query = ""] = originalUrl.split(/\?(.*)/s);
-  const arrived = { "@method": method, "@authority": headers.host, "@path": path, "@query": `?${query}` };
+  const authority = headers.host.toLowerCase();
+  const arrived = { "@method": method, "@authority": authority, "@path": path, "@query": `?${query}` };
   const componentParser = (name) => (name in arrived ? [arrived[name]] : null);
   const paramValues = { expires: new Date(Date.now() + 30_000), tag: "warifu-command" };
   const settings = { key: signer, name: "warifu", fields: FIELDS, params: PARAMETERS, paramValues, componentParser };

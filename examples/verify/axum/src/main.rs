@@ -30,7 +30,9 @@ fn verify(request: &Request, keys: &HashMap<String, Hmac<sha2::Sha256>>) -> Opti
     let mut mac = keys.get(text("keyid")?).filter(|_| is_ours && is_current)?.clone();
     // What the gateway covers, in its order: the MAC of anything that covers less is another.
     let (method, path, query) = (request.method(), request.uri().path(), request.uri().query().unwrap_or_default());
-    mac.update(format!("\"@method\": {method}\n\"@authority\": {}\n", header("host")?).as_bytes());
+    // A target that names a host (http://…/) could name another than `Host`, which the gateway sends.
+    let authority = header("host").filter(|_| request.uri().authority().is_none())?.to_ascii_lowercase();
+    mac.update(format!("\"@method\": {method}\n\"@authority\": {authority}\n").as_bytes());
     mac.update(format!("\"@path\": {path}\n\"@query\": ?{query}\n").as_bytes());
     for name in IDENTITY {
         mac.update(format!("\"{name}\": {}\n", header(name)?).as_bytes());
