@@ -8,6 +8,7 @@ mod errors;
 mod keys;
 mod named;
 mod security;
+mod signatures;
 
 use std::collections::BTreeSet;
 use std::fs;
