@@ -308,7 +308,8 @@ export function verifies(folder, how) {
       await refuses(from(`${host}/account?a=1&b=2#`, target), `${host}/account?a=1&b=2# and ${target}`);
     }
     const deep = await genuine("/account/a/b", session);
-    for (const [start, target] of [["/account", "/a/b"], ["/account/a", "/b"], ["/account/a/b?", "/"], ["/account/a/b#", "/c"]]) {
+    const parts = [["/account", "/a/b"], ["/account/a", "/b"], ["/account/a/b?", "/"], ["/account/a/b#", "/c"]];
+    for (const [start, target] of parts) {
       await refuses({ ...changed(deep, "host", `${host}${start}`), target }, `${host}${start} and ${target}`);
     }
   });
@@ -319,10 +320,11 @@ export function verifies(folder, how) {
     for (const host of ["app.example:8443", "App.Example:8443", "APP.EXAMPLE:8443"]) {
       await accepts(changed(named, "host", host), host);
     }
-    for (const host of ["app.example", "app.example.:8443", "app.example:08443", "app.example:8443:", "app%2Eexample:8443", ""]) {
+    const others = ["app.example", "app.example.:8443", "app.example:08443", "app.example:8443:", "app%2Eexample:8443"];
+    for (const host of [...others, ""]) {
       await refuses(changed(named, "host", host), host);
     }
-    await refuses(changed(signed(changed(request, "host", "App.Example")), "host", "App.Example"), "signed in upper case");
+    await refuses(signed(changed(request, "host", "App.Example")), "signed in upper case");
   });
 
   test("nor another person: every identity header is held to it", async () => {
