@@ -7,7 +7,7 @@ use crate::{Run, file, warifu};
 /// A file that is fine but for what is put into it.
 pub const FINE: &str = r#"main = "build/index.js"
 compatibility_date = "2026-11-17"
-
+observability.logs.invocation_logs = false
 [[durable_objects.bindings]]
 name = "SESSIONS"
 class_name = "SessionObject"
@@ -58,6 +58,7 @@ fn the_repositorys_own_file_is_fine() {
         "{}",
         run.stderr
     );
+    assert!(!run.stderr.contains("invocation_logs"), "{}", run.stderr);
     let run = warifu(&["check", "wrangler.toml", "--json"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "[]\n"));
 }
@@ -202,6 +203,30 @@ fn a_login_that_needs_a_session_is_told_of() {
     assert_eq!(told("login-7.toml", custody), [note.trim_end_matches(" and commands = true")]);
     let of = |site: &str| note.replacen("login", &format!("login of the site \"{site}\""), 1);
     assert_eq!(told("login-8.toml", SITES), [of("shop"), of("news")]);
+}
+
+#[test]
+fn what_the_platform_writes_of_each_request_is_told_of() {
+    let fine = FINE.replace("observability.logs.invocation_logs = false", "");
+    let is_told = |name: &str, more: &str, options: &[&str]| {
+        let run = warifu(&[&["check", &file(name, &format!("{fine}{more}"))], options].concat());
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        run.stderr.contains("note: observability.logs.invocation_logs is not false")
+    };
+    let enabled = "[observability]\nenabled = true\n";
+    let off = "[observability.logs]\nenabled = true\ninvocation_logs = false\n";
+    assert!(is_told("logs-1.toml", "", &[]), "the platform has it on for new Workers");
+    assert!(is_told("logs-2.toml", enabled, &[]));
+    assert!(is_told("logs-3.toml", &off.replace("false", "true"), &[]));
+    assert!(!is_told("logs-4.toml", &format!("{enabled}{off}"), &[]));
+    assert!(!is_told("logs-5.toml", &enabled.replace("true", "false"), &[]), "no log at all");
+    let bindings = "[[env.staging.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n\
+                    [[env.staging.durable_objects.bindings]]\nname = \"FEED\"\nclass_name = \"FeedObject\"\n";
+    let origin = "[env.staging.vars.WARIFU]\norigin = \"http://origin.test\"\n";
+    let staging = ["--env", "staging"];
+    assert!(!is_told("logs-6.toml", &format!("{off}{bindings}{origin}"), &staging), "inherited");
+    let own = format!("{off}{bindings}{origin}[env.staging.observability]\nenabled = true\n");
+    assert!(is_told("logs-7.toml", &own, &staging), "its own takes the place of the whole table");
 }
 
 #[test]

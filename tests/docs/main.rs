@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod cost;
 mod errors;
+mod kept;
 mod keys;
 mod named;
 mod security;

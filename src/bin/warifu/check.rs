@@ -156,6 +156,7 @@ impl Check {
         if !findings.is_empty() {
             return Err(findings);
         }
+        worker::remind_of_logs(document, self.env.as_deref());
         if vars.is_none() {
             say_what_needs_origin_keys(&binding, secrets, &table);
         }

@@ -50,6 +50,21 @@ pub fn has_replica(document: &Document<'_>, env: Option<&str>) -> bool {
     tables(list).any(|(_, table)| text(table, "binding") == Some(REPLICA))
 }
 
+/// Remarks where Workers Logs write down each request: the platform has them on where
+/// nothing is said.
+pub fn remind_of_logs(document: &Document<'_>, env: Option<&str>) {
+    let (_, table) = File { document, env }.inherited("observability");
+    let logs = table.and_then(|table| member(table, "logs"));
+    let says = |table: Option<&DeValue<'_>>, key| table.and_then(|table| member(table, key)).and_then(DeValue::as_bool);
+    let is_on = says(logs, "enabled").or(says(table, "enabled")) != Some(false);
+    if is_on && says(logs, "invocation_logs") != Some(false) {
+        crate::remark(
+            "note: observability.logs.invocation_logs is not false, so the platform writes down each request \
+             with its query and its headers, and bills each line",
+        );
+    }
+}
+
 /// How to bind one.
 pub fn replica_form(env: Option<&str>) -> String {
     let (table, why) = match env {
