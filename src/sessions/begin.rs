@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::ending::Elsewhere;
 use super::{Sessions, put};
 use crate::audit::{Cause, Event};
 use crate::config::{Config, OnLimit};
@@ -16,7 +17,7 @@ use crate::ports::{Ports, Random, Reading, Replica};
 use crate::revocation::{Position, START_MAX};
 use crate::session::{Claims, Device, Held, Session, SessionId, Subject};
 use crate::site::Site;
-use crate::store::message::{Adopts, EndCall, Hold, Home, Key, Limit, ShardAnswer, ShardCall, StartCall, Which};
+use crate::store::message::{Adopts, EndCall, Hold, Home, Key, Kill, Limit, ShardAnswer, ShardCall, StartCall, Which};
 use crate::time::{UnixMillis, millis};
 use crate::token::{Minted, SECRET_BYTES, Secret, Token};
 
@@ -75,6 +76,13 @@ impl Begun {
     pub fn set_cookie(&self, config: &Config) -> String {
         cookie::set(config, &self.token, &self.session, self.session.created)
     }
+}
+
+/// What a shard has committed.
+struct Started {
+    session: Session,
+    ended_others: u32,
+    kill: Option<Kill>,
 }
 
 /// What has come of a start.
@@ -144,23 +152,46 @@ impl<P: Ports> Sessions<'_, P> {
             since: new.since.position,
         };
         self.is_in_time(&start.subject, new.since, new.cause)?;
+        let mut elsewhere = Elsewhere::default();
         if new.end_others {
             self.close(&start.subject).await?;
-            start.lead.at_least =
-                self.end_all_at_each(&homes, &start.subject, start.lead.kill, new.cause).await?.at_least;
+            elsewhere = self.end_all_at_each(&homes, &start.subject, start.lead.kill, new.cause).await?;
+            start.lead.at_least = elsewhere.at_least;
         } else if let Some(token) = new.presented.filter(|token| token.locator() != at) {
             self.end_presented(token, &start.subject, new.cause).await?;
         }
         let question = self.ports.memory().question(self.ports.time());
         let kept = start.hold.clone().map(|Hold { wrapped, sealed }| Held { version: 1, wrapped, sealed });
-        let (mut session, ended_others) = match self.commit(home, &homes, start, new.cause).await? {
-            Ok(started) => started,
-            Err(outcome) => return Ok(outcome),
-        };
+        let subject = start.subject.clone();
+        let committed = self.commit(home, &homes, start, new.cause).await;
+        let Started { mut session, ended_others, kill } =
+            match self.or_tell(committed, elsewhere.count, &subject, new.cause)? {
+                Ok(started) => started,
+                Err(outcome) => return Ok(outcome),
+            };
+        // It is written down where it was committed, whatever comes after.
+        let ended_others = elsewhere.count + ended_others;
+        self.ports.tell(Event::SessionStarted {
+            session: session.id.to_text(),
+            subject: session.subject.as_str().to_owned(),
+            level: session.level,
+            actor: new.cause.actor.to_owned(),
+            reason: new.cause.reason.to_owned(),
+        });
+        if ended_others > 0 {
+            self.tell_ended(&session.subject, ended_others, Some(session.id), new.cause);
+        }
         if ended_others > 0 || new.presented.is_some() || config.max_sessions > 0 {
             self.ports.memory().changed_subject(&session.subject);
         }
         session.held = kept;
+        // Others may live under a row that this version lacks: nobody is told that they do
+        // not. Whoever logs in does so once more, and the token of this session is in no
+        // browser then.
+        if let Some(kill) = &kill {
+            self.ports.memory().changed_subject(&session.subject);
+            self.is_whole(kill)?;
+        }
         // What has become of it on the way back nobody knows: without a
         // position, the shard has gone by the time that it took.
         self.is_in_time(&session.subject, new.since, new.cause)?;
@@ -171,22 +202,6 @@ impl<P: Ports> Sessions<'_, P> {
             && let Some(put) = put(self.ports.memory(), &question, place, &session, config.replica_horizon)
         {
             replica.write_later(put);
-        }
-        self.ports.tell(Event::SessionStarted {
-            session: session.id.to_text(),
-            subject: session.subject.as_str().to_owned(),
-            level: session.level,
-            actor: new.cause.actor.to_owned(),
-            reason: new.cause.reason.to_owned(),
-        });
-        if ended_others > 0 {
-            self.ports.tell(Event::SessionsEnded {
-                subject: session.subject.as_str().to_owned(),
-                count: ended_others,
-                kept: Some(session.id.to_text()),
-                actor: new.cause.actor.to_owned(),
-                reason: new.cause.reason.to_owned(),
-            });
         }
         Ok(Outcome::Begun(Box::new(Begun { session, token: self.site.ring.mint(at, &secret) })))
     }
@@ -214,7 +229,7 @@ impl<P: Ports> Sessions<'_, P> {
         older: &[Home],
         mut start: StartCall,
         cause: Cause<'_>,
-    ) -> Result<Result<(Session, u32), Outcome>, Failure> {
+    ) -> Result<Result<Started, Outcome>, Failure> {
         let config = &self.site.config;
         let mut elsewhere =
             if config.max_sessions > 0 { self.leave(older, &start.subject, None, cause).await? } else { 0 };
@@ -229,22 +244,8 @@ impl<P: Ports> Sessions<'_, P> {
                     if let Some(replaced) = replaced {
                         self.tell_replaced(replaced, &session.subject, cause);
                     }
-                    for evicted in evicted {
-                        self.ports.tell(Event::SessionEnded {
-                            session: evicted.to_text(),
-                            subject: Some(session.subject.as_str().to_owned()),
-                            actor: "limit".to_owned(),
-                            reason: "max_sessions".to_owned(),
-                        });
-                    }
-                    // Others may live under a row that this version lacks: nobody is
-                    // told that they do not. Whoever logs in does so once more, and the
-                    // token of this session is in no browser then.
-                    if let Some(kill) = &kill {
-                        self.ports.memory().changed_subject(&session.subject);
-                        self.is_whole(kill)?;
-                    }
-                    return Ok(Ok((session, ended_others)));
+                    self.tell_evicted(evicted, &session.subject);
+                    return Ok(Ok(Started { session, ended_others, kill }));
                 }
                 ShardAnswer::AdoptedBefore => return Ok(Err(Outcome::Before)),
                 ShardAnswer::Closed { closed: true } => {
@@ -295,7 +296,8 @@ impl<P: Ports> Sessions<'_, P> {
                 kill: self.handle(home.locator())?,
             };
             match self.order(*home, call, cause).await? {
-                ShardAnswer::Left { live: here } => {
+                ShardAnswer::Left { live: here, ended } => {
+                    self.tell_evicted(ended.unwrap_or_default(), subject);
                     if keep.is_some() {
                         self.ports.memory().changed_subject(subject);
                     }
@@ -305,6 +307,18 @@ impl<P: Ports> Sessions<'_, P> {
             }
         }
         Ok(live)
+    }
+
+    /// They made room.
+    fn tell_evicted(&self, sessions: Vec<SessionId>, subject: &Subject) {
+        for session in sessions {
+            self.ports.tell(Event::SessionEnded {
+                session: session.to_text(),
+                subject: Some(subject.as_str().to_owned()),
+                actor: "limit".to_owned(),
+                reason: "max_sessions".to_owned(),
+            });
+        }
     }
 
     /// Ends the presented session in another shard, if it is this subject's.

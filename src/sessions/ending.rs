@@ -9,7 +9,7 @@ use crate::error::{Failure, SetCookie, StoreError};
 use crate::mutants::{self, Mutant};
 use crate::ports::{After, Ports, Replica, Shards};
 use crate::revocation::{EntryKey, Position};
-use crate::session::{KillId, Session, Subject};
+use crate::session::{KillId, Session, SessionId, Subject};
 use crate::store::feed::{EndSite, FeedCall};
 use crate::store::message::{EndAllCall, EndCall, EndOthersCall, Home, Key, Kill, Lead, ShardAnswer, ShardCall};
 use crate::time::millis;
@@ -78,17 +78,12 @@ impl<P: Ports> Sessions<'_, P> {
         let mut told = self.lead(lead.locator(), 0)?;
         let mut ended = self.end_all_at_each(&homes, subject, told.kill, cause).await?;
         told.at_least = ended.at_least;
-        let kill = self.end_all_at(lead, subject, told.kill, Some(told), cause, &mut ended).await?;
+        let kill = self.end_all_at(lead, subject, told.kill, Some(told), cause, &mut ended).await;
+        let kill = self.or_tell(kill, ended.count, subject, cause)?;
         if let Some(kill) = &kill {
             self.end_all_at_each(&later, subject, kill.id, cause).await?;
         }
-        self.ports.tell(Event::SessionsEnded {
-            subject: subject.as_str().to_owned(),
-            count: ended.count,
-            kept: None,
-            actor: cause.actor.to_owned(),
-            reason: cause.reason.to_owned(),
-        });
+        self.tell_ended(subject, ended.count, None, cause);
         let kill = kill.ok_or_else(|| self.failure(StoreError::Unreachable("a kill without a receipt".to_owned())))?;
         self.is_whole(&kill)?;
         Ok(Ended { kill, is_of_any: ended.is_of_any, is_earlier: false })
@@ -138,15 +133,10 @@ impl<P: Ports> Sessions<'_, P> {
             lead,
             grace_ms: millis(self.site.config.rotation_grace),
         };
-        match self.order(home, ShardCall::EndOthers(call), cause).await? {
+        let answer = self.order(home, ShardCall::EndOthers(call), cause).await;
+        match self.or_tell(answer, ended.count, subject, cause)? {
             ShardAnswer::EndedOthers { session: Some(session), others, kill: Some(kill) } => {
-                self.ports.tell(Event::SessionsEnded {
-                    subject: subject.as_str().to_owned(),
-                    count: ended.count + others,
-                    kept: Some(session.id.to_text()),
-                    actor: cause.actor.to_owned(),
-                    reason: cause.reason.to_owned(),
-                });
+                self.tell_ended(subject, ended.count + others, Some(session.id), cause);
                 self.ports.memory().changed_subject(subject);
                 self.tell_where_it_stands(&elsewhere, &kill);
                 let minted = self.mint(token, &successor);
@@ -157,7 +147,9 @@ impl<P: Ports> Sessions<'_, P> {
                 })?;
                 Ok((Ended { kill, is_of_any: true, is_earlier: false }, minted, session))
             }
-            ShardAnswer::EndedOthers { session: None, .. } => Err(Failure::NoLiveSession),
+            ShardAnswer::EndedOthers { session: None, .. } => {
+                self.or_tell(Err(Failure::NoLiveSession), ended.count, subject, cause)
+            }
             other => Err(self.unexpected(&other)),
         }
     }
@@ -175,6 +167,30 @@ impl<P: Ports> Sessions<'_, P> {
             Err(Failure::NoLiveSession) => self.end_all(&session.subject, cause).await.map(|_| None),
             ended => ended.map(|(_, minted, session)| Some((minted, session))),
         }
+    }
+
+    /// What has ended is told of, also where the rest fails.
+    pub(super) fn or_tell<T>(
+        &self,
+        outcome: Result<T, Failure>,
+        ended: u32,
+        subject: &Subject,
+        cause: Cause<'_>,
+    ) -> Result<T, Failure> {
+        if ended > 0 && outcome.is_err() {
+            self.tell_ended(subject, ended, None, cause);
+        }
+        outcome
+    }
+
+    pub(super) fn tell_ended(&self, subject: &Subject, count: u32, kept: Option<SessionId>, cause: Cause<'_>) {
+        self.ports.tell(Event::SessionsEnded {
+            subject: subject.as_str().to_owned(),
+            count,
+            kept: kept.map(SessionId::to_text),
+            actor: cause.actor.to_owned(),
+            reason: cause.reason.to_owned(),
+        });
     }
 
     /// Another version of the Worker has sessions where this one cannot reach.
@@ -226,7 +242,8 @@ impl<P: Ports> Sessions<'_, P> {
         for home in homes {
             let rows = self.site.config.map.clone();
             let lead = mutants::is(Mutant::TwoRows).then_some(Lead { kill, at_least: 0, rows });
-            self.end_all_at(*home, subject, kill, lead, cause, &mut ended).await?;
+            let here = self.end_all_at(*home, subject, kill, lead, cause, &mut ended).await;
+            self.or_tell(here, ended.count, subject, cause)?;
         }
         Ok(ended)
     }

@@ -179,16 +179,18 @@ pub(super) fn leave(
     kill: KillId,
 ) -> Result<ShardAnswer, SqlError> {
     generations::move_away(turn.sql, subject)?;
-    let mut live = count_live(turn, subject)?;
+    let live = count_live(turn, subject)?;
+    let mut ended = Vec::new();
     if let Some(excess) = keep.and_then(|keep| live.checked_sub(keep)).filter(|excess| *excess > 0) {
         let mut endings = Endings::here(kill);
-        for id in oldest(turn, subject, excess, None)? {
-            one(turn, id, &mut endings)?;
-            audit::note_as(turn, audit::LIMIT, "session_ended", Some(id), Some(subject))?;
-            live -= 1;
+        ended = oldest(turn, subject, excess, None)?;
+        for id in &ended {
+            one(turn, *id, &mut endings)?;
+            audit::note_as(turn, audit::LIMIT, "session_ended", Some(*id), Some(subject))?;
         }
     }
-    Ok(ShardAnswer::Left { live })
+    let left = live.saturating_sub(u32::try_from(ended.len()).unwrap_or(u32::MAX));
+    Ok(ShardAnswer::Left { live: left, ended: Some(ended).filter(|ended| !ended.is_empty()) })
 }
 
 /// Keeps the receipt; a call that is repeated keeps the first.

@@ -34,3 +34,4 @@ mod secrets;
 mod signed;
 mod signing;
 mod step_up;
+mod told;

@@ -117,7 +117,7 @@ fn a_subject_that_has_moved_starts_no_session_here_but_keeps_those_it_has() {
     let leave = |name: &str, keep| {
         let call = ShardCall::Leave { subject: subject(name), keep, kill: handle(300) };
         match bench.ask(call) {
-            ShardAnswer::Left { live } => live,
+            ShardAnswer::Left { live, .. } => live,
             other => panic!("{other:?}"),
         }
     };

@@ -70,6 +70,23 @@ fn a_start_is_read_with_the_kill_and_without() {
     assert!(without["started"].get("kill").is_none(), "where nothing else ended there is none");
 }
 
+/// Nor of what it has ended to make room.
+#[test]
+fn room_that_was_made_is_read_with_what_made_it_and_without() {
+    let bench = Bench::new();
+    bench.start(1, "alice");
+    let leave = |keep| ShardCall::Leave { subject: subject("alice"), keep, kill: handle(1) };
+    let told = |keep| to_value(bench.ask(leave(keep))).expect("JSON");
+    assert_eq!(told(None), json!({ "left": { "live": 1 } }));
+    let with = told(Some(0));
+    let left = |told: &Value| match from_value::<ShardAnswer>(told.clone()) {
+        Ok(ShardAnswer::Left { live, ended }) => (live, ended),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(left(&with), (0, Some(vec![id(1)])));
+    assert_eq!(left(&json!({ "left": { "live": 0 } })), (0, None));
+}
+
 /// Nor of what it has ended before.
 #[test]
 fn an_end_is_read_with_what_was_before_and_without() {

@@ -129,6 +129,9 @@ pub enum ShardAnswer {
     },
     Left {
         live: u32,
+        /// Those that made room. Shards of 0.1.0 do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ended: Option<Vec<SessionId>>,
     },
     Receipt {
         kill: Option<Kill>,
@@ -169,7 +172,7 @@ read_choice!(open ShardAnswer {
     "sessions" => Sessions { sessions, more },
     "audit" => Audit { events, reached },
     "ended_site" => EndedSite { generation },
-    "left" => Left { live },
+    "left" => Left { live; ended },
     "receipt" => Receipt { kill },
     "wrong_row" => WrongRow,
     "panicked" => Panicked,

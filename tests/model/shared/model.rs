@@ -84,7 +84,8 @@ impl Model {
                 let oldest = self.oldest_of(subject);
                 let excess = keep.map_or(0, |keep| oldest.len().saturating_sub(keep as usize));
                 self.end_each(&oldest[..excess], *kill, now);
-                ShardAnswer::Left { live: u32::try_from(oldest.len() - excess).expect("few") }
+                let live = u32::try_from(oldest.len() - excess).expect("few");
+                ShardAnswer::Left { live, ended: (excess > 0).then(|| oldest[..excess].to_vec()) }
             }
             // What is held is not modelled; tests/store/held.rs has it; nor what moves in.
             ShardCall::Hold(_)
