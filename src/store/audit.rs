@@ -99,7 +99,7 @@ pub(super) fn is_admins<S>(turn: &Turn<'_, S>) -> bool {
     turn.by.is_some_and(|by| by.actor.starts_with("admin:"))
 }
 
-/// A page, newest first. Reads past so many rows at most: it can be empty and
+/// A page, newest first; what concerns everybody is on each. Reads past so many rows at most: it can be empty and
 /// still not the last.
 pub(super) fn page(turn: &Turn<'_, impl Sql>, call: &AuditCall) -> Result<ShardAnswer, SqlError> {
     let ends = turn.sql.run(
@@ -114,8 +114,9 @@ pub(super) fn page(turn: &Turn<'_, impl Sql>, call: &AuditCall) -> Result<ShardA
     let from = before.saturating_sub(SCANNED_MAX).max(first);
     let found = turn.sql.run(
         "SELECT seq, at, event, session, subject, actor, reason, came_from FROM audit
-         WHERE seq < ?1 AND seq >= ?2 AND (?3 IS NULL OR subject = ?3 OR subject IS NULL AND session IS NULL)
-               AND (?4 IS NULL OR session = ?4)
+         WHERE seq < ?1 AND seq >= ?2
+               AND (subject IS NULL AND session IS NULL
+                    OR (?3 IS NULL OR subject = ?3) AND (?4 IS NULL OR session = ?4))
          ORDER BY seq DESC LIMIT ?5",
         &[
             before.into(),

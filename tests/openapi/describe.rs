@@ -275,12 +275,12 @@ fn operation(call: Call) -> Operation {
         },
         Call::Audit => Operation {
             description: Some(
-                "Newest first. With `subject` or `session`: of the shards where they live. Without: of 32 shards at a \
-                 time, newest first among these. A page can be short, or empty, and have a next one.",
+                "Newest first. With `subject` or `session`, of the shards where they live; else of 32 shards at a \
+                 time, newest first among these. A page can be short or empty and not the last.",
             ),
             parameters: vec![
                 query("subject", "Whose; left out: everybody's.", &schema("Subject")),
-                query("session", "Of one session.", &schema("Id")),
+                query("session", "One; of `sessions_ended`, who stays.", &schema("Id")),
                 query(
                     "cursor",
                     "`next` of the page before.",

@@ -263,6 +263,27 @@ fn pages_are_of_one_subject_or_session_newest_first() {
     assert_eq!((events[0].seq, events[1].seq, reached), (4, 3, 3));
 }
 
+/// An end of all names no session, but the one that it leaves.
+#[test]
+fn a_session_comes_with_the_ends_of_the_site_and_with_ends_of_all_that_left_it() {
+    let bench = bench();
+    bench.start(1, "alice");
+    bench.start(2, "alice");
+    bench.start(3, "bob");
+    bench.end_others(2, 4).0.expect("alive");
+    bench.ask(ShardCall::EndSite { kill: handle(9) });
+    let of = |session| {
+        let (events, reached) = page(&bench, AuditCall { session: Some(id(session)), ..ALL });
+        assert_eq!(reached, 0);
+        events.into_iter().map(|audited| audited.event).collect::<Vec<_>>()
+    };
+    assert_eq!(of(1), ["site_ended", "session_started"], "who ended it is among the subject's");
+    assert_eq!(of(2), ["site_ended", "sessions_ended", "session_started"]);
+    assert_eq!(of(3), ["site_ended", "session_started"]);
+    let call = AuditCall { session: Some(id(2)), subject: Some(subject("bob")), ..ALL };
+    assert_eq!(page(&bench, call).0.len(), 1, "a session of somebody else's is not shown, the end of the site is");
+}
+
 /// Whoever looks for one among many reads a bounded number of rows at a time.
 #[test]
 fn a_page_reads_past_a_bounded_number_of_rows() {

@@ -132,7 +132,10 @@ function line(event) {
       event.reason && name(event.reason),
       event.from && name(event.from),
       rest.map(([key, value]) => h("span", {}, `${key} `, name(typeof value === "string" ? value : JSON.stringify(value)))),
-      event.session && h("code", {}, event.session),
+      event.session && (event.event === "sessions_ended" ? kept(event.session) : h("code", {}, event.session)),
     ),
   );
 }
+
+// All others were ended, and are named nowhere.
+const kept = (session) => h("span", {}, parts("activity_kept", { session: h("code", {}, session) }));

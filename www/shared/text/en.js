@@ -130,6 +130,7 @@ export default {
   activity_resume: "Go on",
   activity_only: "Only of {subject}",
   activity_by: "by {actor}",
+  activity_kept: "all but {session}",
 
   // console: measures
   measures: "Measures",

@@ -130,6 +130,7 @@ export default {
   activity_resume: "再開",
   activity_only: "{subject} のみ",
   activity_by: "実行者 {actor}",
+  activity_kept: "{session} を除くすべて",
 
   // console: measures
   measures: "計測",
