@@ -84,6 +84,9 @@ pub enum Event {
     AdminRefused {
         call: Short,
         reason: &'static str,
+        /// Whose it is, where the key is one of ours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
     /// An admin call that was let through.
     AdminCalled {

@@ -36,32 +36,50 @@ pub async fn authorize<'s, P: Ports>(
     // Who has the right key is never refused for others of the same network. Of
     // those who have not, so many are written down.
     limit::count(site, ports, request, Limit::AdminFailures).await?;
-    let (reason, failure) = refusal;
+    let Refusal { reason, key, failure } = refusal;
     if let Some(reason) = reason {
-        ports.tell(Event::AdminRefused { call: call().as_str().into(), reason });
+        let key = key.map(|key| key.id().to_owned());
+        ports.tell(Event::AdminRefused { call: call().as_str().into(), reason, key });
     }
     Err(failure)
 }
 
-/// The key; or why not, for the log too where that is not written down yet.
+/// Why a call is refused: for the log, where that is not written down yet, and
+/// for the caller.
+struct Refusal<'s> {
+    reason: Option<&'static str>,
+    key: Option<&'s AdminKey>,
+    failure: Failure,
+}
+
+fn refusal<'s>(reason: &'static str, failure: Failure) -> Refusal<'s> {
+    Refusal { reason: Some(reason), key: None, failure }
+}
+
+/// The key; or why not.
 fn authorized<'s, P: Ports>(
     site: &'s Site,
     ports: &P,
     request: &Request,
     path: &CanonicalPath,
     scope: Option<Scope>,
-) -> Result<&'s AdminKey, (Option<&'static str>, Failure)> {
+) -> Result<&'s AdminKey, Refusal<'s>> {
     // A page of the application must not call with a key that it got hold of.
     if is_from_browser(request) {
         if site.config.admin_host.as_deref() != Some(request.host.as_str()) {
-            return Err((Some("from a browser, and not on admin_host"), Failure::AdminHostOnly));
+            return Err(refusal("from a browser, and not on admin_host", Failure::AdminHostOnly));
         }
-        refuse_cross_origin(site, ports, request, path).map_err(|failure| (None, failure))?;
+        refuse_cross_origin(site, ports, request, path).map_err(|failure| Refusal {
+            reason: None,
+            key: None,
+            failure,
+        })?;
     }
     let key = request.headers.get("authorization").and_then(bearer).and_then(|key| site.admins.find(key));
-    let Some(key) = key else { return Err((Some("no valid key"), Failure::BadAdminKey)) };
+    let Some(key) = key else { return Err(refusal("no valid key", Failure::BadAdminKey)) };
     if let Some(scope) = scope.filter(|scope| !key.is_good_for(*scope)) {
-        return Err((Some("the key lacks the scope"), Failure::MissingScope(scope.name())));
+        let refusal = refusal("the key lacks the scope", Failure::MissingScope(scope.name()));
+        return Err(Refusal { key: Some(key), ..refusal });
     }
     Ok(key)
 }

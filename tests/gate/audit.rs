@@ -98,6 +98,21 @@ fn a_line_of_the_log_says_it_too() {
     }
 }
 
+/// Whose key it is that tries more than it may; of one that is not known nothing is written down.
+#[test]
+fn a_refusal_names_the_key_where_it_is_known() {
+    let (world, site) = (World::with_login(), site());
+    for key in ["Bearer reader", "Bearer hunter3"] {
+        let seen = world.serve(&site, &request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", key)]));
+        assert!(matches!(seen.status, Some(401 | 403)), "{}", seen.body);
+    }
+    let lines: Vec<Value> =
+        world.events.borrow().iter().map(|event| serde_json::to_value(event).expect("JSON")).collect();
+    let [known, unknown] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&known["event"], &known["key"]), (&"admin_refused".into(), &"reader".into()));
+    assert_eq!((&unknown["event"], unknown.get("key")), (&"admin_refused".into(), None));
+}
+
 #[test]
 fn what_a_user_does_is_the_users_doing() {
     let (world, site) = (World::with_login(), site());

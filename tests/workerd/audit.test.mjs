@@ -24,7 +24,7 @@ test("every call of an administrator is in the log, and no key or token", async 
   await told(gateway, { event: "admin_called", call: "POST /_warifu/sessions", key: "all" });
   await told(gateway, { event: "session_started", session: minted.id, subject, actor: "admin:all" });
   await told(gateway, { event: "session_ended", session: minted.id, actor: "admin:all" });
-  await told(gateway, { event: "admin_refused", call: `DELETE /_warifu/sessions/${minted.id}`, reason: "the key lacks the scope" });
+  await told(gateway, { event: "admin_refused", call: `DELETE /_warifu/sessions/${minted.id}`, reason: "the key lacks the scope", key: "reader" });
   // With the last call all is written; close() searches what comes later.
   const logs = gateway.logs();
   for (const secret of [all.key, reader.key, minted.token, minted.token.slice(8, 50), "private-claim"]) {
