@@ -170,6 +170,7 @@ pub async fn admit<P: Ports>(
     let mut presented = presented(site, ports, request, path);
     if presented.is_empty() && cookie::is_forged(request.headers.get("cookie"), &site.config.cookie.name, &site.ring) {
         ports.memory().tally().bad_macs.add();
+        lookup::report_if_due(ports, ports.time());
         // Where one can log in, everybody can.
         if demand.access != Access::Optional {
             limit::count(site, ports, request, Limit::BadMacs).boxed_local().await?;

@@ -20,6 +20,7 @@ use crate::custody::{self, Taken};
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
+use crate::lookup;
 use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
@@ -107,7 +108,9 @@ async fn pass<P: Ports>(
     let sent = tally.takes_origin_time().then(|| ports.time());
     let answered = ports.origin().send(&outgoing, body).await;
     if let Some(sent) = sent {
-        tally.origin_time.note(ports.time().since(sent));
+        let now = ports.time();
+        tally.origin_time.note(now.since(sent));
+        lookup::report_if_due(ports, now);
     }
     let answer = answered.map_err(|error| without_answer(ports, error))?;
     if let Some(error) = OriginError::of_status(answer.status()) {

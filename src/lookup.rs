@@ -39,9 +39,7 @@ pub async fn look_up<P: Ports>(
     let config = &site.config;
     let memory = ports.memory();
     let now = ports.time();
-    if memory.tally().is_report_due(now) {
-        ports.report(&figures(memory, now));
-    }
+    report_if_due(ports, now);
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
         return counted(memory, ask(site, ports, token, look, None).boxed_local().await);
     }
@@ -128,6 +126,14 @@ pub async fn ask<P: Ports>(
         .failure(StoreError::Unreachable("each answer took longer than the bound".to_owned())))
 }
 
+/// What has been counted is told once a minute, by whoever has the time at hand.
+pub fn report_if_due<P: Ports>(ports: &P, now: UnixMillis) {
+    let memory = ports.memory();
+    if memory.tally().is_report_due(now) {
+        ports.report(&figures(memory, now));
+    }
+}
+
 /// The session as KV has it, where that is nearer than the object and proves
 /// something.
 async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixMillis) -> Option<Rc<Session>> {
@@ -145,7 +151,10 @@ async fn read_record<P: Ports>(site: &Site, ports: &P, token: &Token, now: UnixM
     let now = ports.time();
     // Where KV fails, there is still the object.
     let text = found.ok().flatten()?;
-    let record = Record::open(&site.ring, &name, &text)?;
+    let Some(record) = Record::open(&site.ring, &name, &text) else {
+        memory.tally().records_refused.add();
+        return None;
+    };
     memory.take_record(key, record, now, config.bound, config.replica_horizon)
 }
 

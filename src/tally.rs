@@ -100,6 +100,8 @@ pub struct Tally {
     forwarded: Counter,
     /// Tokens whose MAC is wrong.
     pub bad_macs: Counter,
+    /// Records of KV that cannot be read, or that no key has vouched for.
+    pub records_refused: Counter,
     /// What limits have refused, by [`Limit`].
     limited: [Counter; 3],
     /// What sessions have been kept from, each by itself.

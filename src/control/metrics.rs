@@ -78,6 +78,12 @@ fn text<P: Ports>(ports: &P) -> String {
         &tally.origin_time,
     );
     page.one("warifu_bad_macs_total", "counter", "Tokens with a wrong MAC.", tally.bad_macs.get());
+    page.one(
+        "warifu_records_refused_total",
+        "counter",
+        "Records of KV that cannot be read, or that no key vouches for.",
+        tally.records_refused.get(),
+    );
     page.family("warifu_limited_total", "counter", "What rate limits have refused, by the limit.");
     for limit in Limit::ALL {
         page.sample("warifu_limited_total", &["limit=\"", limit.name(), "\""].concat(), tally.limited_so_far(limit));

@@ -163,6 +163,42 @@ fn figures_are_reported_once_a_minute_and_count_from_the_last() {
     assert_eq!(all, requests);
 }
 
+/// Nobody is checked there, and still there is something to tell.
+#[test]
+fn an_isolate_that_checks_nobody_reports_too() {
+    // Its MAC is wrong.
+    let mut forged = World::with_login().log_in(&site());
+    let last = forged.pop().expect("a cookie");
+    forged.push(if last == 'A' { 'B' } else { 'A' });
+    for (path, headers, figure) in
+        [("/assets/app.css", vec![], 15), ("/account", vec![("cookie", forged.as_str())], 17)]
+    {
+        let (world, site) = (World::with_login(), site());
+        for _ in 0..150 {
+            world.serve(&site, &request("GET", path, &headers));
+            world.pass(Duration::from_secs(1));
+        }
+        let figures = world.figures.borrow();
+        assert!((1..=2).contains(&figures.len()), "{path}: {} in 150 seconds", figures.len());
+        assert!(figures[0][figure] > 0, "{path}: {figures:?}");
+    }
+}
+
+#[test]
+fn a_record_of_kv_that_is_refused_is_counted() {
+    let far = r#""replica": "always", "map": [{"generation": 1, "shards": 4, "region": "weur"}]"#;
+    let (world, here, elsewhere) = (World::with_login(), site_plus(far), site_plus(far));
+    let cookie = world.log_in(&here);
+    world.log_in(&elsewhere);
+    let refused = |site: &Site| samples(&world, site)["warifu_records_refused_total"];
+    assert_eq!(refused(&elsewhere), 0.0);
+    for record in world.shards.kv.borrow_mut().values_mut() {
+        *record = record.replace("alice", "mallory");
+    }
+    assert_eq!(get(&world, &elsewhere, "/account", &cookie), None, "the object knows");
+    assert_eq!((refused(&elsewhere), refused(&here)), (1.0, 0.0));
+}
+
 /// A series that begins with 1 has not increased, and no rule over `increase` rings.
 #[test]
 fn what_rules_look_for_is_there_from_the_beginning() {
