@@ -65,8 +65,8 @@ fn a_timeout_that_cloudflare_does_not_wait_for_is_told_of() {
         let note = format!("note: origin_timeout is \"{timeout}\"; where the origin's host is proxied by Cloudflare");
         run.stderr.contains(&note)
     };
-    assert!(!is_told("timeout-1.toml", "100s"));
-    assert!(is_told("timeout-2.toml", "101s"));
+    assert!(!is_told("timeout-1.toml", "2m"));
+    assert!(is_told("timeout-2.toml", "121s"));
     assert!(is_told("timeout-3.toml", "10m"));
     assert!(!is_told("timeout-4.toml", "1m"));
 }
@@ -75,17 +75,17 @@ fn a_timeout_that_cloudflare_does_not_wait_for_is_told_of() {
 #[test]
 fn what_belongs_to_the_top_of_the_file_is_found_in_other_tables() {
     let routes = "routes = [{ pattern = \"app.test\", custom_domain = true }]\n";
-    let observability = "[observability]\nenabled = true\n";
+    let placement = "[placement]\nmode = \"smart\"\n";
     let late = |lines: &str, table: &str| FINE.replace("[vars.WARIFU]", &format!("{table}{lines}[vars.WARIFU]"));
-    assert_eq!(places("late-1.toml", &late(routes, observability), &[]), [at(18, 1, "observability.routes")]);
-    let run = check("late-people.toml", &late(routes, observability), &[]);
-    let says = "error: observability.routes: found in [observability], where wrangler does not look for it; it must be at \
+    assert_eq!(places("late-1.toml", &late(routes, placement), &[]), [at(18, 1, "placement.routes")]);
+    let run = check("late-people.toml", &late(routes, placement), &[]);
+    let says = "error: placement.routes: found in [placement], where wrangler does not look for it; it must be at \
                 the top of the file, before the first [";
     assert!(run.stdout.contains(says), "{}", run.stdout);
     for name in ["route = \"app.test/*\"", "workers_dev = false", "preview_urls = false", "account_id = \"a\""] {
         let key = name.split(' ').next().expect("a key");
-        let content = late(&format!("{name}\n"), observability);
-        assert_eq!(places("late-2.toml", &content, &[]), [at(18, 1, &format!("observability.{key}"))]);
+        let content = late(&format!("{name}\n"), placement);
+        assert_eq!(places("late-2.toml", &content, &[]), [at(18, 1, &format!("placement.{key}"))]);
         let content = format!("{FINE}{name}\n");
         assert_eq!(places("late-3.toml", &content, &[]), [at(18, 1, &format!("vars.WARIFU.{key}"))]);
     }
@@ -107,9 +107,9 @@ fn what_belongs_to_the_top_of_the_file_is_found_in_other_tables() {
     let found = places("late-7.toml", &format!("{FINE}{routes}{route}"), &[]);
     assert_eq!(found[0], at(18, 1, "vars.WARIFU.routes"));
     // An environment has some of its own.
-    let environment = |lines: &str| format!("{FINE}[env.b]\n{routes}[env.b.observability]\nenabled = true\n{lines}");
+    let environment = |lines: &str| format!("{FINE}[env.b]\n{routes}[env.b.placement]\nmode = \"smart\"\n{lines}");
     assert_eq!(places("late-8.toml", &environment(""), &[]), []);
-    assert_eq!(places("late-9.toml", &environment(routes), &[]), [at(22, 1, "env.b.observability.routes")]);
+    assert_eq!(places("late-9.toml", &environment(routes), &[]), [at(22, 1, "env.b.placement.routes")]);
     let run = check("late-9-people.toml", &environment(routes), &[]);
     assert!(run.stdout.contains("before the first [, or directly below [env.b]"), "{}", run.stdout);
     // And what stands in its place is fine.

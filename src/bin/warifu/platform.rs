@@ -41,7 +41,7 @@ pub fn remind_of_timeout(config: &Config, of: &str) {
     if timeout > PROXY_TIMEOUT {
         crate::remark(&format!(
             "note: origin_timeout{of} is {:?}; where the origin's host is proxied by Cloudflare, it gives up after \
-             about 100 s, and 524 takes the place of your application's answer",
+             about two minutes, and the client gets 504 then",
             show_span(timeout)
         ));
     }
@@ -52,4 +52,4 @@ const VARIABLE_BYTES_MAX: usize = 5_120;
 /// Above, the next route or key may be one too many.
 pub const VARIABLE_BYTES_FINE: usize = 4_500;
 /// Of a proxied host, before its answer begins: error 524.
-const PROXY_TIMEOUT: Duration = Duration::from_secs(100);
+const PROXY_TIMEOUT: Duration = Duration::from_secs(120);
