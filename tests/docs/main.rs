@@ -224,7 +224,8 @@ fn the_alert_of_late_kills_rings_for_a_single_one() {
     let rule = rules.split("- alert: ").find(|rule| rule.starts_with("WarifuKillLate")).expect("the rule");
     assert!(!rule.contains("quantile") && !rule.contains("increase"), "{rule}");
     let edges = warifu::tally::EDGES_MS.map(|ms| format!("{}.{:03}", ms / 1_000, ms % 1_000));
-    let buckets: Vec<&str> = rule.split("le=~\"").skip(1).map(|rest| rest.split('"').next().expect("its end")).collect();
+    let buckets: Vec<&str> =
+        rule.split("le=~\"").skip(1).map(|rest| rest.split('"').next().expect("its end")).collect();
     assert!(buckets.len() == 2 && buckets.iter().all(|bucket| *bucket == "2[.]50*"), "{buckets:?}");
     assert!(edges.contains(&"2.500".to_owned()), "that is one of {edges:?}");
     assert_eq!(rule.matches("warifu_kill_delay_seconds_count[").count(), 3, "from the first on");

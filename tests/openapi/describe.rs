@@ -280,7 +280,7 @@ fn operation(call: Call) -> Operation {
             ),
             parameters: vec![
                 query("subject", "Whose; left out: everybody's.", &schema("Subject")),
-                query("session", "One; of `sessions_ended`, who stays.", &schema("Id")),
+                query("session", "Of one session; `sessions_ended` has the one that stays.", &schema("Id")),
                 query(
                     "cursor",
                     "`next` of the page before.",

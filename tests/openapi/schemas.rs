@@ -124,8 +124,8 @@ pub fn all() -> Value {
             "required": ["session", "clear_cookie", "set_cookie", "token"],
             "properties": {
                 "session": schema("Session"),
-                "clear_cookie": { "type": "string", "description": "A Set-Cookie to be sent before it." },
-                "set_cookie": { "type": "string", "description": "A Set-Cookie for the browser." },
+                "clear_cookie": { "type": "string", "description": "The value of a Set-Cookie header to be sent before that." },
+                "set_cookie": { "type": "string", "description": "The value of a Set-Cookie header for the browser." },
                 "token": { "type": "string", "pattern": "^[A-Za-z0-9_-]{72}$", "description": "A credential; shown this once." },
             },
         },
