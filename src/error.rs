@@ -176,6 +176,9 @@ pub const FEED_OBJECT: &str = "feed object";
 pub enum StoreError {
     /// No answer, or one that cannot be read. The text is for the log only.
     Unreachable(String),
+    /// The platform lets this invocation of the Worker make no more calls: it counts them for as
+    /// long as that lasts, which is as long as its connection is open.
+    UsedUp,
     /// The shard belongs to another row of the map than the one it was asked
     /// under: a configuration that must not serve.
     WrongRow,
@@ -186,11 +189,20 @@ pub enum StoreError {
     Defect(&'static str),
 }
 
+impl StoreError {
+    /// What the platform throws in the place of an answer. Its words are all that tells what it
+    /// has not sent from what was lost.
+    pub fn thrown(reason: String) -> Self {
+        if reason.starts_with("Too many subrequests") { Self::UsedUp } else { Self::Unreachable(reason) }
+    }
+}
+
 /// For the log.
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(reason) => f.write_str(reason),
+            Self::UsedUp => f.write_str("the platform lets this invocation make no more calls"),
             Self::WrongRow => f.write_str("the shard belongs to another row of the map"),
             Self::NewerRow(generation) => write!(f, "row {generation} of the map is not known here"),
             Self::Defect(place) => write!(f, "the {place} panicked"),
@@ -201,7 +213,7 @@ impl fmt::Display for StoreError {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unreachable(_) | StoreError::NewerRow(_) => Self::StoreUnavailable,
+            StoreError::Unreachable(_) | StoreError::UsedUp | StoreError::NewerRow(_) => Self::StoreUnavailable,
             StoreError::WrongRow => Self::Misconfigured,
             StoreError::Defect(_) => Self::Internal,
         }

@@ -195,6 +195,10 @@ pub fn poll_later<P: Ports>(site: &Site, ports: &P) {
     let call = poll(site, sent.since);
     ports.feed().ask_later(call, move |reply, now| {
         memory.observe(now);
+        if matches!(reply, Err(StoreError::UsedUp)) {
+            memory.not_polled(&sent);
+            return None;
+        }
         match read(reply) {
             Ok(answer) => {
                 let is_sound = memory.polled(&sent, answer);

@@ -52,6 +52,8 @@ pub enum Mutant {
     WindowNeverOld,
     /// An edge polls once and never again.
     PollsStop,
+    /// Who may make no more calls keeps the others from polling.
+    PollTakenInVain,
     /// What was under way when the clock stepped back counts.
     StepUnnoticed,
     /// The position of a verdict is that of its receipt.

@@ -235,6 +235,11 @@ pub trait Ports {
     /// not; else the platform gives up what nobody waits for, wherever it is.
     fn outlive_client(&self) {}
 
+    /// Whether the platform has refused this request a call, since it has made as many as it may.
+    fn is_used_up(&self) -> bool {
+        false
+    }
+
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.

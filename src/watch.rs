@@ -53,6 +53,8 @@ pub enum End {
     Over,
     /// Nobody could say for too long.
     Unknown,
+    /// It has made as many calls as the platform lets it make.
+    UsedUp,
 }
 
 impl End {
@@ -60,8 +62,9 @@ impl End {
     pub fn close(self) -> (u16, &'static str) {
         match self {
             Self::Over => (4401, "the session has ended"),
-            // RFC 6455, section 7.4, and its registry: "Try Again Later".
+            // RFC 6455, section 7.4, and its registry: "Try Again Later", "Service Restart".
             Self::Unknown => (1013, "the session cannot be checked at the moment"),
+            Self::UsedUp => (1012, "the platform lets this connection last no longer; connect again"),
         }
     }
 }
@@ -139,6 +142,9 @@ pub async fn until_end<P: Ports>(site: &Site, ports: &P, watched: &Watched, was_
                 admission::renew(site, ports, request, watch.token, &session, *demand, ports.time());
             }
             Looked::Proven { .. } | Looked::Nothing => {}
+        }
+        if ports.is_used_up() {
+            return End::UsedUp;
         }
         if watch.age >= patience && !mutants::is(Mutant::OpenWithoutProof) {
             return End::Unknown;

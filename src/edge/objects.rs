@@ -1,5 +1,6 @@
 //! Messages to Durable Objects and their answers, both JSON, and their alarms.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -55,16 +56,22 @@ pub struct Objects {
     env: JsValue,
     /// `None`: an object that does not know where it belongs, and must ask nobody.
     site: Option<String>,
+    /// Whether the platform has refused a call, as it will from then on.
+    is_used_up: Cell<bool>,
 }
 
 impl Objects {
     /// `env` is that of a Worker or of an object: both have the bindings.
     pub fn new(env: JsValue, site: Option<String>) -> Self {
-        Self { env, site }
+        Self { env, site, is_used_up: Cell::new(false) }
     }
 
     pub fn env(&self) -> &JsValue {
         &self.env
+    }
+
+    pub fn is_used_up(&self) -> bool {
+        self.is_used_up.get()
     }
 
     fn namespace(&self, binding: &str) -> Result<JsValue, StoreError> {
@@ -95,19 +102,52 @@ impl Objects {
 
     async fn ask_sessions(&self, name: &str, hint: Option<&str>, message: &Message) -> Result<ShardAnswer, StoreError> {
         count_call();
-        converse::<ShardAnswer>(&self.namespace(SESSIONS)?, name, hint, message, ANSWER_MS_MAX).await?.heard()
+        self.converse::<ShardAnswer>(SESSIONS, name, hint, message, ANSWER_MS_MAX).await?.heard()
     }
 
     /// The feed has little time: a kill is else answered as committed, and
     /// published later.
     pub async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
-        converse::<FeedReply>(&self.namespace(FEED)?, &self.name("feed")?, None, call, FEED_MS_MAX).await?.heard()
+        self.converse::<FeedReply>(FEED, &self.name("feed")?, None, call, FEED_MS_MAX).await?.heard()
     }
 
     /// A message as it is to the object that answers probes.
     #[cfg(feature = "test-panic")]
     pub async fn raw_probe(&self, message: &str) -> Result<String, StoreError> {
-        ask(&self.namespace(SESSIONS)?, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
+        self.ask_text(SESSIONS, &self.name(PROBED)?, None, message, ANSWER_MS_MAX).await
+    }
+
+    async fn converse<T: DeserializeOwned>(
+        &self,
+        binding: &str,
+        name: &str,
+        hint: Option<&str>,
+        message: &impl Serialize,
+        ms_max: u32,
+    ) -> Result<T, StoreError> {
+        let message = serde_json::to_string(message).map_err(|error| StoreError::Unreachable(error.to_string()))?;
+        let answer = self.ask_text(binding, name, hint, &message, ms_max).await?;
+        serde_json::from_str(&answer)
+            .map_err(|error| StoreError::Unreachable(format!("an answer that cannot be read: {error}")))
+    }
+
+    async fn ask_text(
+        &self,
+        binding: &str,
+        name: &str,
+        hint: Option<&str>,
+        message: &str,
+        ms_max: u32,
+    ) -> Result<String, StoreError> {
+        let thrown = |thrown: JsValue| {
+            let error = StoreError::thrown(glue::reason(&thrown));
+            self.is_used_up.set(self.is_used_up() || error == StoreError::UsedUp);
+            error
+        };
+        let asked = glue::ask(&self.namespace(binding)?, name, hint, message).map_err(thrown)?;
+        // An object that hangs must not hold its callers.
+        let answer = settled(asked, Patience::Millis(ms_max)).await.map_err(thrown)?;
+        answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))
     }
 }
 
@@ -155,33 +195,6 @@ pub async fn wake_up<E>(
             storage.set_alarm(PlatformClock.now().plus(SOON));
         }
     }
-}
-
-async fn converse<T: DeserializeOwned>(
-    namespace: &JsValue,
-    name: &str,
-    hint: Option<&str>,
-    message: &impl Serialize,
-    ms_max: u32,
-) -> Result<T, StoreError> {
-    let message = serde_json::to_string(message).map_err(|error| StoreError::Unreachable(error.to_string()))?;
-    let answer = ask(namespace, name, hint, &message, ms_max).await?;
-    serde_json::from_str(&answer)
-        .map_err(|error| StoreError::Unreachable(format!("an answer that cannot be read: {error}")))
-}
-
-async fn ask(
-    namespace: &JsValue,
-    name: &str,
-    hint: Option<&str>,
-    message: &str,
-    ms_max: u32,
-) -> Result<String, StoreError> {
-    let unreachable = |thrown: JsValue| StoreError::Unreachable(glue::reason(&thrown));
-    let asked = glue::ask(namespace, name, hint, message).map_err(unreachable)?;
-    // An object that hangs must not hold its callers.
-    let answer = settled(asked, Patience::Millis(ms_max)).await.map_err(unreachable)?;
-    answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))
 }
 
 #[cfg(feature = "test-panic")]

@@ -85,6 +85,10 @@ impl Ports for RequestPorts {
         self.objects.outlive_client();
     }
 
+    fn is_used_up(&self) -> bool {
+        self.objects.is_used_up()
+    }
+
     /// Whoever sleeps becomes a task, which nothing drops when its request ends.
     async fn sleep(&self, span: Duration) {
         self.outlive_client();

@@ -139,6 +139,10 @@ impl SiteObjects {
         self.objects.site()
     }
 
+    pub fn is_used_up(&self) -> bool {
+        self.objects.is_used_up()
+    }
+
     pub fn has_kv(&self) -> bool {
         self.kv().is_some()
     }

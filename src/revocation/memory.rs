@@ -253,6 +253,14 @@ impl Memory {
         SentPoll { since: self.position(), sent: now, steps: self.steps.get() }
     }
 
+    /// It was not sent, and only this caller cannot: whoever comes next may poll at once. So many
+    /// fail in vain as callers are used up, and those go.
+    pub fn not_polled(&self, poll: &SentPoll) {
+        if self.polled.get() == Some(poll.sent) && !mutants::is(Mutant::PollTakenInVain) {
+            self.polled.set(None);
+        }
+    }
+
     /// Takes the feed's answer in. Returns whether it was one that the feed can
     /// give.
     pub fn polled(&self, poll: &SentPoll, answer: FeedAnswer) -> bool {

@@ -122,7 +122,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         memory.tally().store_calls.add();
         self.ports.shards().ask_later(token.locator(), message, move |answer, now| {
             memory.observe(now);
-            if answer.is_err() {
+            if answer.as_ref().is_err_and(|error| *error != StoreError::UsedUp) {
                 memory.tally().store_failures.add();
             }
             match answer {
@@ -138,6 +138,8 @@ impl<'a, P: Ports> Sessions<'a, P> {
                     None
                 }
                 Ok(other) => Some(format!("an answer of another kind: {}", other.kind())),
+                // Its connection is over, and the next one renews.
+                Err(StoreError::UsedUp) => None,
                 Err(error) => Some(error.to_string()),
             }
             .map_or_else(After::default, |reason| {
@@ -431,7 +433,7 @@ fn put(
 /// Writes down why the store gave no answer; the client is not told.
 pub fn tell_store_error<P: Ports>(ports: &P, error: &StoreError) {
     ports.tell(match error {
-        StoreError::Unreachable(reason) => Event::StoreUnavailable { reason: reason.clone() },
+        StoreError::Unreachable(_) | StoreError::UsedUp => Event::StoreUnavailable { reason: error.to_string() },
         StoreError::WrongRow => Event::Misconfigured {
             mistakes: vec!["map: the shard belongs to another row: rows are added, never changed".to_owned()],
         },

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use warifu::error::StoreError;
 use warifu::site::Site;
 use warifu::watch::{End, Watched};
 
@@ -223,4 +224,47 @@ fn what_the_origin_grants_late_is_not_opened_for_who_has_gone() {
         assert_eq!(seen.status, Some(refused));
         assert!(seen.watched.is_none());
     }
+}
+
+#[test]
+fn what_has_used_up_its_calls_is_cut_by_itself() {
+    let (world, site, cookie) = world();
+    let others = world.log_in(&site);
+    let first = open(&world, &site, "/events", &cookie).expect("a stream");
+    let second = open(&world, &site, "/events", &others).expect("a stream");
+    let start = world.shards.now.get();
+    world.shards.calls_left.set(Some(30));
+    let end = world.watch(&site, &first, || true);
+    let after = world.shards.now.get().since(start);
+    assert!(after >= 10 * SECOND && after <= 40 * SECOND, "{after:?}");
+    // "Service Restart", and not that somebody cannot be asked.
+    assert_eq!((end, end.close().0), (End::UsedUp, 1012));
+    assert_eq!(world.event_names(), ["session_started"; 2], "nothing is wrong with the store");
+    // Its last poll was none: whoever else is there sends one at once.
+    let (memory, polls) = (world.memory(&site), world.shards.polls.get());
+    assert!(memory.is_poll_due(world.shards.now.get(), BOUND));
+    world.shards.calls_left.set(None);
+    world.shards.is_used_up.set(false);
+    let looks = Cell::new(0);
+    let end = world.watch(&site, &second, || {
+        looks.set(looks.get() + 1);
+        assert!(world.shards.polls.get() > polls && memory.window_age(world.shards.now.get()) <= Some(BOUND));
+        if looks.get() == 20 {
+            let headers = [("cookie", others.as_str()), ("sec-fetch-site", "same-origin")];
+            world.serve(&site, &request("POST", "/_warifu/logout", &headers));
+        }
+        true
+    });
+    assert_eq!((end, looks.get()), (End::Over, 20));
+}
+
+#[test]
+fn that_calls_are_used_up_is_told_by_the_words_of_the_platform() {
+    for says in
+        ["Too many subrequests.", "Too many subrequests by single Worker invocation. To configure this limit, …"]
+    {
+        assert_eq!(StoreError::thrown(says.to_owned()), StoreError::UsedUp);
+    }
+    let lost = "Network connection lost.".to_owned();
+    assert_eq!(StoreError::thrown(lost.clone()), StoreError::Unreachable(lost));
 }

@@ -60,6 +60,8 @@ pub struct Asked {
     /// The session that it was accepted with.
     pub session: Option<SessionId>,
     pub checks: u32,
+    /// To shards and to the feed.
+    pub calls: u32,
     /// Whether a record was found in KV.
     pub has_record: bool,
     /// Whether a session object has said yes to it.

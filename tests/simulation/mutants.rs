@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 49] = [
+const MUTANTS: [(Mutant, By); 50] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -41,6 +41,7 @@ const MUTANTS: [(Mutant, By); 49] = [
     (Mutant::OutOfOrder, By::Schedule(schedules::answers_cross)),
     (Mutant::WindowNeverOld, By::Chance),
     (Mutant::PollsStop, By::Chance),
+    (Mutant::PollTakenInVain, By::Schedule(schedules::a_stream_uses_up_its_calls)),
     (Mutant::StepUnnoticed, By::Schedule(schedules::a_step_with_a_poll_under_way)),
     (Mutant::PositionNotedLate, By::Chance),
     (Mutant::NoAgeLimit, By::Chance),

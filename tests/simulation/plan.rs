@@ -47,6 +47,8 @@ pub struct Plan {
     pub ends_on_replay: bool,
     /// Whether shards answer behind a confirmed write.
     pub is_fenced: bool,
+    /// How many calls the platform lets a request make, for as long as what it opens lasts.
+    pub calls_max: Option<u32>,
     /// Shards of the rows of the map; the second comes into use later.
     pub rows: Vec<u32>,
     pub subjects: usize,
@@ -85,6 +87,7 @@ impl Plan {
             refuses_at_limit: dice.chance(300),
             ends_on_replay: dice.chance(300),
             is_fenced: dice.chance(850),
+            calls_max: None,
             rows,
             subjects: 3 + dice.index(3),
             browsers: 6 + dice.index(5),
@@ -111,6 +114,7 @@ impl Plan {
             refuses_at_limit: false,
             ends_on_replay: false,
             is_fenced: true,
+            calls_max: None,
             rows: vec![2],
             subjects: 3,
             browsers: 0,

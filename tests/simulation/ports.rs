@@ -48,13 +48,21 @@ impl Visit {
         self.edge.clock.read(self.world.exec.now())
     }
 
+    /// Whether the platform lets it make one more call.
+    fn count(&self) -> Result<(), StoreError> {
+        self.world.history.borrow_mut().asked[self.request].calls += 1;
+        if self.is_used_up() { Err(StoreError::UsedUp) } else { Ok(()) }
+    }
+
     async fn ask_shard(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        self.count()?;
         let wire = serde_json::to_string(message).expect("JSON");
         let answered = self.world.call(self.node(), self.world.shard(at), wire, SHARD_PATIENCE).await;
         serde_json::from_str::<ShardAnswer>(&answered.map_err(StoreError::Unreachable)?).expect("an answer").heard()
     }
 
     async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        self.count()?;
         let sent = self.world.exec.now();
         if let FeedCall::EndSite(end) = call {
             self.note_kill(end.kill, Scope::Site, None);
@@ -434,6 +442,11 @@ impl Ports for Visit {
 
     fn memory(&self) -> &Rc<Memory> {
         &self.edge.memory
+    }
+
+    fn is_used_up(&self) -> bool {
+        let calls = self.world.history.borrow().asked[self.request].calls;
+        self.world.plan.calls_max.is_some_and(|most| calls > most)
     }
 
     async fn sleep(&self, span: Duration) {

@@ -122,6 +122,28 @@ pub fn a_stream_whose_answer_is_lost() -> Outcome {
     })
 }
 
+/// Of two streams of an edge the first may make no more calls, and the window is as fresh as ever.
+pub fn a_stream_uses_up_its_calls() -> Outcome {
+    play(Plan { calls_max: Some(12), ..Plan::quiet(25) }, |script| async move {
+        let (cookie, other) = (script.log_in(0, "u0").await, script.log_in(0, "u1").await);
+        script.0.request(0, Ask::open("script", Route::Account, cookie)).await;
+        script.wait(9_000).await;
+        script.0.request(0, Ask::open("script", Route::Account, other)).await;
+        let world = &script.0;
+        while world.history.borrow().open.len() == 2 {
+            script.wait(50).await;
+        }
+        for _ in 0..50 {
+            script.wait(50).await;
+            let edge = &world.edges.borrow()[0];
+            let age = edge.memory.window_age(edge.clock.read(world.exec.now()));
+            if age.is_none_or(|age| age.as_millis() > 2_000) {
+                world.history.borrow_mut().violate(world.exec.now(), "I18", format!("a window is {age:?} old"));
+            }
+        }
+    })
+}
+
 /// The feed is lost and has as many entries again before the edge polls.
 pub fn another_log_of_the_same_length() -> Outcome {
     play(Plan::quiet(1), |script| async move {

@@ -334,6 +334,7 @@ impl World {
             forwarded: None,
             session: None,
             checks: 0,
+            calls: 0,
             has_record: false,
             is_confirmed: false,
             is_newest: false,

@@ -77,6 +77,10 @@ pub struct Shards {
     pub records: Cell<u64>,
     /// From this call on, counted from 1, nothing is answered.
     pub fails_from_call: Cell<Option<u32>>,
+    /// How many calls the platform still lets the caller make; `None`: it does not count.
+    pub calls_left: Cell<Option<u32>>,
+    /// Whether it has refused one.
+    pub is_used_up: Cell<bool>,
     pub now: Cell<UnixMillis>,
     /// How far the clocks of the isolates are behind those of the objects.
     pub isolates_behind: Cell<Duration>,
@@ -142,6 +146,8 @@ impl World {
                 kv: RefCell::default(),
                 records: Cell::new(0),
                 fails_from_call: Cell::new(None),
+                calls_left: Cell::new(None),
+                is_used_up: Cell::new(false),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
                 isolates_behind: Cell::new(Duration::ZERO),
                 outlives_client: Cell::new(false),
@@ -343,6 +349,10 @@ impl Ports for Isolate<'_> {
         }
     }
 
+    fn is_used_up(&self) -> bool {
+        self.world.shards.is_used_up.get()
+    }
+
     fn tell(&self, event: Event) {
         self.memory.tally().event(name_of(&event.to_line(UnixMillis(0), &Whence::default())));
         self.world.events.borrow_mut().push(event);
@@ -360,6 +370,14 @@ impl Ports for Isolate<'_> {
 }
 
 impl Shards {
+    /// Whether the platform lets the caller make one more call.
+    fn count(&self) -> Result<(), StoreError> {
+        let Some(left) = self.calls_left.get() else { return Ok(()) };
+        self.calls_left.set(Some(left.saturating_sub(1)));
+        self.is_used_up.set(left == 0);
+        if left == 0 { Err(StoreError::UsedUp) } else { Ok(()) }
+    }
+
     fn call(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
         self.calls.set(self.calls.get() + 1);
         if matches!(message.call, ShardCall::Claim(_)) {
@@ -382,6 +400,7 @@ impl Shards {
 
 impl warifu::ports::Shards for Shards {
     async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
+        self.count()?;
         let answer = self.call(at, message);
         self.now.set(self.now.get().plus(self.takes.get()));
         answer
@@ -393,7 +412,8 @@ impl warifu::ports::Shards for Shards {
         message: Message,
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
-        let After { put, .. } = then(self.call(at, &message), Clock::now(self));
+        let answer = self.count().and_then(|()| self.call(at, &message));
+        let After { put, .. } = then(answer, Clock::now(self));
         self.kv.borrow_mut().extend(put.map(|put| (put.name, put.record)));
     }
 
@@ -427,6 +447,7 @@ impl ObjectPorts for Shards {
 
 impl Feed for Shards {
     async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
+        self.count()?;
         self.polls.set(self.polls.get() + 1);
         self.ask_feed(call).await
     }

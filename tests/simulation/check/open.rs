@@ -36,6 +36,7 @@ pub fn at_cut(history: &mut History, plan: &Plan, request: usize, end: End, now:
     let is_wrong = match end {
         End::Over => is_still_in(history, plan, cookie, now).is_some(),
         End::Unknown => plan.is_quiet(),
+        End::UsedUp => plan.calls_max.is_none(),
     };
     if is_wrong {
         let says = format!("{edge} cuts {} (c{cookie}) as {end:?}", history.name(session));
