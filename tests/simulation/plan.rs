@@ -71,6 +71,9 @@ impl Plan {
         let has_two_versions = dice.chance(250);
         let bound = *dice.pick(&[1_000, 2_000]);
         let bounds = if has_two_versions { vec![2_000, 1_000] } else { vec![bound] };
+        // By dice of its own: what is drawn beside it stays as it was.
+        let short = Dice::new(seed ^ 0x62_6f75_6e64);
+        let bounds = if short.chance(120) { vec![*short.pick(&[0, 250])] } else { bounds };
         let idle = *dice.pick(&[1_800, 1_800, 20, 10]);
         let idles = if has_two_versions { vec![idle, (idle / 2).max(10)] } else { vec![idle] };
         let shards = dice.within(2, 3);

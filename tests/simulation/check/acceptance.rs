@@ -60,12 +60,12 @@ impl Case<'_> {
         }
     }
 
-    /// How much later than this it is; a strict route asks, but not how long
-    /// the answer takes.
+    /// How much later than this it is; a strict route asks, and so does each without
+    /// a bound, but not how long the answer takes.
     fn is_after(&self, time: Option<Micros>, span: Micros) -> Option<Micros> {
         let end = time?.saturating_add(allowed(span));
-        let Acceptance { route, at, arrived, .. } = self.accepted;
-        let decided = if *route == Route::Strict { arrived } else { at };
+        let Acceptance { edge, route, at, arrived, .. } = self.accepted;
+        let decided = if *route == Route::Strict || edge.bound == 0 { arrived } else { at };
         decided.checked_sub(end).filter(|late| *late > 0)
     }
 }

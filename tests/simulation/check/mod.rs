@@ -4,6 +4,7 @@ pub mod acceptance;
 pub mod answer;
 pub mod feed;
 pub mod open;
+pub mod receipt;
 pub mod settled;
 
 use super::executor::{MILLI, Micros};
