@@ -41,7 +41,7 @@ test("oauth2-proxy CVE-2026-40575: a header does not change the path", async () 
   for (const name of ["X-Forwarded-Uri", "X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "x_original_url", "X-Forwarded-Path", "X-Forwarded-Prefix"]) {
     await refused(["/account"], [401], `${name}: /public/x`);
   }
-  for (const name of ["X-Forwarded-Uri", "X-Original-URL", "X.Rewrite_URL"]) {
+  for (const name of ["X-Forwarded-Uri", "X-Original-URL", "X.Rewrite_URL", "SCRIPT_NAME"]) {
     const { arrived } = await target.get("/public/x", `${name}: /account`);
     assert.ok(!JSON.stringify(arrived).includes("/account"), name);
   }
