@@ -132,6 +132,14 @@ pub fn is_told<P: Ports>(ports: &P, request: &Request) -> bool {
     network.is_none_or(|network| ports.memory().buckets().is_first(network, ports.time()))
 }
 
+/// The same of what is not one network's: once a minute in the isolate.
+pub fn is_told_here<P: Ports>(ports: &P) -> bool {
+    ports.memory().buckets().is_first(HERE, ports.time())
+}
+
+/// No network's number.
+const HERE: Network = Network([0; 8]);
+
 /// An IPv4 /24 or an IPv6 /56: what one household or office has, as a number.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Network([u8; 8]);

@@ -12,11 +12,12 @@ use futures_util::FutureExt;
 use crate::audit::Event;
 use crate::config::{Access, Replica as ReplicaMode};
 use crate::error::{Failure, StoreError};
+use crate::limit;
 use crate::mutants::{self, Mutant};
 use crate::policy::Demand;
 use crate::ports::{Feed, Ports, Replica};
 use crate::replica::{self, Record};
-use crate::revocation::{FeedAnswer, Known, Memory, Position};
+use crate::revocation::{AtOnce, FeedAnswer, Known, Memory, Position};
 use crate::session::{Served, Session};
 use crate::sessions::{Checked, Look, Sessions, Verdict};
 use crate::site::Site;
@@ -39,6 +40,7 @@ pub async fn look_up<P: Ports>(
     let config = &site.config;
     let memory = ports.memory();
     let now = ports.time();
+    let key = token.session_key();
     report_if_due(ports, now);
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
         return counted(memory, ask(site, ports, token, look, None).boxed_local().await);
@@ -46,7 +48,7 @@ pub async fn look_up<P: Ports>(
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
     }
-    match memory.look(&token.session_key(), now, config.bound, config.idle_timeout) {
+    match memory.look(&key, now, config.bound, config.idle_timeout) {
         Known::Live(session) => {
             memory.tally().check(Source::Memory, Outcome::Live);
             return Ok(Some(Verdict { session, served: Served::Current }));
@@ -92,11 +94,12 @@ pub async fn ask<P: Ports>(
 ) -> Result<Option<Verdict>, Failure> {
     let memory = ports.memory();
     let key = token.session_key();
-    let Some(_asking) = memory.under_way().begin(ports.time()) else {
-        return Err(
-            Sessions::new(site, ports).failure(StoreError::Unreachable("too many questions at a time".to_owned()))
-        );
+    let Some(_asking) = memory.under_way().begin(&key, AT_ONCE, ports.time()) else {
+        return Err(too_many(ports));
     };
+    // Or its place would be taken until V8 collects what is left of a request whose client
+    // has gone away.
+    let _stay = ports.stay();
     for _ in 0..ASKED_MAX {
         let question = memory.question(ports.time());
         let checked = match Sessions::new(site, ports).check(token, look).await {
@@ -132,6 +135,17 @@ pub fn report_if_due<P: Ports>(ports: &P, now: UnixMillis) {
     if memory.tally().is_report_due(now) {
         ports.report(&figures(memory, now));
     }
+}
+
+/// More than an isolate asks at a time: written down once a minute, since whoever sends
+/// enough can cause it as often as they like.
+pub fn too_many<P: Ports>(ports: &P) -> Failure {
+    if limit::is_told_here(ports) {
+        ports.tell(Event::StoreUnavailable { reason: "too many questions at a time".to_owned() });
+    } else {
+        ports.memory().tally().event("store_unavailable");
+    }
+    Failure::StoreUnavailable
 }
 
 /// The session as KV has it, where that is nearer than the object and proves
@@ -232,3 +246,7 @@ fn read(reply: Result<FeedReply, StoreError>) -> Result<FeedAnswer, Event> {
 
 /// Questions for one verdict: a slow answer may be a hiccup.
 const ASKED_MAX: u32 = 2;
+
+/// Far more than the platform carries at once; and of one session as many as a browser
+/// sends over one connection (RFC 9113, section 6.5.2: not less than 100).
+pub const AT_ONCE: AtOnce = AtOnce { all: 500, of_one: 100 };

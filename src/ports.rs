@@ -240,6 +240,9 @@ pub trait Ports {
         false
     }
 
+    /// The same for as long as what is returned lives.
+    fn stay(&self) -> impl Sized {}
+
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
     /// Where this request comes from.

@@ -89,6 +89,10 @@ impl Ports for RequestPorts {
         self.objects.is_used_up()
     }
 
+    fn stay(&self) -> impl Sized {
+        self.objects.stay()
+    }
+
     /// Whoever sleeps becomes a task, which nothing drops when its request ends.
     async fn sleep(&self, span: Duration) {
         self.outlive_client();

@@ -46,7 +46,17 @@ impl SiteObjects {
 
     /// The request goes on without its client from now on.
     pub fn outlive_client(&self) {
-        self.stay.0.get_or_init(|| glue::hold(&self.context).ok());
+        self.stay.begin(&self.context);
+    }
+
+    /// It does for as long as this lives.
+    pub fn stay(&self) -> Stay {
+        let stay = Stay::default();
+        // One that stays to its end needs no other.
+        if self.stay.0.get().is_none() {
+            stay.begin(&self.context);
+        }
+        stay
     }
 
     /// The bindings, which most requests do without.
@@ -67,7 +77,13 @@ impl SiteObjects {
 
 /// What ends the stay of a request that outlives its client.
 #[derive(Default)]
-struct Stay(OnceCell<Option<Function>>);
+pub struct Stay(OnceCell<Option<Function>>);
+
+impl Stay {
+    fn begin(&self, context: &Context) {
+        self.0.get_or_init(|| glue::hold(context).ok());
+    }
+}
 
 impl Drop for Stay {
     fn drop(&mut self) {

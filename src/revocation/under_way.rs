@@ -1,42 +1,77 @@
-//! How many questions to session objects an isolate has under way.
+//! How many questions an isolate has under way.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::time::UnixMillis;
+use crate::token::SessionKey;
 
-/// The questions under way, by when they began.
+/// The questions under way, each with when it began, and about what.
 #[derive(Default)]
 pub struct UnderWay {
-    begun: RefCell<BTreeMap<u32, UnixMillis>>,
+    begun: RefCell<BTreeMap<u32, (UnixMillis, About)>>,
     last: Cell<u32>,
+}
+
+/// A part of a session key: who shares it with somebody shares the places.
+type About = [u8; 8];
+
+/// How many there may be at a time.
+#[derive(Clone, Copy)]
+pub struct AtOnce {
+    pub all: usize,
+    /// About one key: whoever has it must not take all places.
+    pub of_one: usize,
 }
 
 impl UnderWay {
     /// Counts a question for as long as the result lives, but no longer than one can
-    /// take: a request whose client goes away never goes on, and whatever it holds is
-    /// dropped when the platform comes to it, which may be late. `None` where too many
-    /// are under way: the objects of a site must survive that all of its requests are
-    /// asked for.
-    pub fn begin(&self, now: UnixMillis) -> Option<Asking<'_>> {
+    /// take: where the platform gives a request up, it never goes on, and whatever it
+    /// holds is dropped when the platform comes to it, which may be late. `None` where
+    /// too many are under way: the objects of a site must survive that all of its
+    /// requests are asked for.
+    pub fn begin(&self, key: &SessionKey, most: AtOnce, now: UnixMillis) -> Option<Asking<'_>> {
         let mut begun = self.begun.borrow_mut();
-        if begun.len() >= AT_ONCE_MAX {
-            begun.retain(|_, at| now.since(*at) <= TAKES_MAX);
-        }
-        if begun.len() >= AT_ONCE_MAX {
-            return None;
+        let about = about(key);
+        let is_full = |begun: &BTreeMap<u32, (UnixMillis, About)>| {
+            begun.len() >= most.all
+                || (begun.len() >= most.of_one && begun.values().filter(|(_, of)| *of == about).count() >= most.of_one)
+        };
+        if is_full(&begun) {
+            begun.retain(|_, (at, _)| now.since(*at) <= TAKES_MAX);
+            if is_full(&begun) {
+                return None;
+            }
         }
         let number = self.last.get().wrapping_add(1);
         self.last.set(number);
-        begun.insert(number, now);
+        begun.insert(number, (now, about));
         Some(Asking { under_way: self, number })
+    }
+
+    /// The first question about the same key, if it is another.
+    pub fn before(&self, asking: &Asking<'_>) -> Option<u32> {
+        let begun = self.begun.borrow();
+        let (_, about) = begun.get(&asking.number)?;
+        begun.range(..asking.number).find(|(_, (_, of))| of == about).map(|(number, _)| *number)
+    }
+
+    /// Whether it has not come to its end, and had less than `at_most` for that.
+    pub fn goes_on(&self, number: u32, now: UnixMillis, at_most: Duration) -> bool {
+        self.begun.borrow().get(&number).is_some_and(|(at, _)| now.since(*at) <= at_most)
     }
 
     /// When the clock has stepped back, nobody knows how old they are.
     pub fn clear(&self) {
         self.begun.borrow_mut().clear();
     }
+}
+
+fn about(key: &SessionKey) -> About {
+    let mut about = About::default();
+    about.copy_from_slice(&key.as_bytes()[..8]);
+    about
 }
 
 /// A question under way.
@@ -51,9 +86,6 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// Far more than the platform carries at once.
-const AT_ONCE_MAX: usize = 500;
-
 /// Longer than any question: two answers, each of which has ten seconds.
 const TAKES_MAX: Duration = Duration::from_secs(30);
 
@@ -61,33 +93,75 @@ const TAKES_MAX: Duration = Duration::from_secs(30);
 mod tests {
     use super::*;
 
+    const MOST: AtOnce = AtOnce { all: 50, of_one: 10 };
+
+    fn key(of: u8) -> SessionKey {
+        SessionKey::from_bytes([of; 32])
+    }
+
+    fn ask(under_way: &UnderWay, of: u8, now: UnixMillis) -> Option<Asking<'_>> {
+        under_way.begin(&key(of), MOST, now)
+    }
+
+    /// Takes all places, in the name of many.
     fn fill(under_way: &UnderWay, now: UnixMillis) -> Vec<Asking<'_>> {
-        core::iter::from_fn(|| under_way.begin(now)).collect()
+        let mut of = 0..=u8::MAX;
+        core::iter::from_fn(|| of.next().and_then(|of| ask(under_way, of, now))).collect()
     }
 
     #[test]
     fn each_place_is_free_again_when_its_question_is_over() {
         let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
         let mut asking = fill(&under_way, now);
-        assert_eq!(asking.len(), AT_ONCE_MAX);
+        assert_eq!(asking.len(), MOST.all);
         asking.pop();
-        let another = under_way.begin(now);
-        assert!(another.is_some() && under_way.begin(now).is_none());
+        let another = ask(&under_way, 200, now);
+        assert!(another.is_some() && ask(&under_way, 201, now).is_none());
+    }
+
+    #[test]
+    fn one_key_has_its_share_and_others_have_theirs() {
+        let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
+        let mut mine: Vec<Asking<'_>> = core::iter::from_fn(|| ask(&under_way, 1, now)).collect();
+        assert_eq!(mine.len(), MOST.of_one);
+        let theirs: Vec<Asking<'_>> = core::iter::from_fn(|| ask(&under_way, 2, now)).collect();
+        assert_eq!(theirs.len(), MOST.of_one);
+        mine.pop();
+        assert!(ask(&under_way, 1, now).is_some() && ask(&under_way, 2, now).is_none());
+        mine.push(ask(&under_way, 1, now).expect("a place"));
+        assert!(ask(&under_way, 1, now.plus(TAKES_MAX)).is_none());
+        assert!(ask(&under_way, 1, now.plus(TAKES_MAX + Duration::from_millis(1))).is_some());
+    }
+
+    #[test]
+    fn who_asks_the_same_knows_who_was_first() {
+        let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
+        let asking = [1, 2, 1, 1].map(|of| ask(&under_way, of, now).expect("a place"));
+        let [first, other, second, third] = &asking;
+        assert_eq!([first, other].map(|asking| under_way.before(asking)), [None, None]);
+        assert_eq!([second, third].map(|asking| under_way.before(asking)), [Some(first.number); 2]);
+        let number = first.number;
+        assert!(under_way.goes_on(number, now.plus(TAKES_MAX), TAKES_MAX));
+        assert!(!under_way.goes_on(number, now.plus(TAKES_MAX), TAKES_MAX / 2));
+        let [first, _, second, third] = asking;
+        drop(first);
+        assert!(!under_way.goes_on(number, now, TAKES_MAX));
+        assert_eq!((under_way.before(&second), under_way.before(&third)), (None, Some(second.number)));
     }
 
     #[test]
     fn a_question_that_nobody_ends_does_not_hold_its_place() {
         let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
         fill(&under_way, now).into_iter().for_each(core::mem::forget);
-        assert!(under_way.begin(now.plus(TAKES_MAX)).is_none());
+        assert!(ask(&under_way, 200, now.plus(TAKES_MAX)).is_none());
         let after = now.plus(TAKES_MAX + Duration::from_millis(1));
         let mut anew = fill(&under_way, after);
-        assert_eq!(anew.len(), AT_ONCE_MAX);
+        assert_eq!(anew.len(), MOST.all);
         // Whoever ends after all ends nobody else's.
         drop(Asking { under_way: &under_way, number: 1 });
-        assert!(under_way.begin(after).is_none());
+        assert!(ask(&under_way, 200, after).is_none());
         under_way.clear();
         anew.clear();
-        assert!(under_way.begin(now).is_some());
+        assert!(ask(&under_way, 200, now).is_some());
     }
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use warifu::lookup::AT_ONCE;
 use warifu::site::Site;
 use warifu::tally::{Outcome, Source};
+use warifu::token::SessionKey;
 
 use crate::support::{World, request, site, site_of, site_plus};
 
@@ -310,14 +312,20 @@ fn more_questions_than_an_object_can_stand_are_not_asked() {
     let (world, site) = (World::with_login(), site());
     let cookie = world.log_in(&site);
     let memory = world.memory(&site);
-    let fill =
-        || (0..500).map(|_| memory.under_way().begin(world.shards.now.get()).expect("one more")).collect::<Vec<_>>();
+    let of = |n: u16| SessionKey::from_bytes(std::array::from_fn(|at| n.to_be_bytes()[at % 2]));
+    let ask = |n| memory.under_way().begin(&of(n), AT_ONCE, world.shards.now.get());
+    let fill = || (0..500).map(|n| ask(n).expect("one more")).collect::<Vec<_>>();
     let under_way = fill();
     let before = world.shards.calls.get();
     let transfer = request("GET", "/transfer/x", &[("cookie", &cookie)]);
     let seen = world.serve(&site, &transfer);
     assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None));
     assert_eq!(world.shards.calls.get(), before);
+    assert_eq!(world.serve(&site, &transfer).status, Some(503));
+    let told = || world.event_names().iter().filter(|name| *name == "store_unavailable").count();
+    assert_eq!(told(), 1, "not for each");
+    let counted = world.memory(&site).tally().events();
+    assert!(counted.contains(&("store_unavailable".to_owned(), 2)), "{counted:?}");
     drop(under_way);
     assert_eq!(world.serve(&site, &transfer).status, None);
     // Of clients that went away: the platform ends nothing, and drops it late.
