@@ -43,6 +43,10 @@ pub async fn look_up<P: Ports>(
     let key = token.session_key();
     report_if_due(ports, now);
     if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
+        if memory.is_dead(&key, now) {
+            memory.tally().check(Source::Memory, Outcome::None);
+            return Ok(None);
+        }
         return counted(memory, ask(site, ports, token, look, None).boxed_local().await);
     }
     if memory.wants_poll(now, config.bound) {

@@ -203,6 +203,11 @@ impl Memory {
         Some(session)
     }
 
+    /// Whether a key opened nothing a moment ago, and what is dead stays dead.
+    pub fn is_dead(&self, key: &SessionKey, now: UnixMillis) -> bool {
+        self.verdicts.borrow_mut().is_dead(key, now)
+    }
+
     /// Keeps that a key opens nothing.
     pub fn keep_dead(&self, question: &Question, key: SessionKey, now: UnixMillis) {
         if question.steps == self.steps.get() {
