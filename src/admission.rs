@@ -293,7 +293,12 @@ pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &Can
         Presented::None => Vec::new(),
         Presented::One(token) => vec![token],
         Presented::Several(tokens) => {
-            ports.tell(Event::SeveralTokens { path: path.as_str().into() });
+            // Who has two tokens can do so with each request.
+            if limit::is_told(ports, request) {
+                ports.tell(Event::SeveralTokens { path: path.as_str().into() });
+            } else {
+                ports.memory().tally().event("several_tokens");
+            }
             tokens
         }
     }

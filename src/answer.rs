@@ -271,9 +271,17 @@ pub async fn end_sessions<P: Ports>(
     presented: &[Token],
     cause: Cause<'_>,
 ) -> Result<bool, Failure> {
+    let memory = ports.memory();
     let mut is_over = false;
     for token in presented {
+        let (key, question) = (token.session_key(), memory.question(ports.time()));
+        // There is nothing to end by what opens nothing. Who keeps it must not have the store
+        // asked as often as they like.
+        if memory.is_dead(&key, ports.time()) {
+            continue;
+        }
         is_over |= Sessions::new(site, ports).end(One::OfToken(token), None, cause).await?.is_some();
+        memory.keep_dead(&question, key, ports.time());
     }
     Ok(is_over)
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::support::{World, request, site};
 
 const CLEARED: &str = "__Host-Http-warifu=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
@@ -30,6 +32,27 @@ fn logout_with_two_good_tokens_ends_both() {
     let set: Vec<&str> = reply.headers.iter().filter(|(n, _)| n == "set-cookie").map(|(_, v)| v.as_str()).collect();
     assert_eq!(set.len(), 2);
     assert!(set[0].contains("; Partitioned") && set[1] == CLEARED);
+}
+
+#[test]
+fn what_has_ended_is_not_ended_again_and_again() {
+    let (world, site) = (World::with_login(), site());
+    let both = format!("{}; {}", world.log_in(&site), world.log_in(&site));
+    let log_out = |headers: &[(&str, &str)]| world.serve(&site, &request("POST", "/_warifu/logout", headers)).status;
+    assert_eq!(log_out(&[("cookie", &both)]), Some(204));
+    let before = world.shards.calls.get();
+    for _ in 0..99 {
+        assert_eq!(log_out(&[("cookie", &both), ("cf-connecting-ip", "203.0.113.77")]), Some(204));
+    }
+    assert_eq!(world.shards.calls.get(), before);
+    // The first came from no known network, and is written down by itself.
+    let told = world.event_names().iter().filter(|name| *name == "several_tokens").count();
+    assert_eq!(told, 2, "once for the network");
+    let counted = world.memory(&site).tally().events();
+    assert!(counted.contains(&("several_tokens".to_owned(), 100)), "{counted:?}");
+    world.pass(Duration::from_secs(61));
+    assert_eq!(log_out(&[("cookie", &both)]), Some(204));
+    assert_eq!(world.shards.calls.get(), before + 2, "for as long as anything dead is remembered");
 }
 
 #[test]
