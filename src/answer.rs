@@ -40,7 +40,7 @@ pub async fn before<P: Ports>(site: &Site, ports: &P, demand: Demand) -> Option<
             is_of_now: false,
         });
     }
-    Some(Since::now(site, ports, site.config.bound).boxed_local().await)
+    Some(Since::known(site, ports, site.config.bound).boxed_local().await)
 }
 
 /// What a start in the origin's answer goes by. A form that is sent without a
@@ -65,7 +65,7 @@ pub async fn since<P: Ports>(
     if request.is_safe() && !is_lost {
         return Some(known);
     }
-    Some(Since::now(site, ports, Duration::ZERO).boxed_local().await)
+    Some(Since::known(site, ports, Duration::ZERO).boxed_local().await)
 }
 
 /// A request that was let through, for its answer.

@@ -196,7 +196,8 @@ pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> 
     let memory = ports.memory();
     let sent = memory.poll(ports.time());
     let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| {
-        memory.tally().poll_failures.add();
+        ports.time();
+        memory.poll_failed();
         ports.tell(event);
     });
     let answer = answer.ok()?;
@@ -223,7 +224,7 @@ pub fn poll_later<P: Ports>(site: &Site, ports: &P) {
                 (!is_sound).then(|| Event::FeedFailed { reason: "an answer that the feed cannot give".to_owned() })
             }
             Err(event) => {
-                memory.tally().poll_failures.add();
+                memory.poll_failed();
                 Some(event)
             }
         }

@@ -88,7 +88,7 @@ pub async fn mint<P: Ports>(
             presented: None,
             end_others: false,
             cause,
-            since: Since::now(site, ports, Duration::ZERO).await,
+            since: Since::now(site, ports).await,
         })
         .await?;
     let set_cookie = zeroize::Zeroizing::new(begun.set_cookie(&site.config));

@@ -33,6 +33,13 @@ pub struct Memory {
     /// When somebody was last let in without a question.
     relied: Cell<Option<UnixMillis>>,
     under_way: UnderWay,
+    /// Sessions of the application's old kind that move in. Nobody else's places: the
+    /// application can take its time.
+    moving_in: UnderWay,
+    /// Questions of log-ins to the feed.
+    asking_feed: UnderWay,
+    /// When it last gave no answer.
+    unheard: Cell<Option<UnixMillis>>,
     tally: Tally,
     buckets: Buckets,
 }
@@ -90,6 +97,9 @@ impl Memory {
             self.looked.set(None);
             self.relied.set(None);
             self.under_way.clear();
+            self.moving_in.clear();
+            self.asking_feed.clear();
+            self.unheard.set(None);
         }
     }
 
@@ -269,6 +279,7 @@ impl Memory {
     /// Takes the feed's answer in. Returns whether it was one that the feed can
     /// give.
     pub fn polled(&self, poll: &SentPoll, answer: FeedAnswer) -> bool {
+        self.unheard.set(None);
         if poll.steps != self.steps.get() && !mutants::is(Mutant::StepUnnoticed) {
             return true;
         }
@@ -297,6 +308,28 @@ impl Memory {
             }
         }
         applied != Applied::Refused
+    }
+
+    /// There was no answer.
+    pub fn poll_failed(&self) {
+        self.tally.poll_failures.add();
+        self.unheard.set(self.latest.get());
+    }
+
+    /// Whether the feed has given no answer a moment ago: who needs one now is not to wait
+    /// for it as well.
+    pub fn is_feed_away(&self, now: UnixMillis) -> bool {
+        self.unheard.get().is_some_and(|at| now.since(at) < AWAY_KEPT)
+    }
+
+    /// The questions to the feed under way that a log-in waits for.
+    pub fn asking_feed(&self) -> &UnderWay {
+        &self.asking_feed
+    }
+
+    /// The requests under way that come with a session of the application's old kind.
+    pub fn moving_in(&self) -> &UnderWay {
+        &self.moving_in
     }
 
     /// The questions to session objects under way.

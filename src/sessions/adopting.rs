@@ -72,7 +72,7 @@ impl<P: Ports> Sessions<'_, P> {
                 Claimed::Granted => break,
             }
         }
-        let since = Since::now(self.site, ports, config.bound).await;
+        let since = Since::known(self.site, ports, config.bound).await;
         let exchanged = self.exchange(adopt, request, cookie, &old, since).await;
         let settled = match &exchanged {
             Ok(Some(at)) => Settled::Exchanged { at: at.locator() },

@@ -14,12 +14,12 @@ use crate::error::{Failure, StoreError};
 use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Ports, Random, Reading, Replica};
-use crate::revocation::{Position, START_MAX};
+use crate::revocation::{AtOnce, Position, START_MAX};
 use crate::session::{Claims, Device, Held, Session, SessionId, Subject};
 use crate::site::Site;
 use crate::store::message::{Adopts, EndCall, Hold, Home, Key, Kill, Limit, ShardAnswer, ShardCall, StartCall, Which};
 use crate::time::{UnixMillis, millis};
-use crate::token::{Minted, SECRET_BYTES, Secret, Token};
+use crate::token::{Minted, SECRET_BYTES, Secret, SessionKey, Token};
 
 /// A session to start.
 pub struct NewSession<'a> {
@@ -55,15 +55,51 @@ pub struct Since {
 }
 
 impl Since {
-    /// Asks the feed, unless it was asked less than `fresh` ago.
-    pub async fn now<P: Ports>(site: &Site, ports: &P, fresh: Duration) -> Self {
+    /// Asks the feed.
+    pub async fn now<P: Ports>(site: &Site, ports: &P) -> Self {
         let at = Reading::new(ports);
-        match lookup::known_position(ports, fresh) {
-            Some(position) => Self { at, position: Some(position), is_of_now: false },
-            None => Self { at, position: lookup::ask_position(site, ports).await, is_of_now: true },
+        Self { at, position: lookup::ask_position(site, ports).await, is_of_now: true }
+    }
+
+    /// Asks it, unless it was asked less than `fresh` ago; for what strangers send, as many
+    /// at a time as they like. So where some ask already, or where it has just given no
+    /// answer, this goes by what is known: that is old at worst, which refuses too much.
+    ///
+    /// The others' answer would do for who came before they asked. But a promise of one
+    /// request must not be waited for by another on Workers, and to look for it by a timer
+    /// would cost each log-in of a busy moment more than a rare 409. Only who knows nothing
+    /// at all does so, since a new shard takes nothing from them.
+    pub async fn known<P: Ports>(site: &Site, ports: &P, fresh: Duration) -> Self {
+        let (at, memory) = (Reading::new(ports), ports.memory());
+        let mut patience = LOOKS_MAX;
+        loop {
+            let position = lookup::known_position(ports, fresh);
+            if position.is_some() {
+                return Self { at, position, is_of_now: false };
+            }
+            let (now, position) = (ports.time(), memory.position());
+            let is_away = memory.is_feed_away(now);
+            let asking = if is_away { None } else { memory.asking_feed().begin(&FEED_KEY, ASKING_MAX, now) };
+            if let Some(_asking) = asking {
+                return Self { at, ..Self::now(site, ports).await };
+            }
+            if is_away || position.is_some() || patience == 0 {
+                return Self { at, position, is_of_now: false };
+            }
+            patience -= 1;
+            ports.sleep(LOOK_PAUSE).await;
         }
     }
 }
+
+/// Questions to the feed of one isolate at a time. All are about the same.
+const ASKING_MAX: AtOnce = AtOnce { all: 4, of_one: 4 };
+const FEED_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
+
+/// Looks for what others have been told, and the time between them: together longer than
+/// an answer of the feed may take.
+const LOOKS_MAX: u32 = 25;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A committed session, and the only copy of its token.
 pub struct Begun {

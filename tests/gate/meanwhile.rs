@@ -92,6 +92,56 @@ fn a_log_in_that_takes_more_than_a_minute_is_given_up() {
     assert_eq!(world.event_names().last().map(String::as_str), Some("start_refused"));
 }
 
+#[test]
+fn many_log_ins_at_a_time_ask_the_feed_a_few_times() {
+    let (world, site) = (slow(|_| ()), site());
+    let posts = vec![request("POST", "/login", &[("sec-fetch-site", "same-origin")]); 200];
+    // First at an isolate that knows nothing yet, where each has to know something.
+    for what in ["cold", "warm"] {
+        let before = world.shards.polls.get();
+        let seen = world.serve_all(&site, &posts);
+        assert!(seen.iter().all(|seen| seen.cookie().is_some()), "{what}");
+        let polls = world.shards.polls.get() - before;
+        assert!((1..=8).contains(&polls), "{what}: {polls} polls");
+    }
+    assert_eq!(world.memory(&site).tally().polls.get(), u64::from(world.shards.polls.get()));
+}
+
+/// Who is not among the few that ask goes by what the isolate knew before, and may be refused
+/// for it: never the other way round.
+#[test]
+fn many_log_ins_at_a_time_do_not_outlive_a_kill() {
+    let (world, site, other) = (slow(|_| ()), site(), site());
+    assert_eq!(log_in(&world, &site), (None, false));
+    assert_eq!(admin(&world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
+    let posts = vec![request("POST", "/login", &[("sec-fetch-site", "same-origin")]); 200];
+    for seen in world.serve_all(&site, &posts) {
+        assert!(seen.cookie().is_some() || seen.body.contains("killed_meanwhile"), "{:?}", seen.status);
+    }
+    assert_eq!(log_in(&world, &site), (None, false), "once more");
+}
+
+#[test]
+fn a_feed_without_an_answer_is_left_alone_for_a_while() {
+    let (world, site) = (slow(|_| ()), site());
+    assert_eq!(log_in(&world, &site), (None, false));
+    world.shards.is_feed_down.set(true);
+    world.pass(Duration::from_secs(3));
+    for method in ["GET", "POST"] {
+        let before = world.shards.polls.get();
+        for _ in 0..200 {
+            world.serve(&site, &request(method, "/login", &[("sec-fetch-site", "same-origin")]));
+            world.pass(Duration::from_millis(10));
+        }
+        let polls = world.shards.polls.get() - before;
+        assert!((1..=3).contains(&polls), "{method}: {polls} polls in two seconds");
+    }
+    assert_eq!(admin(&world, &site, "DELETE", "/_warifu/sessions?subject=alice", ""), 202, "committed");
+    for _ in 0..3 {
+        assert_eq!(log_in(&world, &site), (Some(409), true), "by what is known, too");
+    }
+}
+
 /// By an edge's own clock it took half a minute, and two in truth: the shard has
 /// forgotten the kill.
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use warifu::audit::{Event, Whence, name_of};
@@ -84,6 +85,8 @@ pub struct Shards {
     pub now: Cell<UnixMillis>,
     /// How far the clocks of the isolates are behind those of the objects.
     pub isolates_behind: Cell<Duration>,
+    /// Whether who waits for the feed, or for a while, lets others go on first.
+    pub is_crowded: Cell<bool>,
     /// Whether the request that is served goes on without its client.
     pub outlives_client: Cell<bool>,
     /// The same of each that has claimed an old cookie.
@@ -101,6 +104,8 @@ pub struct Closure {
     /// What the application has been asked by the gateway itself, and says.
     pub probes: RefCell<Vec<Probe>>,
     pub probed: RefCell<Result<Probed, OriginError>>,
+    /// How often others go on before it does.
+    pub probe_takes: Cell<u32>,
 }
 
 /// What a client sees.
@@ -150,6 +155,7 @@ impl World {
                 is_used_up: Cell::new(false),
                 now: Cell::new(UnixMillis(1_750_000_000_000)),
                 isolates_behind: Cell::new(Duration::ZERO),
+                is_crowded: Cell::new(false),
                 outlives_client: Cell::new(false),
                 claims: RefCell::default(),
             },
@@ -159,6 +165,7 @@ impl World {
                 seen: RefCell::default(),
                 probes: RefCell::default(),
                 probed: RefCell::new(Ok(Probed { status: 401, body: None })),
+                probe_takes: Cell::new(0),
             },
             events: RefCell::default(),
             platform_limit: Cell::new(None),
@@ -207,9 +214,22 @@ impl World {
 
     pub fn serve_with_body(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
         self.shards.outlives_client.set(false);
+        pollster::block_on(self.served(site, request, body))
+    }
+
+    /// Requests that come at one time.
+    pub fn serve_all(&self, site: &Site, requests: &[Request]) -> Vec<Seen> {
+        self.shards.is_crowded.set(true);
+        let served = requests.iter().map(|request| self.served(site, request, Vec::new()));
+        let seen = pollster::block_on(futures_util::future::join_all(served));
+        self.shards.is_crowded.set(false);
+        seen
+    }
+
+    async fn served(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
         let isolate = Isolate { world: self, memory: self.memory(site) };
         let body = Bytes(body, Rc::clone(&self.meanwhile));
-        match pollster::block_on(gate::serve(site, &isolate, request, body)) {
+        match gate::serve(site, &isolate, request, body).await {
             Reply::Own(own) => {
                 let OwnResponse { status, headers, body } = own;
                 Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
@@ -337,6 +357,9 @@ impl Ports for Isolate<'_> {
     }
 
     async fn sleep(&self, span: Duration) {
+        if self.world.shards.is_crowded.get() {
+            return self.world.shards.let_others().await;
+        }
         self.world.pass(span);
     }
 
@@ -449,6 +472,7 @@ impl Feed for Shards {
     async fn ask(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
         self.count()?;
         self.polls.set(self.polls.get() + 1);
+        self.let_others().await;
         self.ask_feed(call).await
     }
 
@@ -462,6 +486,13 @@ impl Feed for Shards {
 }
 
 impl Shards {
+    /// Where there are any.
+    async fn let_others(&self) {
+        if self.is_crowded.get() {
+            others_go_on().await;
+        }
+    }
+
     async fn ask_feed(&self, call: &FeedCall) -> Result<FeedReply, StoreError> {
         if self.is_feed_down.get() {
             return Err(StoreError::Unreachable("down".to_owned()));
@@ -471,6 +502,19 @@ impl Shards {
         let wire = serde_json::to_string(&self.feed.answer(&call, self).await).expect("JSON");
         Ok(serde_json::from_str(&wire).expect("the same reply"))
     }
+}
+
+/// Whatever else is served at the same time.
+async fn others_go_on() {
+    let mut is_my_turn = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_my_turn, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Replica for Shards {
@@ -521,6 +565,9 @@ impl Origin for Closure {
 
     async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
         self.probes.borrow_mut().push(probe.clone());
+        for _ in 0..self.probe_takes.get() {
+            others_go_on().await;
+        }
         self.probed.borrow().clone()
     }
 
