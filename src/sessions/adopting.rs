@@ -18,14 +18,15 @@ use crate::cookie;
 use crate::custody::{self, Change, Jwt, Kind, Value};
 use crate::error::{Failure, OriginError};
 use crate::forward;
+use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::ports::{Origin, Ports, Probed};
 use crate::read;
 use crate::request::Request;
-use crate::revocation::Known;
+use crate::revocation::AtOnce;
 use crate::session::Subject;
 use crate::store::message::{ClaimCall, Claimed, Home, Key, SettleCall, Settled, ShardAnswer, ShardCall};
-use crate::time::millis;
+use crate::time::{UnixMillis, millis};
 use crate::token::{Secret, Token};
 
 impl<P: Ports> Sessions<'_, P> {
@@ -44,15 +45,26 @@ impl<P: Ports> Sessions<'_, P> {
         let key = old.session_key();
         let memory = ports.memory();
         let question = memory.question(began);
-        if matches!(memory.look(&key, began, config.bound, config.idle_timeout), Known::Dead) {
+        if memory.is_dead(&key, began) {
             return Ok(None);
         }
         let home = self.home_of_claim(&key);
         let lease = config.origin_timeout + LEASE_MORE;
         // Who has the claim and is given up with its client keeps all others waiting.
         ports.outlive_client();
+        let moving_in = memory.moving_in();
+        let Some(mine) = moving_in.begin(&key, AT_ONCE, began) else { return Err(lookup::too_many(ports)) };
         let mut pause = PAUSE;
         loop {
+            // The first of this isolate asks for all of them.
+            if let Some(first) = moving_in.before(&mine) {
+                while moving_in.goes_on(first, ports.time(), lease) {
+                    self.wait(began, lease, &mut pause).await?;
+                }
+                if memory.is_dead(&key, ports.time()) {
+                    return Ok(None);
+                }
+            }
             let claim = ClaimCall { key: Key(key), lease_ms: millis(lease), until: adopt.until };
             let claimed = match self.ask(home, ShardCall::Claim(claim)).await? {
                 ShardAnswer::Claimed { claimed } => claimed,
@@ -64,11 +76,7 @@ impl<P: Ports> Sessions<'_, P> {
                     memory.keep_dead(&question, key, ports.time());
                     return Ok(None);
                 }
-                Claimed::Asked if ports.time().since(began) > lease => return Err(Failure::StoreUnavailable),
-                Claimed::Asked => {
-                    ports.sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
+                Claimed::Asked => self.wait(began, lease, &mut pause).await?,
                 Claimed::Granted => break,
             }
         }
@@ -83,6 +91,16 @@ impl<P: Ports> Sessions<'_, P> {
         let Some(at) = exchanged? else { return Ok(None) };
         noted?;
         Ok(Some(self.site.ring.present(at.locator(), old)))
+    }
+
+    /// Waits a moment, and longer each time; for no longer than a claim lasts.
+    async fn wait(&self, began: UnixMillis, lease: Duration, pause: &mut Duration) -> Result<(), Failure> {
+        if self.ports.time().since(began) > lease {
+            return Err(Failure::StoreUnavailable);
+        }
+        self.ports.sleep(*pause).await;
+        *pause = (*pause * 2).min(PAUSE_MAX);
+        Ok(())
     }
 
     /// Sees to it that what the subject has of the old kind opens nothing from
@@ -202,6 +220,10 @@ impl<P: Ports> Sessions<'_, P> {
 
 /// How much longer than the application's answer the right to ask it lasts.
 const LEASE_MORE: Duration = Duration::from_secs(5);
+
+/// Requests of one isolate that move in or wait for it: of one cookie as many as a page and
+/// its parts may send before the browser has the new one.
+const AT_ONCE: AtOnce = AtOnce { all: 500, of_one: 32 };
 
 /// Between two questions whether somebody else has an answer: at first, for an application that
 /// answers at once, and at most.

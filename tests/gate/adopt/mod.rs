@@ -283,6 +283,38 @@ fn a_stream_that_moves_in_and_whose_answer_is_lost_leaves_the_old_cookie_good() 
 }
 
 #[test]
+fn many_requests_with_one_old_cookie_wait_for_the_first_of_them() {
+    let app = App::new(CONFIG);
+    app.world.origin.probe_takes.set(100);
+    let requests = vec![request("GET", "/account", &[("cookie", "sid=old")]); 100];
+    let seen = app.world.serve_all(&app.site, &requests);
+    let served = seen.iter().filter(|seen| seen.status.is_none()).count();
+    let too_many = seen.iter().filter(|seen| seen.status == Some(503)).count();
+    assert_eq!((served, too_many, app.probes()), (32, 68, 1));
+    let first = seen.iter().find_map(|seen| seen.cookie()).expect("a session");
+    assert!(seen.iter().all(|seen| seen.status.is_some() || seen.cookie() == Some(first)));
+    // One at first, and one of each when it is over.
+    assert_eq!(app.world.shards.claims.borrow().len(), 32);
+    let told = app.world.event_names().iter().filter(|name| *name == "store_unavailable").count();
+    assert_eq!(told, 1, "not for each");
+    assert_eq!(app.get("/account", "sid=old").status, None, "when the crowd has gone");
+}
+
+#[test]
+fn who_waits_for_an_application_that_fails_asks_it_too() {
+    let app = App::new(CONFIG);
+    app.world.origin.probe_takes.set(10);
+    *app.world.origin.probed.borrow_mut() = Err(OriginError::TimedOut);
+    let requests = vec![request("GET", "/account", &[("cookie", "sid=old")]); 5];
+    let seen = app.world.serve_all(&app.site, &requests);
+    assert!(seen.iter().all(|seen| seen.status == Some(504)));
+    assert_eq!(app.probes(), 5, "one after the other");
+    app.world.origin.probe_takes.set(0);
+    app.says(200, r#"{"user": {"id": "alice"}}"#);
+    assert_eq!(app.get("/account", "sid=old").got("warifu-subject"), Some("alice"));
+}
+
+#[test]
 fn what_moves_in_can_be_held() {
     let config = CONFIG.replacen('{', r#"{"custody": {"cookies": ["sid"]}, "#, 1);
     let app = App::new(&config);
