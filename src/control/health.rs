@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::input::Query;
 use crate::error::Failure;
+use crate::limit;
 use crate::ports::{Ports, Shards};
 use crate::request::Request;
 use crate::response::OwnResponse;
@@ -12,9 +13,18 @@ use crate::sessions::tell_store_error;
 
 pub async fn answer<P: Ports>(ports: &P, request: &Request) -> Result<OwnResponse, Failure> {
     Query::read(request, &[])?;
-    ports.shards().probe().await.map_err(|error| {
-        tell_store_error(ports, &error);
-        Failure::from(error)
-    })?;
+    let memory = ports.memory();
+    if !memory.is_store_well(ports.time()) {
+        ports.shards().probe().await.map_err(|error| {
+            // Anybody can ask as often as they like.
+            if limit::is_told(ports, request) {
+                tell_store_error(ports, &error);
+            } else {
+                memory.tally().event("store_unavailable");
+            }
+            Failure::from(error)
+        })?;
+        memory.store_is_well(ports.time());
+    }
     Ok(OwnResponse::json(200, &json!({ "status": "ok" })))
 }

@@ -32,6 +32,8 @@ pub struct Memory {
     looked: Cell<Option<UnixMillis>>,
     /// When somebody was last let in without a question.
     relied: Cell<Option<UnixMillis>>,
+    /// When a session object has last answered a probe.
+    well: Cell<Option<UnixMillis>>,
     under_way: UnderWay,
     /// Sessions of the application's old kind that move in. Nobody else's places: the
     /// application can take its time.
@@ -96,6 +98,7 @@ impl Memory {
             self.polled.set(None);
             self.looked.set(None);
             self.relied.set(None);
+            self.well.set(None);
             self.under_way.clear();
             self.moving_in.clear();
             self.asking_feed.clear();
@@ -337,6 +340,15 @@ impl Memory {
         &self.under_way
     }
 
+    /// Whether a session object has answered a probe a moment ago.
+    pub fn is_store_well(&self, now: UnixMillis) -> bool {
+        self.well.get().is_some_and(|at| now.since(at) < WELL_KEPT)
+    }
+
+    pub fn store_is_well(&self, now: UnixMillis) {
+        self.well.set(Some(now));
+    }
+
     /// What is counted.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -359,3 +371,9 @@ impl Memory {
         }
     }
 }
+
+/// How long the answer to a probe stands for those that would come after it.
+const WELL_KEPT: Duration = Duration::from_secs(1);
+
+/// How long it is left alone that has given no answer: half of the common bound.
+const AWAY_KEPT: Duration = Duration::from_secs(1);

@@ -282,12 +282,30 @@ fn an_administrators_backend_is_no_browser_for_being_written_in_node() {
 }
 
 #[test]
+fn who_asks_for_the_health_again_and_again_has_no_object_asked_each_time() {
+    let (world, site) = (World::with_login(), site());
+    let health = request("GET", "/_warifu/health", &[("cf-connecting-ip", "203.0.113.77")]);
+    let ask = |status| (0..100).for_each(|_| assert_eq!(world.serve(&site, &health).status, Some(status)));
+    ask(200);
+    assert_eq!(world.shards.calls.get(), 1);
+    world.shards.is_down.set(true);
+    world.pass(Duration::from_secs(1));
+    ask(503);
+    assert_eq!(world.event_names(), ["store_unavailable"], "told once, and counted");
+    let counted = world.memory(&site).tally().events();
+    assert!(counted.contains(&("store_unavailable".to_owned(), 100)), "{counted:?}");
+    world.shards.is_down.set(false);
+    ask(200);
+}
+
+#[test]
 fn health_says_whether_sessions_can_be_checked() {
     let (world, site) = (World::with_login(), site());
     let health = request("GET", "/_warifu/health", &[]);
     let seen = world.serve(&site, &health);
     assert_eq!((seen.status, seen.body.as_str()), (Some(200), r#"{"status":"ok"}"#));
     world.shards.is_down.set(true);
+    world.pass(Duration::from_secs(1));
     assert_eq!(world.serve(&site, &health).status, Some(503));
     assert_eq!(world.serve(&site, &request("POST", "/_warifu/health", &[])).header("allow"), Some("GET, HEAD"));
     assert_eq!(world.serve(&site, &request("GET", "/_warifu/nothing", &[])).status, Some(404));
