@@ -90,12 +90,12 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
     match gate::serve(site, &ports, request, ClientBody(incoming)).await {
         Reply::Own(response) => own(&response),
         Reply::Forwarded { answer, edits, body: Some(body), .. } => {
-            glue::with_body(&answer.0, &edits.to_lines(), &body)
+            glue::with_body(&answer.response, &edits.to_lines(), &body)
         }
-        Reply::Forwarded { answer, edits, watched: None, .. } if edits.is_empty() => Ok(answer.0),
-        Reply::Forwarded { answer, edits, watched: None, .. } => glue::edited(&answer.0, &edits.to_lines()),
+        Reply::Forwarded { answer, edits, watched: None, .. } if edits.is_empty() => Ok(answer.response),
+        Reply::Forwarded { answer, edits, watched: None, .. } => glue::edited(&answer.response, &edits.to_lines()),
         Reply::Forwarded { answer, edits, watched: Some(watched), .. } => {
-            let connection = glue::connect(&answer.0, &edits.to_lines())?;
+            let connection = glue::connect(&answer.response, &edits.to_lines())?;
             let response = connection.response();
             wasm_bindgen_futures::spawn_local(async move {
                 let Ok(Prepared { sites, .. }) = prepared.as_ref() else { return };

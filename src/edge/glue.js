@@ -110,13 +110,14 @@ const LOOKED_AT = new Set([
   "content-type", "set-cookie", "signature", "signature-input", "upgrade",
 ]);
 
-// Throws for what could not be passed on: that must fail before a command in it is obeyed.
+// The status, and those fields, each on a line. Throws for what could not be passed on: that
+// must fail before a command in it is obeyed.
 export function answerLines(response) {
   const { status } = response;
   if (status < 200 || status > 599) {
     if (status !== 101 || !response.webSocket) throw new Error(`the origin answered ${status}`);
   }
-  let text = "";
+  let text = `${status}\n`;
   for (const [name, value] of response.headers) {
     if (LOOKED_AT.has(name) || name.startsWith("warifu")) text += `${name}: ${value}\n`;
   }

@@ -176,8 +176,10 @@ impl Origin for Network {
             return Err(OriginError::TimedOut);
         }
         let response: Response = response.unchecked_into();
-        let headers = glue::answer_lines(&response).map_err(unreachable)?;
-        Ok(OriginResponse(response, HeaderBlock::new(headers)))
+        let lines = glue::answer_lines(&response).map_err(unreachable)?;
+        let status = lines.split('\n').next().and_then(|status| status.parse().ok()).unwrap_or_default();
+        // The line of the status is no field.
+        Ok(OriginResponse { response, status, headers: HeaderBlock::new(lines) })
     }
 }
 
@@ -187,30 +189,33 @@ fn unreachable(thrown: JsValue) -> OriginError {
 }
 
 /// The origin's answer.
-pub struct OriginResponse(pub Response, HeaderBlock);
+pub struct OriginResponse {
+    pub response: Response,
+    status: u16,
+    headers: HeaderBlock,
+}
 
 impl Answer for OriginResponse {
     fn status(&self) -> u16 {
-        self.0.status()
+        self.status
     }
 
     fn headers(&self) -> &HeaderBlock {
-        &self.1
+        &self.headers
     }
 
     async fn read(&self, bytes_max: usize, within: Duration) -> Result<Vec<u8>, BodyError> {
         let ms_max = u32::try_from(millis(within)).unwrap_or(u32::MAX);
-        read(begun(glue::read_answer(&self.0, bytes_max, ms_max)).await)
+        read(begun(glue::read_answer(&self.response, bytes_max, ms_max)).await)
     }
 
     fn is_web_socket(&self) -> bool {
-        // One crossing only where it can be one (RFC 6455, section 4.2.2).
-        self.1.get("upgrade").is_some() && self.0.status() == 101
+        self.status == 101
     }
 
     fn refuse(self) {
         // What cannot be ended is dropped.
-        let _ = glue::refuse(&self.0);
+        let _ = glue::refuse(&self.response);
     }
 }
 
