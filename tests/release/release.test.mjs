@@ -91,6 +91,7 @@ test("wrangler deploys what is in the archive, and builds nothing", () => {
   writeFileSync(archived, made);
   execFileSync("tar", ["-xzf", archived, "-C", folder]);
   const unpacked = path.join(folder, `warifu-${number}`);
+  assert.match(readFileSync(path.join(unpacked, "wrangler.toml"), "utf8"), /^invocation_logs = false$/m, "no request is written down");
   const wrangler = path.join(root, "node_modules/wrangler/bin/wrangler.js");
   const said = execFileSync(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir", path.join(folder, "bundled")], {
     cwd: unpacked,
