@@ -214,6 +214,8 @@ pub struct Cause<'a> {
 /// What is known of a request that an event is told of.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Whence {
+    /// The site; `None`: it is of none, or nobody knows.
+    pub site: Option<String>,
     /// The network of the client, never its address.
     pub from: Option<String>,
     /// The trace that the request is part of.
@@ -223,7 +225,13 @@ pub struct Whence {
 impl Whence {
     /// From the client's address, and the header `traceparent`.
     pub fn new(address: Option<&str>, traceparent: Option<&str>) -> Self {
-        Self { from: address.and_then(prefix), trace: traceparent.and_then(trace_of).map(str::to_owned) }
+        let trace = traceparent.and_then(trace_of).map(str::to_owned);
+        Self { site: None, from: address.and_then(prefix), trace }
+    }
+
+    /// What is of a site, and of no request.
+    pub fn of(site: &str) -> Self {
+        Self { site: Some(site.to_owned()).filter(|site| !site.is_empty()), ..Self::default() }
     }
 }
 
@@ -266,9 +274,12 @@ impl Event {
     pub fn to_line(&self, at: UnixMillis, whence: &Whence) -> String {
         let mut line = serde_json::to_string(self).unwrap_or_else(|_| r#"{"event":"unwritable"}"#.to_owned());
         line.pop();
-        for (name, value) in
-            [("at", Some(&at.to_rfc3339())), ("from", whence.from.as_ref()), ("trace", whence.trace.as_ref())]
-        {
+        for (name, value) in [
+            ("at", Some(&at.to_rfc3339())),
+            ("site", whence.site.as_ref()),
+            ("from", whence.from.as_ref()),
+            ("trace", whence.trace.as_ref()),
+        ] {
             if let Some(value) = value {
                 // None of these has a sign that JSON would have to escape.
                 line.push_str(&[",\"", name, "\":\"", value, "\""].concat());
@@ -302,6 +313,9 @@ mod tests {
         );
         let line = event.to_line(UnixMillis(0), &Whence::default());
         assert!(line.ends_with(r#""at":"1970-01-01T00:00:00.000Z"}"#), "{line}");
+        let line = event.to_line(UnixMillis(0), &Whence { site: Some("shop".to_owned()), ..whence });
+        assert!(line.ends_with(&format!(r#""site":"shop","from":"203.0.113.0/24","trace":"{TRACE}"}}"#)), "{line}");
+        assert_eq!((Whence::of(""), Whence::of("shop").site.as_deref()), (Whence::default(), Some("shop")));
     }
 
     #[test]

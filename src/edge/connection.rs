@@ -9,8 +9,9 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::audit::Event;
 use crate::edge::glue::Connection;
-use crate::edge::log::log;
+use crate::edge::log::log_of;
 use crate::edge::ports::RequestPorts;
+use crate::ports::Ports;
 use crate::session::Handle;
 use crate::site::Site;
 use crate::watch::{End, Watched, until_end};
@@ -24,12 +25,12 @@ pub async fn watch(site: &Site, ports: &RequestPorts, watched: &Watched, connect
         Either::Left(_) => return,
         Either::Right((Ok(end), _)) => end,
         Either::Right((Err(_), _)) => {
-            log(&Event::Panicked { place: "watch" });
+            log_of(&Event::Panicked { place: "watch" }, &ports.place().whence);
             End::Unknown
         }
     };
     let (code, reason) = end.close();
     let session = watched.session().map(Handle::to_text);
-    log(&Event::ConnectionCut { session, reason });
+    log_of(&Event::ConnectionCut { session, reason }, &ports.place().whence);
     connection.cut(code, reason);
 }

@@ -59,7 +59,10 @@ impl FeedObject {
         let bound_ms = millis(config.map_or(BOUND_MAX, |config| config.bound.max(config.continue_in_use())));
         Self(AssertUnwindSafe(Rc::new(Inner {
             object: is_random.then(|| Object::new(ObjectSql::new(&state), epoch, bound_ms)),
-            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(env.into(), site) },
+            surroundings: Surroundings {
+                storage: ObjectStorage::new(&state, site.as_deref()),
+                objects: Objects::new(env.into(), site),
+            },
         })))
     }
 
@@ -79,7 +82,8 @@ impl FeedObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, FEED_OBJECT, FeedReply::Panicked, async |message| self.answer(message).await).await
+        let of = (self.surroundings.storage.site(), FEED_OBJECT);
+        converse_with(request, of, FeedReply::Panicked, async |message| self.answer(message).await).await
     }
 
     async fn alarm(&self) {

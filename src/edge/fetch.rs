@@ -58,7 +58,7 @@ async fn respond(incoming: web_sys::Request, env: Env, context: Context) -> Resu
     let request = match describe(&incoming) {
         Ok(request) => request,
         Err(thrown) => {
-            log(&Event::Threw { reason: glue::reason(&thrown) });
+            log("", &Event::Threw { reason: glue::reason(&thrown) });
             return own(&response::problem(&Failure::Internal)).map(JsValue::from);
         }
     };
@@ -114,7 +114,7 @@ fn tell_of_site(request: &Request, event: &Event) {
         let index = sites.index_of(&request.host)?;
         Some((&sites.as_slice()[index].config.site, &memories[index]))
     });
-    let name = log_of(event, &Whence::default(), asked.map_or("", |(site, _)| site));
+    let name = log_of(event, &Whence::of(asked.map_or("", |(site, _)| site)));
     if let Some((_, memory)) = asked {
         memory.tally().event(&name);
     }
@@ -162,7 +162,7 @@ fn prepare(env: &Env) -> Result<Prepared, Vec<Mistake>> {
         read = Err(vec![Mistake { key: "replica".to_owned(), says }]);
     }
     if let Err(mistakes) = &read {
-        log(&Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });
+        log("", &Event::Misconfigured { mistakes: mistakes.iter().map(ToString::to_string).collect() });
     }
     read.map(|sites| {
         let memories = sites.as_slice().iter().map(|_| Rc::default()).collect();

@@ -47,10 +47,10 @@ export function place({ cf, headers }) {
 
 // One line of the log, and, where it is bound, a data point of it. By the event's
 // name as the index: where the platform samples, frequent ones do not push out rare.
-export function tell(line, events, site) {
+export function tell(line, events) {
   console.log(line);
   if (!events) return;
-  const { event, session, subject, actor, reason, from } = JSON.parse(line);
+  const { event, site, session, subject, actor, reason, from } = JSON.parse(line);
   const blobs = ["event", site, event, session, subject, actor, reason, from].map((blob) => blob ?? "");
   events.writeDataPoint({ indexes: [event], blobs, doubles: [1] });
 }

@@ -27,7 +27,7 @@ extern "C" {
     pub fn place(request: &Request) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub fn tell(line: &str, events: &JsValue, site: &str) -> Result<(), JsValue>;
+    pub fn tell(line: &str, events: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = isWithinLimit)]
     pub async fn is_within_limit(env: &JsValue, binding: &str, key: &str) -> Result<JsValue, JsValue>;
@@ -108,7 +108,7 @@ extern "C" {
     pub fn say(message: &str, was_field: bool) -> Result<Response, JsValue>;
 
     #[wasm_bindgen(catch, js_name = setAlarm)]
-    pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
+    pub fn set_alarm(storage: &JsValue, at: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn confirmed(storage: &JsValue) -> Result<Promise, JsValue>;

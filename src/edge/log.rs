@@ -35,15 +35,15 @@ pub async fn within_limit(limit: Limit, key: &str) -> Option<bool> {
 }
 
 /// Workers Logs takes one JSON object a line.
-pub fn log(event: &Event) {
-    log_of(event, &Whence::default(), "");
+pub fn log(site: &str, event: &Event) {
+    log_of(event, &Whence::of(site));
 }
 
 /// The same, with what is known of the request; the event's name.
-pub fn log_of(event: &Event, whence: &Whence, site: &str) -> String {
+pub fn log_of(event: &Event, whence: &Whence) -> String {
     let line = event.to_line(PlatformClock.now(), whence);
     // The line is out before anything can throw.
-    EVENTS.with_borrow(|events| glue::tell(&line, events, site)).ok();
+    EVENTS.with_borrow(|events| glue::tell(&line, events)).ok();
     name_of(&line).to_owned()
 }
 

@@ -134,7 +134,7 @@ function valuesOf(parameters) {
 
 // Issued at once, so that it is committed with what was written in this turn.
 export function setAlarm(storage, at) {
-  storage.setAlarm(at).catch((error) => console.error(JSON.stringify({ event: "alarm_failed", reason: `${error}` })));
+  return storage.setAlarm(at);
 }
 
 // Resolves once everything that has been written is durable.

@@ -156,7 +156,7 @@ impl Objects {
 /// `panicked`, nor cost the object its memory.
 pub async fn converse_with<T: Serialize>(
     request: &web_sys::Request,
-    place: &'static str,
+    (site, place): (&str, &'static str),
     panicked: T,
     answer: impl AsyncFnOnce(&str) -> T,
 ) -> Result<JsValue, JsValue> {
@@ -166,7 +166,7 @@ pub async fn converse_with<T: Serialize>(
     };
     let said = said.as_string().unwrap_or_default();
     let answer = AssertUnwindSafe(answer(&said)).catch_unwind().await.unwrap_or_else(|_| {
-        log(&Event::Panicked { place });
+        log(site, &Event::Panicked { place });
         panicked
     });
     let text = serde_json::to_string(&answer).map_err(|error| JsValue::from_str(&error.to_string()))?;
@@ -188,9 +188,9 @@ pub async fn wake_up<E>(
     };
     match AssertUnwindSafe(wake).catch_unwind().await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log(&event(error)),
+        Ok(Err(error)) => log(storage.site(), &event(error)),
         Err(_) => {
-            log(&Event::Panicked { place });
+            log(storage.site(), &Event::Panicked { place });
             // The alarm that rang is gone: without a new one nobody comes back.
             storage.set_alarm(PlatformClock.now().plus(SOON));
         }

@@ -107,7 +107,7 @@ impl Ports for RequestPorts {
             country: next().map(str::to_owned),
             city: next().map(str::to_owned),
             continent: next().map(str::to_owned),
-            whence: Whence::new(next(), next()),
+            whence: Whence { site: Some(self.objects.site().to_owned()), ..Whence::new(next(), next()) },
         }
     }
 
@@ -116,7 +116,7 @@ impl Ports for RequestPorts {
     }
 
     fn tell(&self, event: Event) {
-        let name = log_of(&event, &self.place().whence, self.objects.site());
+        let name = log_of(&event, &self.place().whence);
         self.memory.tally().event(&name);
     }
 

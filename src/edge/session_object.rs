@@ -53,7 +53,10 @@ impl SessionObject {
         let site = site_of(&state, &env);
         Self(AssertUnwindSafe(Rc::new(Inner {
             object: Object::new(ObjectSql::new(&state)),
-            surroundings: Surroundings { storage: ObjectStorage::new(&state), objects: Objects::new(env.into(), site) },
+            surroundings: Surroundings {
+                storage: ObjectStorage::new(&state, site.as_deref()),
+                objects: Objects::new(env.into(), site),
+            },
             #[cfg(feature = "test-panic")]
             memory: crate::edge::test_panic::ObjectMemory::default(),
         })))
@@ -75,7 +78,8 @@ impl SessionObject {
 
 impl Inner {
     async fn fetch(&self, request: &web_sys::Request) -> Result<JsValue, JsValue> {
-        converse_with(request, SESSION_OBJECT, ShardAnswer::Panicked, async |message| self.answer(message).await).await
+        let of = (self.surroundings.storage.site(), SESSION_OBJECT);
+        converse_with(request, of, ShardAnswer::Panicked, async |message| self.answer(message).await).await
     }
 
     async fn alarm(&self) {

@@ -64,6 +64,13 @@ impl SiteObjects {
         self.objects.env()
     }
 
+    /// Goes on with it after the answer.
+    fn alongside(&self, work: impl Future<Output = ()> + 'static) {
+        let objects = Rc::clone(&self.objects);
+        let panicked = move || log(objects.site(), &Event::Panicked { place: "after an answer" });
+        alongside(&self.context, work, panicked);
+    }
+
     fn kv(&self) -> Option<&JsValue> {
         let found = || js_sys::Reflect::get(self.env(), &REPLICA.into()).ok().filter(|found| !found.is_undefined());
         self.kv.get_or_init(found).as_ref()
@@ -106,14 +113,14 @@ impl Shards for SiteObjects {
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
         let (objects, kv) = (Rc::clone(&self.objects), self.kv().cloned());
-        alongside(&self.context, async move {
+        self.alongside(async move {
             let answer = objects.ask_shard(at, &message).await;
             let After { tell, put } = then(answer, PlatformClock.now());
             if let Some(event) = tell {
-                log(&event);
+                log(objects.site(), &event);
             }
             if let Some((kv, put)) = kv.zip(put) {
-                write(&kv, &put).await;
+                write(&kv, &put, objects.site()).await;
             }
         });
     }
@@ -141,10 +148,10 @@ impl Feed for SiteObjects {
         then: impl FnOnce(Result<FeedReply, StoreError>, UnixMillis) -> Option<Event> + 'static,
     ) {
         let objects = Rc::clone(&self.objects);
-        alongside(&self.context, async move {
+        self.alongside(async move {
             let reply = objects.ask_feed(&call).await;
             if let Some(event) = then(reply, PlatformClock.now()) {
-                log(&event);
+                log(objects.site(), &event);
             }
         });
     }
@@ -179,24 +186,26 @@ impl Replica for SiteObjects {
 
     fn write_later(&self, put: Put) {
         let Some(kv) = self.kv().cloned() else { return };
-        alongside(&self.context, async move { write(&kv, &put).await });
+        let objects = Rc::clone(&self.objects);
+        self.alongside(async move { write(&kv, &put, objects.site()).await });
     }
 
     fn delete_later(&self, name: String) {
         let Some(kv) = self.kv().cloned() else { return };
-        alongside(&self.context, async move {
+        let objects = Rc::clone(&self.objects);
+        self.alongside(async move {
             if let Err(thrown) = begun(glue::kv_delete(&kv, &name)).await {
-                log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
+                log(objects.site(), &Event::ReplicaFailed { reason: glue::reason(&thrown) });
             }
         });
     }
 }
 
-async fn write(kv: &JsValue, put: &Put) {
+async fn write(kv: &JsValue, put: &Put, site: &str) {
     // The platform keeps nothing for less than a minute.
     let seconds = u32::try_from(put.keep.as_secs()).unwrap_or(u32::MAX).max(60);
     if let Err(thrown) = begun(glue::kv_put(kv, &put.name, &put.record, seconds)).await {
-        log(&Event::ReplicaFailed { reason: glue::reason(&thrown) });
+        log(site, &Event::ReplicaFailed { reason: glue::reason(&thrown) });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
@@ -11,7 +12,7 @@ use worker::State;
 use crate::audit::Event;
 use crate::edge::glue;
 use crate::edge::log::log;
-use crate::edge::turn::begun;
+use crate::edge::turn::{self, begun};
 use crate::store::fence::Confirm;
 use crate::store::{Row, Sql, SqlError, SqlValue};
 use crate::time::UnixMillis;
@@ -34,26 +35,41 @@ impl ObjectSql {
 }
 
 /// An object's storage, to wait for.
-pub struct ObjectStorage(JsValue);
+pub struct ObjectStorage {
+    storage: JsValue,
+    /// For what is told of it; empty where that is not known.
+    site: Rc<str>,
+}
 
 impl ObjectStorage {
-    pub fn new(state: &State) -> Self {
-        Self(state.storage().as_raw().into())
+    pub fn new(state: &State, site: Option<&str>) -> Self {
+        Self { storage: state.storage().as_raw().into(), site: site.unwrap_or_default().into() }
+    }
+
+    pub fn site(&self) -> &str {
+        &self.site
     }
 
     /// Issued at once, so that it is committed with what was written in this
     /// turn.
     pub fn set_alarm(&self, at: UnixMillis) {
         #[allow(clippy::cast_precision_loss, reason = "a date is far below 2^53")]
-        if let Err(thrown) = glue::set_alarm(&self.0, at.0 as f64) {
-            log(&Event::AlarmFailed { reason: glue::reason(&thrown) });
-        }
+        let set = glue::set_alarm(&self.storage, at.0 as f64);
+        let site = Rc::clone(&self.site);
+        let told = turn::take(Box::pin(async move {
+            if let Err(thrown) = begun(set).await {
+                log(&site, &Event::AlarmFailed { reason: glue::reason(&thrown) });
+            }
+            Ok(JsValue::UNDEFINED)
+        }));
+        // Nobody waits for it.
+        told.ok();
     }
 }
 
 impl Confirm for ObjectStorage {
     async fn confirmed(&self) -> Result<(), SqlError> {
-        begun(glue::confirmed(&self.0)).await.map(|_| ()).map_err(|thrown| SqlError(glue::reason(&thrown)))
+        begun(glue::confirmed(&self.storage)).await.map(|_| ()).map_err(|thrown| SqlError(glue::reason(&thrown)))
     }
 }
 

@@ -25,9 +25,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Delay, worker_sys};
 
-use crate::audit::Event;
 use crate::edge::glue;
-use crate::edge::log::log;
 
 /// A request that is being served, to its response.
 pub type Served = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
@@ -82,12 +80,16 @@ struct Paused {
 }
 
 /// Goes on with what no answer waits for, and keeps it going after the answer.
-/// It begins at once.
-pub fn alongside(context: &worker_sys::Context, work: impl Future<Output = ()> + 'static) {
+/// It begins at once; a panic in it costs nothing but itself.
+pub fn alongside(
+    context: &worker_sys::Context,
+    work: impl Future<Output = ()> + 'static,
+    panicked: impl FnOnce() + 'static,
+) {
     let work = AssertUnwindSafe(work).catch_unwind();
     let begun = take(Box::pin(async move {
         if work.await.is_err() {
-            log(&Event::Panicked { place: "after an answer" });
+            panicked();
         }
         Ok(JsValue::UNDEFINED)
     }));

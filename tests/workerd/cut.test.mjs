@@ -9,6 +9,7 @@ import { connect, startSockets } from "./support/sockets.mjs";
 
 const BOUND = 2_000;
 const SECOND = 1_000;
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const admin = newAdminKey();
 let origin, gateway;
 before(async () => {
@@ -51,7 +52,8 @@ async function kill(subject) {
 // An event stream, read for as long as it lasts. `ended` resolves with when, and
 // with whether it was broken off.
 async function listen(cookie, path = "/events") {
-  const request = http.get(gateway.url + path, { headers: { cookie }, agent: false });
+  const headers = { cookie, traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
+  const request = http.get(gateway.url + path, { headers, agent: false });
   const stream = { status: 0, text: "", stop: () => request.destroy() };
   await new Promise((resolve, reject) => {
     request.on("error", reject);
@@ -108,7 +110,7 @@ test("a kill cuts the WebSockets and event streams of its sessions, and no other
   // The platform notices with what is next sent, on streams of public routes too.
   const isLeft = () => (origin.tick(), origin.streams.size === 0);
   await until(isLeft, "the client's leaving reaches the origin");
-  await told(gateway, { event: "connection_cut" });
+  await told(gateway, { event: "connection_cut", site: "default", trace: TRACE });
 });
 
 test("a log-out in another tab cuts as well", async () => {

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 
-import { newAdminKey, start, until } from "./support/gateway.mjs";
+import { events, newAdminKey, start, told, until } from "./support/gateway.mjs";
 
 const admin = newAdminKey();
 const login = { path: "/login", access: "optional", commands: true };
@@ -117,4 +117,19 @@ test("everything of one site can be ended, and the other knows nothing of it", a
   assert.equal((await visit("shop", "/account", { cookie: shop })).status, 200);
   assert.equal((await call("news", "GET", `/revocations/${kill_id}`)).status, 200);
   assert.equal((await call("shop", "GET", `/revocations/${kill_id}`)).status, 404, "a receipt of another site's feed");
+});
+
+test("each line of the log says of which site it is, also what an object says by itself", async () => {
+  const cookies = { shop: await logIn("shop"), news: await logIn("news") };
+  for (const site of Object.keys(SITES)) {
+    const ended = await call(site, "DELETE", "/sessions?subject=alice");
+    assert.equal(ended.status, 200, await ended.clone().text());
+    await told(gateway, { event: "sessions_ended", subject: "alice", site });
+  }
+  const panics = await gateway.fetch("/_warifu/test/panics/feed-object/1", { headers: { host: SITES.news.host } });
+  assert.equal(panics.status, 204);
+  // The feed's object has to be asked.
+  await call("news", "DELETE", "/sessions", { confirm: "news" });
+  await told(gateway, { event: "panicked", place: "feed object", site: "news" });
+  assert.ok(cookies.shop && events(gateway).every(({ site }) => site in SITES), "none of them is of no site");
 });
