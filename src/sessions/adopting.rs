@@ -18,12 +18,11 @@ use crate::cookie;
 use crate::custody::{self, Change, Jwt, Kind, Value};
 use crate::error::{Failure, OriginError};
 use crate::forward;
-use crate::lookup;
+use crate::lookup::{self, AT_ONCE};
 use crate::mutants::{self, Mutant};
 use crate::ports::{Origin, Ports, Probed};
 use crate::read;
 use crate::request::Request;
-use crate::revocation::AtOnce;
 use crate::session::Subject;
 use crate::store::message::{ClaimCall, Claimed, Home, Key, SettleCall, Settled, ShardAnswer, ShardCall};
 use crate::time::{UnixMillis, millis};
@@ -220,10 +219,6 @@ impl<P: Ports> Sessions<'_, P> {
 
 /// How much longer than the application's answer the right to ask it lasts.
 const LEASE_MORE: Duration = Duration::from_secs(5);
-
-/// Requests of one isolate that move in or wait for it: of one cookie as many as a page and
-/// its parts may send before the browser has the new one.
-const AT_ONCE: AtOnce = AtOnce { all: 500, of_one: 32 };
 
 /// Between two questions whether somebody else has an answer: at first, for an application that
 /// answers at once, and at most.
