@@ -17,7 +17,7 @@ use warifu::replica::Record;
 use warifu::revocation::{Memory, Position};
 use warifu::session::{KillId, Served, SessionId};
 use warifu::store::feed::{FeedCall, FeedReply};
-use warifu::store::message::{Found, Message, ShardAnswer, ShardCall, Which};
+use warifu::store::message::{EndCall, Found, Message, ShardAnswer, ShardCall, Which};
 use warifu::time::UnixMillis;
 use warifu::token::Locator;
 
@@ -180,6 +180,8 @@ impl Visit {
         let heard_of = match &message.call {
             ShardCall::Check { key, .. } => Some(key),
             ShardCall::Claim(claim) => Some(&claim.key),
+            // Whoever logs out with it hears that it is over.
+            ShardCall::End(EndCall { of: Which::Key(key), only: None, .. }) => Some(key),
             _ => None,
         };
         if let (Ok(_), Some(key)) = (answer, heard_of) {
