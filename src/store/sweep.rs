@@ -18,8 +18,9 @@ pub(super) fn plan(sql: &impl Sql, wanted: UnixMillis, now: UnixMillis) -> Resul
     if !is_lost && planned.is_some_and(|at| at <= wanted) {
         return Ok(None);
     }
-    // What a lost alarm was for is over already.
-    let wanted = if is_lost { wanted.min(now.plus(SOON)) } else { wanted };
+    // What a lost alarm was for is over already; and one that is only late must not
+    // become later.
+    let wanted = if is_lost { wanted.min(now) } else { wanted };
     write_at(sql, wanted)?;
     Ok(Some(wanted))
 }

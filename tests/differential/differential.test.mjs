@@ -202,6 +202,7 @@ test("the check notices each fault of a record that is otherwise in order", () =
     "a second subject": more("Warifu_Subject", "alice"),
     "a name beside the list": more("Warifu.Anything", ""),
     "a forged address": more("X_Forwarded_For", "forged"),
+    "an address of the client's own": more("X-Real_IP", "6.6.6.6"),
     "a rewritten URL": more("x-original-url", "/"),
     "the cookie": more("Cookie", "__Host-Http-warifu=x"),
     "another signature": replaced("signature", `warifu=:${Buffer.alloc(32).toString("base64")}:`),
