@@ -22,7 +22,7 @@ use crate::policy::Demand;
 use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::session::Session;
-use crate::sessions::{NewSession, One, Sessions, Since, device};
+use crate::sessions::{Look, NewSession, One, Sessions, Since, device};
 use crate::site::Site;
 use crate::token::{Minted, Token};
 
@@ -233,7 +233,7 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::End => {
             let cause = by_origin("do=end");
-            let is_over = end_sessions(site, ports, admitted.presented(), cause).await?;
+            let is_over = end_sessions(site, ports, admitted.presented(), cause, Look::Again).await?;
             // Its secret may have been replaced while the application took its time.
             if let Some((caller, _)) = admitted.caller().filter(|_| !is_over)
                 && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_none_or(|ended| ended.is_earlier)
@@ -261,7 +261,8 @@ fn refused<P: Ports>(visit: &Visit<'_, P>, reason: &str) {
 
 /// Ends the sessions of the presented tokens. Each is ended, also if there are
 /// several and none was honoured: who logs out wants nothing left. Whether one was
-/// there to be ended.
+/// there to be ended. With [`Look::Use`] a secret whose grace is over is a replay, as at any
+/// other use: whoever has taken the session over has the newer one.
 ///
 /// # Errors
 /// The store could not commit it: a session may still live.
@@ -270,7 +271,9 @@ pub async fn end_sessions<P: Ports>(
     ports: &P,
     presented: &[Token],
     cause: Cause<'_>,
+    look: Look,
 ) -> Result<bool, Failure> {
+    let sessions = Sessions::new(site, ports);
     let memory = ports.memory();
     let mut is_over = false;
     for token in presented {
@@ -280,7 +283,11 @@ pub async fn end_sessions<P: Ports>(
         if memory.is_dead(&key, ports.time()) {
             continue;
         }
-        is_over |= Sessions::new(site, ports).end(One::OfToken(token), None, cause).await?.is_some();
+        let ended = sessions.end(One::OfToken(token), None, cause).await?;
+        if ended.is_none() && look == Look::Use {
+            sessions.check(token, look).await?;
+        }
+        is_over |= ended.is_some();
         memory.keep_dead(&question, key, ports.time());
     }
     Ok(is_over)

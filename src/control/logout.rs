@@ -13,6 +13,7 @@ use crate::path::CanonicalPath;
 use crate::ports::{Body, BodyOf, Ports};
 use crate::request::Request;
 use crate::response::{OwnResponse, safe_return_to};
+use crate::sessions::Look;
 use crate::site::Site;
 
 pub async fn answer<P: Ports>(
@@ -27,7 +28,7 @@ pub async fn answer<P: Ports>(
     // Read before anything is ended, so that a bad form changes nothing.
     let return_to = return_to(request, body).await?;
     let presented = admission::presented(site, ports, request, path);
-    end_sessions(site, ports, &presented, cause).await?;
+    end_sessions(site, ports, &presented, cause, Look::Use).await?;
     let mut response = match return_to {
         Some(location) => OwnResponse::empty(303).with("location", location),
         None => OwnResponse::empty(204),

@@ -98,6 +98,26 @@ fn a_replay_ends_the_lineage_where_that_is_configured() {
     assert!(last.contains("token_replayed") && last.contains(r#""ended":true"#), "{last}");
 }
 
+/// Whoever has taken a session over, has its newest secret; the person has an old one.
+#[test]
+fn a_log_out_with_an_old_secret_is_a_replay_too() {
+    for (on_replay, status) in [("observe", None), ("end", Some(401))] {
+        let site = site_plus(&format!(r#""on_replay": "{on_replay}", "rotation_grace": "1s""#));
+        let (world, old) = logged_in(&site);
+        let new = command(&world, &site, &old, "do=rotate").expect("a successor");
+        assert_eq!(account(&world, &site, &new).0, None);
+        world.pass(Duration::from_secs(1));
+        let headers = [("cookie", &*old), ("sec-fetch-site", "same-origin")];
+        let log_out = || world.serve(&site, &request("POST", "/_warifu/logout", &headers)).status;
+        assert_eq!(log_out(), Some(204), "{on_replay}");
+        assert_eq!(world.event_names().last().map(String::as_str), Some("token_replayed"), "{on_replay}");
+        let calls = world.shards.calls.get();
+        assert_eq!(log_out(), Some(204), "{on_replay}");
+        assert_eq!(world.shards.calls.get(), calls, "{on_replay}: and what is known is not asked again");
+        assert_eq!(account(&world, &site, &new).0, status, "{on_replay}");
+    }
+}
+
 #[test]
 fn a_stolen_copy_does_not_ride_up_with_the_level() {
     let site = site_plus(r#""max_sessions": 0"#);
