@@ -178,10 +178,9 @@ impl Visit {
     fn note_answer(&self, message: &Message, asked_at: Option<Position>, answer: &Result<ShardAnswer, StoreError>) {
         let mut history = self.world.history.borrow_mut();
         let heard_of = match &message.call {
-            ShardCall::Check { key, .. } => Some(key),
-            ShardCall::Claim(claim) => Some(&claim.key),
             // Whoever logs out with it hears that it is over.
-            ShardCall::End(EndCall { of: Which::Key(key), only: None, .. }) => Some(key),
+            ShardCall::Check { key, .. } | ShardCall::End(EndCall { of: Which::Key(key), only: None, .. }) => Some(key),
+            ShardCall::Claim(claim) => Some(&claim.key),
             _ => None,
         };
         if let (Ok(_), Some(key)) = (answer, heard_of) {
