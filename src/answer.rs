@@ -22,7 +22,7 @@ use crate::policy::Demand;
 use crate::ports::{Ports, Reading};
 use crate::request::Request;
 use crate::session::Session;
-use crate::sessions::{Look, NewSession, One, Sessions, Since, device};
+use crate::sessions::{Checked, Look, NewSession, One, Sessions, Since, device};
 use crate::site::Site;
 use crate::token::{Minted, Token};
 
@@ -135,6 +135,7 @@ pub async fn obey<P: Ports>(
     let kept = if finds.is_nothing() { None } else { custody::put_away(visit, opened, finds).boxed_local().await? };
     let written = kept.unwrap_or(written);
     let has_grace = matches!(written, Written::Nothing | Written::Rotated(_));
+    let has_ended = matches!(written, Written::Ended);
     let (set_cookie, old_kind_is_over) = match written {
         Written::Cookie(set_cookie) | Written::Rotated(set_cookie) => (Some(set_cookie), true),
         Written::Ended => (None, true),
@@ -147,7 +148,7 @@ pub async fn obey<P: Ports>(
             (newer, moves_in)
         }
     };
-    let is_done = is_commanded || set_cookie.is_some();
+    let is_done = is_commanded || has_ended || set_cookie.is_some();
     let newer = set_cookie.as_deref().and_then(|set_cookie| cookie::token_of(set_cookie, &site.ring));
     if let Some(set_cookie) = set_cookie {
         write_cookie(site, set_cookie, admitted.presented(), &mut edits.append);
@@ -233,7 +234,9 @@ async fn carry_out<P: Ports>(visit: &Visit<'_, P>, command: Command, finds: &mut
         }
         Command::End => {
             let cause = by_origin("do=end");
-            let is_over = end_sessions(site, ports, admitted.presented(), cause, Look::Again).await?;
+            // Who was let in came while the secret was served, and the answer may be late.
+            let look = if admitted.caller().is_some() { Look::Again } else { Look::Use };
+            let is_over = end_sessions(site, ports, admitted.presented(), cause, look).await?;
             // Its secret may have been replaced while the application took its time.
             if let Some((caller, _)) = admitted.caller().filter(|_| !is_over)
                 && sessions.end(One::OfId(caller.session.id), None, cause).await?.is_none_or(|ended| ended.is_earlier)
@@ -276,6 +279,7 @@ pub async fn end_sessions<P: Ports>(
     let sessions = Sessions::new(site, ports);
     let memory = ports.memory();
     let mut is_over = false;
+    let mut left = Vec::new();
     for token in presented {
         let (key, question) = (token.session_key(), memory.question(ports.time()));
         // There is nothing to end by what opens nothing. Who keeps it must not have the store
@@ -284,11 +288,18 @@ pub async fn end_sessions<P: Ports>(
             continue;
         }
         let ended = sessions.end(One::OfToken(token), None, cause).await?;
-        if ended.is_none() && look == Look::Use {
-            sessions.check(token, look).await?;
-        }
         is_over |= ended.is_some();
-        memory.keep_dead(&question, key, ports.time());
+        if ended.is_some() {
+            memory.keep_dead(&question, key, ports.time());
+        } else {
+            left.push((token, question));
+        }
+    }
+    // After all have ended: two can be of one session, of which the older is no copy's.
+    for (token, question) in left.into_iter().filter(|_| look == Look::Use) {
+        if let Checked::Nothing { is_final: true } = sessions.check(token, look).await? {
+            memory.keep_dead(&question, token.session_key(), ports.time());
+        }
     }
     Ok(is_over)
 }

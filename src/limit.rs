@@ -90,15 +90,23 @@ pub async fn count<P: Ports>(site: &Site, ports: &P, request: &Request, limit: L
     Err(refusal(ports, limit.name(), refused, limit.detail()))
 }
 
-/// One more of what costs the store as much as a log-in, and can be done again and
-/// again with one session. By that and not by the network, or strangers could keep
-/// each other from ending what a thief has.
+/// What can be done again and again with one session. By that and not by the network,
+/// or strangers could keep each other from ending what a thief has.
+#[derive(Clone, Copy)]
+pub enum Own {
+    /// To end all others, which costs the store as much as a log-in.
+    Others,
+    /// To name one that does not live, which is looked for among many.
+    Named,
+}
+
+/// One more of these.
 ///
 /// # Errors
 /// It is one too many.
-pub fn count_own<P: Ports>(ports: &P, session: SessionId) -> Result<(), Failure> {
+pub fn count_own<P: Ports>(ports: &P, session: SessionId, own: Own) -> Result<(), Failure> {
     let memory = ports.memory();
-    let taken = memory.buckets().take_at(OWN, of_session(session), OWN_RATE, ports.time());
+    let taken = memory.buckets().take_at(OWN + own as usize, of_session(session), OWN_RATE, ports.time());
     taken.map_err(|refused| {
         memory.tally().own_limited.add();
         let detail = "a session can end all others, or name some that do not live, ten times a minute";
@@ -107,8 +115,8 @@ pub fn count_own<P: Ports>(ports: &P, session: SessionId) -> Result<(), Failure>
 }
 
 /// It was none of those, as has turned out.
-pub fn uncount_own<P: Ports>(ports: &P, session: SessionId) {
-    ports.memory().buckets().give_back(OWN, of_session(session), OWN_RATE);
+pub fn uncount_own<P: Ports>(ports: &P, session: SessionId, own: Own) {
+    ports.memory().buckets().give_back(OWN + own as usize, of_session(session), OWN_RATE);
 }
 
 fn of_session(session: SessionId) -> Network {
@@ -289,7 +297,7 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Places behind those of the limits.
 const TOLD: usize = Limit::ALL.len();
 const OWN: usize = TOLD + 1;
-const PLACES: usize = OWN + 1;
+const PLACES: usize = OWN + 2;
 
 /// In the log and in metrics.
 pub const OWN_NAME: &str = "own_ends";

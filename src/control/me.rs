@@ -12,13 +12,13 @@ use crate::answer::write_cookie;
 use crate::audit::Cause;
 use crate::cookie;
 use crate::error::Failure;
-use crate::limit;
+use crate::limit::{self, Own};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::response::OwnResponse;
-use crate::sessions::{Look, One, Sessions};
+use crate::sessions::{Ended, Look, One, Sessions};
 use crate::site::Site;
 use crate::token::Token;
 
@@ -37,7 +37,7 @@ pub async fn answer<P: Ports>(
     let token = &presented[0];
     match call {
         Call::EndMyOthers => {
-            limit::count_own(ports, caller.session.id)?;
+            limit::count_own(ports, caller.session.id, Own::Others)?;
             end_others(site, ports, request, &caller, &presented, cause).await
         }
         Call::NotMe => not_me(site, ports, request, &caller, cause).await,
@@ -97,18 +97,29 @@ async fn look_or_end<P: Ports>(
             let sessions = Sessions::new(site, ports);
             if let Err(error) = sessions.can_know(id.locator()) {
                 let is_told = limit::is_told(ports, request);
-                return Err(if is_told { sessions.failure(error) } else { error.into() });
+                if !is_told {
+                    ports.memory().tally().event("store_unavailable");
+                    return Err(error.into());
+                }
+                return Err(sessions.failure(error));
             }
             if !sessions.is_home_of(subject, id.locator()) {
                 return Err(Failure::NotFound);
             }
-            // One that does not live is looked for among the kills of late.
-            limit::count_own(ports, caller.session.id)?;
-            let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await?;
-            let ended = ended.ok_or(Failure::NotFound)?;
-            if !ended.is_earlier {
-                limit::uncount_own(ports, caller.session.id);
+            // One that does not live is looked for among the kills of late. What lives can be ended
+            // however many there are, and whatever somebody else does with this session.
+            let own = caller.session.id;
+            let counted = limit::count_own(ports, own, Own::Named);
+            if let Err(refused) = &counted
+                && !sessions.lives(id).await?
+            {
+                return Err(refused.clone());
             }
+            let ended = sessions.end(One::OfId(id), Some(subject.clone()), cause).await;
+            if counted.is_ok() && !matches!(&ended, Ok(None | Some(Ended { is_earlier: true, .. }))) {
+                limit::uncount_own(ports, own, Own::Named);
+            }
+            let ended = ended?.ok_or(Failure::NotFound)?;
             Ok(receipt::answer(site, ports, ended.kill, waits).await)
         }
     }

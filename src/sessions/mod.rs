@@ -353,6 +353,10 @@ impl<'a, P: Ports> Sessions<'a, P> {
         let tally = self.ports.memory().tally();
         tally.store_calls.add();
         self.ports.shards().ask(home.locator(), &message).await.map_err(|error| {
+            // Nothing is wrong with the store where the platform has sent nothing.
+            if error == StoreError::UsedUp {
+                return error.into();
+            }
             tally.store_failures.add();
             self.failure(error)
         })

@@ -77,10 +77,13 @@ impl<S: Sql> FeedObject<S> {
                 return Ok(());
             }
         }
-        if let Some(at) = self.feed.forget_kills(ports.now()).map_err(text)? {
-            ports.set_alarm(at);
+        let next = self.feed.forget_kills(ports.now());
+        match &next {
+            Ok(Some(at)) => ports.set_alarm(*at),
+            Ok(None) => {}
+            Err(_) => ports.set_alarm(ports.now().plus(SOON)),
         }
-        Ok(())
+        next.map(|_| ()).map_err(text)
     }
 
     async fn carry(&self, round: &Round, ports: &impl FeedPorts) -> Result<(), String> {

@@ -139,11 +139,32 @@ fn sessions_that_do_not_live_are_not_named_without_end() {
     }
     let calls = world.shards.calls.get();
     assert_eq!((end(&made_up(10)), end(&made_up(11))), (429, 429));
-    assert_eq!(world.shards.calls.get(), calls, "no store is asked");
+    assert_eq!(world.shards.calls.get(), calls + 2, "only whether it lives is asked");
+    assert_eq!(end(&id()), 200, "somebody with a copy keeps nobody from ending what lives");
     assert_eq!(end("AQAAAHq3M68rpyOfG5cTjw"), 404, "of another's shard: nothing is looked for");
     world.pass(Duration::from_secs(6));
     assert_eq!(end(&id()), 200);
     assert_eq!((end(&made_up(12)), end(&made_up(13))), (404, 429));
+    let others = request("DELETE", "/_warifu/me/sessions", &[HERE, SAME, ("cookie", &cookie)]);
+    assert_eq!(world.serve(&site, &others).status, Some(200), "nor from ending all others");
+}
+
+#[test]
+fn what_the_store_could_not_end_is_not_counted() {
+    let (world, site) = (World::with_login(), site());
+    let (cookie, other) = (world.log_in(&site), world.log_in(&site));
+    let ask = |method: &str, path: &str, cookie: &str| {
+        world.serve(&site, &request(method, path, &[HERE, SAME, ("cookie", cookie)]))
+    };
+    let me: serde_json::Value = serde_json::from_str(&ask("GET", "/_warifu/me", &other).body).expect("JSON");
+    let path = format!("/_warifu/me/sessions/{}", me["id"].as_str().expect("an id"));
+    assert_eq!(ask("GET", "/page", &cookie).status, None, "known, so that nobody is asked who comes");
+    world.shards.is_down.set(true);
+    for _ in 0..12 {
+        assert_eq!(ask("DELETE", &path, &cookie).status, Some(503));
+    }
+    world.shards.is_down.set(false);
+    assert_eq!(ask("DELETE", &path, &cookie).status, Some(200));
 }
 
 /// Operators see it, and the person is not told of a network.

@@ -118,6 +118,22 @@ fn a_log_out_with_an_old_secret_is_a_replay_too() {
     }
 }
 
+/// A copy that comes within the grace of an end of all others is none yet; later it has to be seen.
+#[test]
+fn a_log_out_hides_no_replay() {
+    let (world, site) = (World::with_login(), site());
+    let old = world.log_in(&site);
+    let ask = |method: &str, path: &str, cookie: &str| {
+        world.serve(&site, &request(method, path, &[("cookie", cookie), ("sec-fetch-site", "same-origin")])).status
+    };
+    assert_eq!(ask("DELETE", "/_warifu/me/sessions", &old), Some(200));
+    assert_eq!(ask("POST", "/_warifu/logout", &old), Some(204));
+    assert!(!world.event_names().contains(&"token_replayed".to_owned()));
+    world.pass(site.config.rotation_grace);
+    assert_eq!(ask("GET", "/account", &old), Some(401));
+    assert_eq!(world.event_names().last().map(String::as_str), Some("token_replayed"));
+}
+
 #[test]
 fn a_stolen_copy_does_not_ride_up_with_the_level() {
     let site = site_plus(r#""max_sessions": 0"#);
