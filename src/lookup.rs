@@ -195,7 +195,12 @@ pub fn known_position<P: Ports>(ports: &P, fresh: Duration) -> Option<Position> 
 pub async fn ask_position<P: Ports>(site: &Site, ports: &P) -> Option<Position> {
     let memory = ports.memory();
     let sent = memory.poll(ports.time());
-    let answer = read(ports.feed().ask(&poll(site, sent.since)).await).map_err(|event| {
+    let reply = ports.feed().ask(&poll(site, sent.since)).await;
+    if matches!(reply, Err(StoreError::UsedUp)) {
+        memory.not_polled(&sent);
+        return None;
+    }
+    let answer = read(reply).map_err(|event| {
         ports.time();
         memory.poll_failed();
         ports.tell(event);
@@ -254,4 +259,6 @@ const ASKED_MAX: u32 = 2;
 
 /// Far more than the platform carries at once; and of one session as many as a browser
 /// sends over one connection (RFC 9113, section 6.5.2: not less than 100).
-pub const AT_ONCE: AtOnce = AtOnce { all: 500, of_one: 100 };
+pub const AT_ONCE: AtOnce = AtOnce { all: 500, of_one: 100, takes: TAKES_MAX };
+/// Longer than any question: two answers, each of which has ten seconds.
+const TAKES_MAX: Duration = Duration::from_secs(30);

@@ -23,6 +23,8 @@ pub struct AtOnce {
     pub all: usize,
     /// About one key: whoever has it must not take all places.
     pub of_one: usize,
+    /// Longer than any of them takes.
+    pub takes: Duration,
 }
 
 impl UnderWay {
@@ -39,7 +41,7 @@ impl UnderWay {
                 || (begun.len() >= most.of_one && begun.values().filter(|(_, of)| *of == about).count() >= most.of_one)
         };
         if is_full(&begun) {
-            begun.retain(|_, (at, _)| now.since(*at) <= TAKES_MAX);
+            begun.retain(|_, (at, _)| now.since(*at) <= most.takes);
             if is_full(&begun) {
                 return None;
             }
@@ -50,11 +52,12 @@ impl UnderWay {
         Some(Asking { under_way: self, number })
     }
 
-    /// The first question about the same key, if it is another.
-    pub fn before(&self, asking: &Asking<'_>) -> Option<u32> {
+    /// The first question about the same key that [goes on](Self::goes_on), if it is another.
+    pub fn before(&self, asking: &Asking<'_>, now: UnixMillis, at_most: Duration) -> Option<u32> {
         let begun = self.begun.borrow();
         let (_, about) = begun.get(&asking.number)?;
-        begun.range(..asking.number).find(|(_, (_, of))| of == about).map(|(number, _)| *number)
+        let is_first = |at: &UnixMillis, of: &About| of == about && now.since(*at) <= at_most;
+        begun.range(..asking.number).find(|(_, (at, of))| is_first(at, of)).map(|(number, _)| *number)
     }
 
     /// Whether it has not come to its end, and had less than `at_most` for that.
@@ -86,14 +89,12 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// Longer than any question: two answers, each of which has ten seconds.
-const TAKES_MAX: Duration = Duration::from_secs(30);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MOST: AtOnce = AtOnce { all: 50, of_one: 10 };
+    const TAKES_MAX: Duration = Duration::from_secs(30);
+    const MOST: AtOnce = AtOnce { all: 50, of_one: 10, takes: TAKES_MAX };
 
     fn key(of: u8) -> SessionKey {
         SessionKey::from_bytes([of; 32])
@@ -138,15 +139,21 @@ mod tests {
         let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
         let asking = [1, 2, 1, 1].map(|of| ask(&under_way, of, now).expect("a place"));
         let [first, other, second, third] = &asking;
-        assert_eq!([first, other].map(|asking| under_way.before(asking)), [None, None]);
-        assert_eq!([second, third].map(|asking| under_way.before(asking)), [Some(first.number); 2]);
+        let before = |asking: &Asking<'_>| under_way.before(asking, now, TAKES_MAX);
+        assert_eq!([first, other].map(before), [None, None]);
+        assert_eq!([second, third].map(before), [Some(first.number); 2]);
         let number = first.number;
         assert!(under_way.goes_on(number, now.plus(TAKES_MAX), TAKES_MAX));
         assert!(!under_way.goes_on(number, now.plus(TAKES_MAX), TAKES_MAX / 2));
         let [first, _, second, third] = asking;
         drop(first);
         assert!(!under_way.goes_on(number, now, TAKES_MAX));
-        assert_eq!((under_way.before(&second), under_way.before(&third)), (None, Some(second.number)));
+        assert_eq!([&second, &third].map(before), [None, Some(second.number)]);
+        // One that nobody ends is not waited for, once it is too old.
+        let late = now.plus(TAKES_MAX);
+        let fourth = ask(&under_way, 1, late).expect("a place");
+        let fifth = ask(&under_way, 1, late).expect("a place");
+        assert_eq!(under_way.before(&fifth, late, TAKES_MAX / 2), Some(fourth.number));
     }
 
     #[test]

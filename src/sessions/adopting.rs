@@ -23,6 +23,7 @@ use crate::mutants::{self, Mutant};
 use crate::ports::{Origin, Ports, Probed};
 use crate::read;
 use crate::request::Request;
+use crate::revocation::AtOnce;
 use crate::session::Subject;
 use crate::store::message::{ClaimCall, Claimed, Home, Key, SettleCall, Settled, ShardAnswer, ShardCall};
 use crate::time::{UnixMillis, millis};
@@ -52,11 +53,13 @@ impl<P: Ports> Sessions<'_, P> {
         // Who has the claim and is given up with its client keeps all others waiting.
         ports.outlive_client();
         let moving_in = memory.moving_in();
-        let Some(mine) = moving_in.begin(&key, AT_ONCE, began) else { return Err(lookup::too_many(ports)) };
+        let Some(mine) = moving_in.begin(&key, AtOnce { takes: lease, ..AT_ONCE }, began) else {
+            return Err(lookup::too_many(ports));
+        };
         let mut pause = PAUSE;
         loop {
             // The first of this isolate asks for all of them.
-            if let Some(first) = moving_in.before(&mine) {
+            if let Some(first) = moving_in.before(&mine, ports.time(), lease) {
                 while moving_in.goes_on(first, ports.time(), lease) {
                     self.wait(began, lease, &mut pause).await?;
                 }

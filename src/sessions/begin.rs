@@ -93,7 +93,7 @@ impl Since {
 }
 
 /// Questions to the feed of one isolate at a time. All are about the same.
-const ASKING_MAX: AtOnce = AtOnce { all: 4, of_one: 4 };
+const ASKING_MAX: AtOnce = AtOnce { all: 4, of_one: 4, takes: Duration::from_secs(30) };
 const FEED_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
 
 /// Looks for what others have been told, and the time between them: together longer than

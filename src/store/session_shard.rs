@@ -22,6 +22,8 @@ pub struct SessionShard<S> {
     /// When the object wants to be woken; taken by [`SessionShard::take_alarm`].
     alarm: Cell<Option<UnixMillis>>,
     awake: Awake,
+    /// Whether an alarm that was lost has been looked for.
+    has_looked: Cell<bool>,
 }
 
 /// The schema is up to date, and this is the shard's row of the map, which
@@ -33,7 +35,13 @@ struct Opened {
 
 impl<S: Sql> SessionShard<S> {
     pub fn new(sql: S) -> Self {
-        Self { sql, opened: Cell::new(None), alarm: Cell::new(None), awake: Awake::default() }
+        Self {
+            sql,
+            opened: Cell::new(None),
+            alarm: Cell::new(None),
+            awake: Awake::default(),
+            has_looked: Cell::new(false),
+        }
     }
 
     /// The database itself.
@@ -199,13 +207,12 @@ impl<S: Sql> SessionShard<S> {
 
     fn try_answer(&self, message: &Message, now: UnixMillis) -> Result<ShardAnswer, SqlError> {
         let sql = &self.sql;
-        let is_new = self.opened.get().is_none();
         let known = self.open()?;
         if known.is_some() && message.home.is_some() && known != message.home {
             return Ok(ShardAnswer::WrongRow);
         }
         let turn = Turn { sql, now, by: message.by.as_ref(), alarm: &self.alarm };
-        if is_new && sweep::is_lost(sql, now)? {
+        if !self.has_looked.replace(true) && sweep::is_lost(sql, now)? {
             turn.wake_by(now.plus(sweep::SOON))?;
         }
         match &message.call {

@@ -7,7 +7,7 @@ use crate::{Run, file, warifu};
 /// A file that is fine but for what is put into it.
 pub const FINE: &str = r#"main = "build/index.js"
 compatibility_date = "2026-11-17"
-observability.logs.invocation_logs = false
+observability = { redact_query_string = true, logs = { invocation_logs = false } }
 [[durable_objects.bindings]]
 name = "SESSIONS"
 class_name = "SessionObject"
@@ -207,10 +207,13 @@ fn a_login_that_needs_a_session_is_told_of() {
 
 #[test]
 fn what_the_platform_writes_of_each_request_is_told_of() {
-    let fine = FINE.replace("observability.logs.invocation_logs = false", "");
+    let fine = FINE.replace("observability = { redact_query_string = true, logs = { invocation_logs = false } }", "");
     let is_told = |name: &str, more: &str, options: &[&str]| {
         let run = warifu(&[&["check", &file(name, &format!("{fine}{more}"))], options].concat());
         assert_eq!(run.code, 0, "{}", run.stdout);
+        let queries = run.stderr.contains("note: observability.redact_query_string is not true");
+        let is_off = more.contains("enabled = false");
+        assert_eq!(queries, !is_off && !more.contains("redact"), "{name}: {}", run.stderr);
         run.stderr.contains("note: observability.logs.invocation_logs is not false")
     };
     let enabled = "[observability]\nenabled = true\n";
@@ -218,7 +221,7 @@ fn what_the_platform_writes_of_each_request_is_told_of() {
     assert!(is_told("logs-1.toml", "", &[]), "the platform has it on for new Workers");
     assert!(is_told("logs-2.toml", enabled, &[]));
     assert!(is_told("logs-3.toml", &off.replace("false", "true"), &[]));
-    assert!(!is_told("logs-4.toml", &format!("{enabled}{off}"), &[]));
+    assert!(!is_told("logs-4.toml", &format!("{enabled}redact_query_string = true\n{off}"), &[]));
     assert!(!is_told("logs-5.toml", &enabled.replace("true", "false"), &[]), "no log at all");
     let bindings = "[[env.staging.durable_objects.bindings]]\nname = \"SESSIONS\"\nclass_name = \"SessionObject\"\n\
                     [[env.staging.durable_objects.bindings]]\nname = \"FEED\"\nclass_name = \"FeedObject\"\n";

@@ -93,6 +93,11 @@ fn what_belongs_to_the_top_of_the_file_is_found_in_other_tables() {
     assert_eq!(places("late-4.toml", &format!("{FINE}{routes}"), &[]), [at(18, 1, "vars.WARIFU.routes")]);
     let plain = "routes = [\"app.test/*\"]\n";
     assert_eq!(places("late-5.toml", &format!("{FINE}{plain}"), &[]), [at(18, 1, "vars.WARIFU.routes")]);
+    // A rule of the gateway's with a wrong key is one, and its mistakes are told.
+    let rules = "[[vars.WARIFU.routes]]\npattern = \"/\"\naccess = \"public\"\n[[vars.WARIFU.routes]]\npath = \"/a\"\npatern = 1\n";
+    let run = check("late-rules.toml", &format!("{FINE}{rules}"), &[]);
+    assert!(!run.stdout.contains("top of the file"), "{}", run.stdout);
+    assert!(run.stdout.contains("routes[0].pattern") && run.stdout.contains("routes[1].patern"), "{}", run.stdout);
     let paths = "routes = [\"/login\"]\n";
     assert_eq!(places("late-paths.toml", &format!("{FINE}{paths}"), &[]), [at(18, 11, "vars.WARIFU.routes[0]")]);
     let run = check("late-paths-people.toml", &format!("{FINE}{paths}"), &[]);

@@ -1,5 +1,6 @@
 //! A log-in that was on its way when the subject or the site was killed.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use warifu::site::Site;
 use warifu::store::feed_object::FeedObject;
 
 use crate::support::sqlite::Sqlite;
-use crate::support::world::OriginAnswer;
+use crate::support::world::{OriginAnswer, Seen};
 use crate::support::{World, request, site};
 
 /// A world whose origin does something before it answers a log-in.
@@ -111,14 +112,29 @@ fn many_log_ins_at_a_time_ask_the_feed_a_few_times() {
 /// for it: never the other way round.
 #[test]
 fn many_log_ins_at_a_time_do_not_outlive_a_kill() {
-    let (world, site, other) = (slow(|_| ()), site(), site());
-    assert_eq!(log_in(&world, &site), (None, false));
-    assert_eq!(admin(&world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
-    let posts = vec![request("POST", "/login", &[("sec-fetch-site", "same-origin")]); 200];
-    for seen in world.serve_all(&site, &posts) {
-        assert!(seen.cookie().is_some() || seen.body.contains("killed_meanwhile"), "{:?}", seen.status);
+    for warm in [0, 1] {
+        let (site, other) = (site(), site());
+        let reached = Cell::new(0);
+        let world = slow(move |world| {
+            reached.set(reached.get() + 1);
+            if reached.get() == 100 + warm {
+                assert_eq!(admin(world, &other, "DELETE", "/_warifu/sessions?subject=alice", ""), 200);
+            }
+        });
+        for _ in 0..warm {
+            assert_eq!(log_in(&world, &site), (None, false));
+        }
+        let before = world.shards.polls.get();
+        let posts = vec![request("POST", "/login", &[("sec-fetch-site", "same-origin")]); 200];
+        let seen = world.serve_all(&site, &posts);
+        assert!(seen.iter().all(|seen| seen.cookie().is_some() || seen.body.contains("killed_meanwhile")));
+        let opens =
+            |cookie: &str| world.serve(&site, &request("GET", "/account", &[("cookie", cookie)])).status.is_none();
+        let alive = seen.iter().filter_map(Seen::cookie).filter(|cookie| opens(cookie)).count();
+        assert!(alive <= 100, "{alive}: the application had got the others before");
+        assert!(world.shards.polls.get() - before < 100, "most have not asked");
+        assert_eq!(log_in(&world, &site), (None, false), "once more");
     }
-    assert_eq!(log_in(&world, &site), (None, false), "once more");
 }
 
 #[test]

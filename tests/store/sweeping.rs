@@ -110,6 +110,13 @@ fn a_shard_that_is_woken_looks_for_its_alarm() {
     assert_eq!(ask(check(), late.minus(MS).expect("a time")), None);
     assert_eq!(ask(check(), late), Some(late));
     assert_eq!(ask(check(), late), None);
+    // Also one that has read its row before, to know whether it waits for the feed.
+    let shard = SessionShard::new(disk);
+    let later = late.plus(LATE);
+    shard.waiting(later).expect("a database");
+    let message = Message { home: Some(HOME), is_fenced: false, by: None, call: check() };
+    shard.answer(&message, later);
+    assert_eq!(shard.take_alarm(), Some(later));
 }
 
 #[test]

@@ -71,7 +71,9 @@ fn is_of_the_worker(key: &str, value: &DeValue<'_>) -> bool {
     match (key, value) {
         ("route" | "workers_dev" | "preview_urls" | "account_id", _) => true,
         ("routes", DeValue::Array(items)) => items.iter().map(Spanned::get_ref).any(|item| {
-            item.as_str().is_some_and(|pattern| !pattern.starts_with('/')) || member(item, "pattern").is_some()
+            let pattern = item.as_str().or_else(|| member(item, "pattern").and_then(DeValue::as_str));
+            let is_rule = ["path", "access", "commands", "methods"].iter().any(|name| member(item, name).is_some());
+            pattern.is_some_and(|pattern| !pattern.starts_with('/')) && !is_rule
         }),
         _ => false,
     }

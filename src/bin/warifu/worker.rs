@@ -63,6 +63,12 @@ pub fn remind_of_logs(document: &Document<'_>, env: Option<&str>) {
              with its query and its headers, and bills each line",
         );
     }
+    if is_on && says(table, "redact_query_string") != Some(true) {
+        crate::remark(
+            "note: observability.redact_query_string is not true, so each line of the log comes with the query of its \
+             request",
+        );
+    }
 }
 
 /// How to bind one.
