@@ -193,7 +193,13 @@ fn way_back(request: &Request, path: &CanonicalPath) -> Option<String> {
 /// can log in: its route is missing.
 pub fn is_login_page(site: &Site, request: &Request) -> bool {
     let path = CanonicalPath::parse(&request.raw_path);
-    path.is_ok_and(|path| site.config.login.split('?').next() == Some(path.as_str()))
+    let login = site.config.login.split('?').next().unwrap_or_default();
+    // Applications lead from one to the other with and without a `/` at the end.
+    let bare = |path: &str| path.strip_suffix('/').unwrap_or(path).to_owned();
+    path.is_ok_and(|path| {
+        let (path, login) = (bare(path.as_str()), bare(login));
+        path == login || (site.config.case_insensitive && path.eq_ignore_ascii_case(&login))
+    })
 }
 
 /// A path and query of this origin to send a browser back to, or `None`.

@@ -58,6 +58,20 @@ fn a_login_page_that_wants_a_session_does_not_redirect_to_itself() {
     assert_eq!(world.event_names(), ["login_needs_session"], "the log says what is missing");
 }
 
+/// An application that leads from `/login` to `/login/` and back would never end.
+#[test]
+fn nor_does_its_twin_with_a_slash_at_the_end() {
+    let asked = [("sec-fetch-mode", "navigate")];
+    for (login, twin) in [("/login", "/login/"), ("/login/", "/login"), ("/login?a=b", "/login/?c=d")] {
+        let path = login.split('?').next().expect("a path");
+        let config = format!(r#"{{"login": "{login}", "routes": [{{"path": "{path}", "access": "optional"}}]}}"#);
+        let (world, site) = (World::with_login(), site_of(&config));
+        assert_eq!(world.serve(&site, &request("GET", twin, &asked)).status, Some(401), "{twin}");
+        assert_eq!(world.event_names(), ["login_needs_session"]);
+        assert_eq!(world.serve(&site, &request("GET", "/logins", &asked)).status, Some(302));
+    }
+}
+
 #[test]
 fn what_no_rule_names_is_protected() {
     let (world, site) = (World::with_login(), site());
