@@ -255,6 +255,10 @@ impl<P: Ports> Sessions<'_, P> {
     fn killed_meanwhile(&self, subject: &Subject, cause: Cause<'_>) -> Failure {
         let (subject, actor) = (subject.as_str().to_owned(), cause.actor.to_owned());
         self.ports.tell(Event::StartRefused { subject, reason: "killed_meanwhile", actor });
+        // So that the next try goes by what is known after the kill.
+        if self.ports.memory().is_poll_due(self.ports.time(), Duration::ZERO) {
+            lookup::poll_later(self.site, self.ports);
+        }
         Failure::KilledMeanwhile
     }
 

@@ -37,6 +37,30 @@ fn a_log_in_may_come_back_from_elsewhere_by_a_get() {
     assert_eq!(app.ask("GET /account", &[("cookie", visit.seen.cookie().expect("a session"))], &[]).seen.status, None);
 }
 
+/// An edge that nothing has told of the end: it goes by what it knew of the feed before.
+#[test]
+fn a_log_in_by_a_get_that_is_refused_after_an_end_succeeds_when_it_is_tried_again() {
+    let mut app = App::new(&COOKIES.replacen('{', r#"{"bound": "0s", "#, 1));
+    let log_in = |app: &App, who: &str| {
+        app.ask("GET /login?code=1", &[], &[("Set-Cookie", &format!("token={}", jwt(who, HOUR)))]).seen
+    };
+    assert!(log_in(&app, "bob").cookie().is_some());
+    let here = app.others.len();
+    app.elsewhere(&COOKIES.replacen('{', r#"{"bound": "0s", "#, 1));
+    let session = log_in(&app, "alice").cookie().expect("a session").to_owned();
+    app.ask(
+        "POST /both",
+        &[("cookie", &session), ("sec-fetch-site", "same-origin")],
+        &[("Warifu-Command", "do=end-all")],
+    );
+    std::mem::swap(&mut app.site, &mut app.others[here]);
+    app.world.pass(Duration::from_secs(1));
+    let refused = log_in(&app, "alice");
+    assert_eq!((refused.status, refused.body.contains("killed_meanwhile")), (Some(409), true), "{}", refused.body);
+    let again = log_in(&app, "alice");
+    assert!(again.cookie().is_some(), "{} {:?}", again.body, app.events());
+}
+
 #[test]
 fn a_copy_of_the_token_opens_nothing_on_any_route() {
     let app = App::new(COOKIES);
