@@ -105,6 +105,19 @@ fn first_match<'a>(config: &'a Config, decoded: &[u8], method: &str, by_slash: b
     config.routes.iter().find(matches)
 }
 
+/// Whether the first rule takes each request that the second is for: where it stands before that,
+/// the second never counts.
+pub fn includes(config: &Config, first: &Route, second: &Route) -> bool {
+    let has_methods = first.methods.as_ref().is_none_or(|first| {
+        second.methods.as_ref().is_some_and(|second| second.iter().all(|method| first.contains(method)))
+    });
+    // What is exact has one path only.
+    has_methods
+        && (first.below || !second.below)
+        && (first.below || first.decoded.len() == second.decoded.len())
+        && covers(first, &second.decoded, config.case_insensitive, false)
+}
+
 /// Whether the rule's path is this one, or an ancestor of it for `/a/*`.
 fn covers(route: &Route, decoded: &[u8], case_insensitive: bool, by_slash: bool) -> bool {
     let same = |a: &[u8], b: &[u8]| if case_insensitive { a.eq_ignore_ascii_case(b) } else { a == b };

@@ -7,6 +7,7 @@ mod gateway;
 mod keys;
 mod platform;
 mod routing;
+mod rules;
 #[cfg(unix)]
 mod setup;
 

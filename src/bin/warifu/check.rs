@@ -17,7 +17,7 @@ use crate::keys_file::{Variable, variable};
 use crate::report::{self, Finding, Source};
 use crate::routing::Routing;
 use crate::worker::SECRETS;
-use crate::{keys, misplaced, platform, worker};
+use crate::{keys, misplaced, platform, rules, worker};
 
 /// Find the mistakes of a configuration before it is deployed
 ///
@@ -169,6 +169,7 @@ impl Check {
             };
             remind_of_first_row(&site.config);
             remind_of_login(&site.config, &of);
+            rules::remind(&site.config, &of);
             platform::remind_of_timeout(&site.config, &of);
             routing.remind_of_this_machine(site, &of);
         }

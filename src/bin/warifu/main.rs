@@ -19,6 +19,7 @@ mod platform;
 mod receipt;
 mod report;
 mod routing;
+mod rules;
 mod sessions;
 mod setup;
 mod text;
