@@ -254,14 +254,14 @@ pub const SECTIONS: &[Section] = &[
                 Is(r#""lax""#),
                 &[r#""loose""#],
                 r#""strict""#,
-                "Whether the cookie comes along when another site leads here. `\"none\"` is for sites that are shown inside of others.",
+                "Whether the cookie comes along when another site leads here. `\"none\"` is for sites that are shown inside of others. With `\"strict\"`, whoever comes back from an identity provider has to land on a page that goes on by itself, and not on a redirect, which browsers count to the other site still: they would be asked to log in again and again.",
             ),
             key(
                 "partitioned",
                 Is("false"),
                 &["1"],
                 "true",
-                "Whether the cookie is one of its own for each site that shows this one in a frame (CHIPS).",
+                "Whether the cookie is one of its own for each site that shows this one in a frame (CHIPS). In such a frame browsers keep none without `same_site = \"none\"`.",
             ),
             key(
                 "persistent",
