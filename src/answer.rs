@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use crate::admission::Admitted;
 use crate::audit::{Cause, Event};
 use crate::command::{Command, Start};
-use crate::config::{Access, Commands, OnReplay};
+use crate::config::{Access, Commands};
 use crate::cookie;
 use crate::custody::{self, Opened, Taken};
 use crate::error::Failure;
@@ -297,13 +297,8 @@ pub async fn end_sessions<P: Ports>(
     }
     // After all have ended: two can be of one session, of which the older is no copy's.
     for (token, question) in left.into_iter().filter(|_| look == Look::Use) {
-        match sessions.check(token, look).await {
-            Ok(Checked::Nothing { is_final: true }) => {
-                memory.keep_dead(&question, token.session_key(), ports.time());
-            }
-            // It has ended nothing by itself, and a replay would have.
-            Err(failure) if site.config.on_replay == OnReplay::End => return Err(failure),
-            _ => {}
+        if let Checked::Nothing { is_final: true } = sessions.check(token, look).await? {
+            memory.keep_dead(&question, token.session_key(), ports.time());
         }
     }
     Ok(is_over)
