@@ -182,7 +182,7 @@ pub enum StoreError {
     /// The shard belongs to another row of the map than the one it was asked
     /// under: a configuration that must not serve.
     WrongRow,
-    /// The token or handle is of a row of the map that this version does not know: not yet, or
+    /// The token is of a row of the map that this version does not know: not yet, or
     /// not any more.
     NewerRow(u8),
     /// The code of this object panicked.

@@ -95,14 +95,6 @@ async fn look_or_end<P: Ports>(
             // The handle may be made up, and must not wake any shard but those
             // that this subject has.
             let sessions = Sessions::new(site, ports);
-            if let Err(error) = sessions.can_know(id.locator()) {
-                let is_told = limit::is_told(ports, request);
-                if !is_told {
-                    ports.memory().tally().event("store_unavailable");
-                    return Err(error.into());
-                }
-                return Err(sessions.failure(error));
-            }
             if !sessions.is_home_of(subject, id.locator()) {
                 return Err(Failure::NotFound);
             }

@@ -151,7 +151,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
 
     /// The live session of this id, whichever of its secrets is served.
     pub async fn show(&self, id: SessionId, cause: Cause<'_>) -> Result<Option<Session>, Failure> {
-        let Some(home) = self.home_by_handle(id)? else { return Ok(None) };
+        let Some(home) = self.home_by_handle(id) else { return Ok(None) };
         match self.order(home, ShardCall::Show { id }, cause).await? {
             ShardAnswer::Shown { session } => Ok(session),
             other => Err(self.unexpected(&other)),
@@ -161,7 +161,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
     /// Whether a session lives, whichever of its secrets is served. Nobody is named
     /// who looks, so nothing is written down.
     pub async fn lives(&self, id: SessionId) -> Result<bool, Failure> {
-        let Some(home) = self.home_by_handle(id)? else { return Ok(false) };
+        let Some(home) = self.home_by_handle(id) else { return Ok(false) };
         match self.ask(home, ShardCall::Show { id }).await? {
             ShardAnswer::Shown { session } => Ok(session.is_some()),
             other => Err(self.unexpected(&other)),
@@ -272,7 +272,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
         if kill.locator() == FEED {
             return self.ask_feed(&FeedCall::Receipt { kill }).await;
         }
-        let Some(home) = self.home_by_handle(kill)? else { return Ok(None) };
+        let Some(home) = self.home_by_handle(kill) else { return Ok(None) };
         match self.ask(home, ShardCall::Receipt { kill }).await? {
             // The feed got it later, and found that it was not whole: nobody goes on
             // with it, so whoever waits for it has to know.
@@ -296,15 +296,14 @@ impl<'a, P: Ports> Sessions<'a, P> {
     fn which(&self, one: One<'_>) -> Result<Option<(Home, Which)>, Failure> {
         Ok(match one {
             One::OfToken(token) => self.home(token.locator())?.map(|home| (home, Which::Key(Key(token.session_key())))),
-            One::OfId(id) => self.home_by_handle(id)?.map(|home| (home, Which::Id(id))),
+            One::OfId(id) => self.home_by_handle(id).map(|home| (home, Which::Id(id))),
         })
     }
 
     /// The shard that a handle names, which anybody may have made up.
-    fn home_by_handle(&self, handle: Handle) -> Result<Option<Home>, Failure> {
+    fn home_by_handle(&self, handle: Handle) -> Option<Home> {
         let at = handle.locator();
-        self.can_know(at).map_err(|error| self.failure(error))?;
-        Ok(self.row(at.generation).and_then(|row| shard_of(row, at)))
+        self.row(at.generation).and_then(|row| shard_of(row, at))
     }
 
     fn row(&self, generation: u8) -> Option<MapRow> {
@@ -327,21 +326,13 @@ impl<'a, P: Ports> Sessions<'a, P> {
         self.row(at.generation).and_then(|row| shard_of(row, at)).is_some()
     }
 
-    /// Another version of the Worker may have sessions under a row of the map that is
-    /// newer than all of this one's.
-    ///
-    /// # Errors
-    /// The locator is of such a row: what is not found here may be there.
-    pub fn can_know(&self, at: Locator) -> Result<(), StoreError> {
-        let is_later = at.generation > self.site.config.current_row().generation;
-        if is_later { Err(StoreError::NewerRow(at.generation)) } else { Ok(()) }
-    }
-
     /// The shard that a locator names. `Ok(None)`: of a row of the map that is
     /// no longer configured, so none of its sessions counts.
     fn home(&self, at: Locator) -> Result<Option<Home>, Failure> {
-        self.can_know(at).map_err(|error| self.failure(error))?;
-        let Some(row) = self.row(at.generation) else { return Ok(None) };
+        let Some(row) = self.row(at.generation) else {
+            let is_later = at.generation > self.site.config.current_row().generation;
+            return if is_later { Err(self.failure(StoreError::NewerRow(at.generation))) } else { Ok(None) };
+        };
         shard_of(row, at).map(Some).ok_or_else(|| self.failure(StoreError::WrongRow))
     }
 

@@ -41,7 +41,7 @@ impl<P: Ports> Sessions<'_, P> {
         limit: u32,
         cause: Cause<'_>,
     ) -> Result<(Vec<Audited>, Option<TrailMark>), Failure> {
-        let homes = self.homes_of(trail)?;
+        let homes = self.homes_of(trail);
         let passed = after.as_ref().map_or(0, |after| after.passed as usize);
         let group: Vec<Home> = homes.iter().copied().skip(passed).take(GROUP_SHARDS).collect();
         let mut marks = after.map_or_else(|| vec![TOP; group.len()], |after| after.marks);
@@ -78,15 +78,15 @@ impl<P: Ports> Sessions<'_, P> {
     }
 
     /// The shards that may know something of it.
-    fn homes_of(&self, trail: &Trail) -> Result<Vec<Home>, Failure> {
-        Ok(match (trail.session, &trail.subject) {
-            (Some(session), _) => self.home_by_handle(session)?.into_iter().collect(),
+    fn homes_of(&self, trail: &Trail) -> Vec<Home> {
+        match (trail.session, &trail.subject) {
+            (Some(session), _) => self.home_by_handle(session).into_iter().collect(),
             (None, Some(subject)) => self.site.config.map.iter().rev().map(|row| home_of(*row, subject)).collect(),
             (None, None) => {
                 let shards = self.site.config.map.iter().flat_map(|row| (0..row.shards).map(move |shard| (row, shard)));
                 shards.map(|(row, shard)| Home { row: *row, shard: u16::try_from(shard).unwrap_or(u16::MAX) }).collect()
             }
-        })
+        }
     }
 }
 

@@ -96,7 +96,7 @@ fn words(failure: &Failure) -> [&'static str; 2] {
             "Send it in one piece.",
         ],
         Failure::StoreUnavailable => [
-            "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge, or 100 about one session, were on their way already; or a rotation, or an end of everything, could not reach the feed; or the token, the id, or the person's sessions, are under a row of the map that this version lacks. The cookie is never touched.",
+            "One cannot know: the session's object gave no answer within 10 s, or twice none within `bound`; or 500 questions of one edge, or 100 about one session, were on their way already; or a rotation, or an end of everything, could not reach the feed; or the token, or the person's sessions, are under a row of the map that this version lacks. The cookie is never touched.",
             "`Retry-After` says when to try again; sessions live on. If it lasts: see [incidents](operations/incidents.md#everybody-gets-503). If it comes now and then, `bound` may be shorter than the way to a shard.",
         ],
         Failure::EndedInPart(_) => [

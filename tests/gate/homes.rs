@@ -276,49 +276,6 @@ fn a_feed_that_was_lost_learns_of_a_row_from_whoever_has_it() {
     }
 }
 
-/// A version without the row cannot know, and 404 would say that nothing lived.
-#[test]
-fn a_handle_of_a_row_that_this_version_lacks_is_not_taken_for_none() {
-    let (one, two) = (site_plus(ONE), site_plus(TWO));
-    let world = World::commanding("do=start, sub=\"alice\"");
-    let (old, cookie) = (world.log_in(&one), world.log_in(&two));
-    world.command.set("");
-    let ask = |site, method, path: &str, header| {
-        let headers = [header, ("sec-fetch-site", "same-origin"), ("cf-connecting-ip", "192.0.2.1")];
-        let seen = world.serve(site, &request(method, path, &headers));
-        (seen.status, serde_json::from_str(&seen.body).unwrap_or(serde_json::Value::Null))
-    };
-    let ops = |site, method, path: &str| {
-        let seen = world.serve(site, &request(method, path, &[("authorization", "Bearer hunter2")]));
-        (seen.status, serde_json::from_str(&seen.body).unwrap_or(serde_json::Value::Null))
-    };
-    let me = ask(&two, "GET", "/_warifu/me", ("cookie", &cookie)).1;
-    let id = me["id"].as_str().expect("an id").to_owned();
-    let cannot_know =
-        |(status, body): (Option<u16>, serde_json::Value)| status == Some(503) && body["code"] == "store_unavailable";
-    let (session, audit) = (format!("/_warifu/sessions/{id}"), format!("/_warifu/audit?session={id}"));
-    assert!(cannot_know(ops(&one, "GET", &session)));
-    assert!(cannot_know(ops(&one, "DELETE", &session)));
-    assert!(cannot_know(ops(&one, "GET", &audit)));
-    for _ in 0..3 {
-        assert!(cannot_know(ask(&one, "DELETE", &format!("/_warifu/me/sessions/{id}"), ("cookie", &old))));
-    }
-    assert_eq!(status(&world, &two, &cookie), None);
-    let told = |event: &&Event| matches!(event, Event::StoreUnavailable { reason } if reason.contains("generation 2"));
-    assert_eq!(world.events.borrow().iter().filter(told).count(), 4, "a handle can be made up as often as one likes");
-
-    let (status, receipt) = ops(&two, "DELETE", &session);
-    assert_eq!(status, Some(200));
-    let receipt = format!("/_warifu/revocations/{}", receipt["kill_id"].as_str().expect("a handle"));
-    assert!(cannot_know(ops(&one, "GET", &receipt)));
-    assert_eq!(ops(&two, "GET", &receipt).0, Some(200));
-    // A row that was taken out, or never was, has none.
-    let later = site_plus(r#""map": [{"generation": 2, "shards": 128, "region": "weur"}]"#);
-    let me = ask(&one, "GET", "/_warifu/me", ("cookie", &old)).1;
-    let gone = format!("/_warifu/sessions/{}", me["id"].as_str().expect("an id"));
-    assert_eq!(ops(&later, "DELETE", &gone).0, Some(404));
-}
-
 #[test]
 fn what_ends_all_of_a_subject_is_acknowledged_a_minute_after_a_row_was_taken_out() {
     let two = site_plus(TWO);
