@@ -60,7 +60,7 @@ test("whatever starts a Worker makes a scan, and ends with it", () => {
   const starting = files.filter((file) => STARTS.test(code(file)) && file !== "tests/scan/everywhere.test.mjs");
   assert.deepEqual(starting.sort(), [
     "tests/chaos/support/machine.mjs",
-    "tests/dev/dev.test.mjs",
+    "tests/dev/support.mjs",
     "tests/newcomer.sh",
     "tests/workerd/support/gateway.mjs",
     "tests/workerd/support/miniflare.mjs",
