@@ -275,13 +275,11 @@ pub fn refuse_cross_origin<P: Ports>(
 /// Writes down that a request of another site was refused; not each, since
 /// anybody can send them.
 pub fn cross_origin<P: Ports>(ports: &P, request: &Request, path: &CanonicalPath) -> Failure {
-    if limit::is_told(ports, request) {
+    limit::tell_or_count(ports, limit::is_told(ports, request), "cross_origin_refused", || {
         // A request without the header is written down as from nowhere.
         let origin = request.headers.get("origin").unwrap_or_default().into();
         ports.tell(Event::CrossOriginRefused { path: path.as_str().into(), origin });
-    } else {
-        ports.memory().tally().event("cross_origin_refused");
-    }
+    });
     Failure::CrossOrigin
 }
 
@@ -294,11 +292,9 @@ pub fn presented<P: Ports>(site: &Site, ports: &P, request: &Request, path: &Can
         Presented::One(token) => vec![token],
         Presented::Several(tokens) => {
             // Who has two tokens can do so with each request.
-            if limit::is_told(ports, request) {
+            limit::tell_or_count(ports, limit::is_told(ports, request), "several_tokens", || {
                 ports.tell(Event::SeveralTokens { path: path.as_str().into() });
-            } else {
-                ports.memory().tally().event("several_tokens");
-            }
+            });
             tokens
         }
     }

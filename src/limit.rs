@@ -145,6 +145,16 @@ pub fn is_told_here<P: Ports>(ports: &P) -> bool {
     ports.memory().buckets().is_first(HERE, ports.time())
 }
 
+/// Tells of what anybody can cause, or, where it is not to be told of, counts it by the
+/// name of its event.
+pub fn tell_or_count<P: Ports>(ports: &P, is_told: bool, name: &str, tell: impl FnOnce()) {
+    if is_told {
+        tell();
+    } else {
+        ports.memory().tally().event(name);
+    }
+}
+
 /// No network's number.
 const HERE: Network = Network([0; 8]);
 

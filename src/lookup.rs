@@ -144,11 +144,9 @@ pub fn report_if_due<P: Ports>(ports: &P, now: UnixMillis) {
 /// More than an isolate asks at a time: written down once a minute, since whoever sends
 /// enough can cause it as often as they like.
 pub fn too_many<P: Ports>(ports: &P) -> Failure {
-    if limit::is_told_here(ports) {
+    limit::tell_or_count(ports, limit::is_told_here(ports), "store_unavailable", || {
         ports.tell(Event::StoreUnavailable { reason: "too many questions at a time".to_owned() });
-    } else {
-        ports.memory().tally().event("store_unavailable");
-    }
+    });
     Failure::StoreUnavailable
 }
 

@@ -17,11 +17,9 @@ pub async fn answer<P: Ports>(ports: &P, request: &Request) -> Result<OwnRespons
     if !memory.is_store_well(ports.time()) {
         ports.shards().probe().await.map_err(|error| {
             // Anybody can ask as often as they like.
-            if limit::is_told(ports, request) {
+            limit::tell_or_count(ports, limit::is_told(ports, request), "store_unavailable", || {
                 tell_store_error(ports, &error);
-            } else {
-                memory.tally().event("store_unavailable");
-            }
+            });
             Failure::from(error)
         })?;
         memory.store_is_well(ports.time());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use warifu::site::Site;
 use warifu::watch::End;
 
+use crate::support::world::Seen;
 use crate::support::{World, request, site_of};
 
 const BOUND: Duration = Duration::from_secs(2);
@@ -133,20 +134,26 @@ fn a_stream_of_who_missed_a_rotation_is_watched_by_the_secret_that_its_answer_br
 /// The answers to a rotation and to the stream after it, or to a stream that comes with one.
 const LOST: [(&str, &str); 3] = [("do=rotate", ""), ("", "do=rotate"), ("", "do=rotate, level=2")];
 
+/// The secret that a stream was opened with, after `before` was commanded, and its answer.
+fn opened_with_a_newer_one(world: &World, site: &Site, before: &'static str, with_it: &'static str) -> (String, Seen) {
+    world.command.set("do=start, sub=\"alice\"");
+    let old = world.log_in(site);
+    world.command.set(before);
+    world.serve(site, &request("POST", "/login", &[("cookie", &old)]));
+    world.command.set(with_it);
+    let seen = world.serve(site, &request("POST", "/login?stream", &[("cookie", &old)]));
+    world.command.set("");
+    (old, seen)
+}
+
 #[test]
 fn a_stream_whose_answer_is_lost_logs_nobody_out() {
     for (before, with_it) in LOST {
         for back_after in [20, 100, 280] {
             let world = slow_and_commanding();
             let site = site_of(&CONFIG.replacen('{', r#"{"on_replay": "end", "#, 1).replace("\"1m\"", "\"1h\""));
-            world.command.set("do=start, sub=\"alice\"");
-            let old = world.log_in(&site);
-            world.command.set(before);
-            world.serve(&site, &request("POST", "/login", &[("cookie", &old)]));
-            world.command.set(with_it);
-            let seen = world.serve(&site, &request("POST", "/login?stream", &[("cookie", &old)]));
+            let (old, seen) = opened_with_a_newer_one(&world, &site, before, with_it);
             assert!(seen.status.is_none() && seen.cookie().is_some(), "{before} {with_it}");
-            world.command.set("");
             let start = world.shards.now.get();
             let back = Cell::new(None);
             world.watch(&site, &seen.watched.expect("a stream"), || {
@@ -171,13 +178,7 @@ fn a_stream_turns_to_the_new_secret_where_the_old_one_is_over_and_the_browser_is
         let world = slow_and_commanding();
         let config = CONFIG.replacen('{', r#"{"rotation_grace": "3s", "on_replay": "end", "#, 1);
         let (site, elsewhere) = (site_of(&config), site_of(&config));
-        world.command.set("do=start, sub=\"alice\"");
-        let old = world.log_in(&site);
-        world.command.set(before);
-        world.serve(&site, &request("POST", "/login", &[("cookie", &old)]));
-        world.command.set(with_it);
-        let seen = world.serve(&site, &request("POST", "/login?stream", &[("cookie", &old)]));
-        world.command.set("");
+        let (_, seen) = opened_with_a_newer_one(&world, &site, before, with_it);
         let new = seen.cookie().expect("a new secret").to_owned();
         let watched = seen.watched.expect("a stream");
         assert!(watched.session().is_some(), "it is known whose it is");
