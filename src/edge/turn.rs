@@ -12,8 +12,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +45,7 @@ fn go_on(mut served: Served, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
     }
     match pause.promise.take() {
         Some((promise, patience)) if !pause.waits_for_more.get() => {
-            let number = WAITING.with(|waiting| waiting.borrow_mut().put(Paused { served, pause, relay }));
+            let number = WAITING.with(|waiting| waiting.borrow_mut().put(served, pause, relay));
             glue::follow(&promise, number, patience.to_ms())
         }
         promise => as_task(served, pause, relay, promise),
@@ -74,6 +73,7 @@ fn as_task(
 
 /// A request between two turns.
 struct Paused {
+    number: f64,
     served: Served,
     pause: Rc<Pause>,
     relay: Arc<Relay>,
@@ -105,20 +105,23 @@ pub fn alongside(
 /// one never goes on, since the client has gone away.
 #[derive(Default)]
 struct Waiting {
-    paused: BTreeMap<u32, Paused>,
-    last: u32,
+    /// In the order of their numbers.
+    paused: VecDeque<Paused>,
+    last: f64,
 }
 
 impl Waiting {
-    fn put(&mut self, paused: Paused) -> u32 {
-        // No number stands for two: a turn must never be taken for somebody else.
-        loop {
-            self.last = self.last.wrapping_add(1);
-            if let Entry::Vacant(entry) = self.paused.entry(self.last) {
-                entry.insert(paused);
-                return self.last;
-            }
-        }
+    fn put(&mut self, served: Served, pause: Rc<Pause>, relay: Arc<Relay>) -> f64 {
+        // No number stands for two: a turn must never be taken for somebody else. At a
+        // million requests a second a double counts for 285 years.
+        self.last += 1.0;
+        self.paused.push_back(Paused { number: self.last, served, pause, relay });
+        self.last
+    }
+
+    fn take(&mut self, number: f64) -> Option<Paused> {
+        let place = self.paused.binary_search_by(|paused| paused.number.total_cmp(&number)).ok()?;
+        self.paused.remove(place)
     }
 }
 
@@ -132,21 +135,21 @@ pub struct Turns(());
 )]
 #[wasm_bindgen]
 impl Turns {
-    pub fn resolved(&self, number: u32, value: JsValue) -> Result<JsValue, JsValue> {
+    pub fn resolved(&self, number: f64, value: JsValue) -> Result<JsValue, JsValue> {
         settle(number, Ok(value))
     }
 
-    pub fn rejected(&self, number: u32, thrown: JsValue) -> Result<JsValue, JsValue> {
+    pub fn rejected(&self, number: f64, thrown: JsValue) -> Result<JsValue, JsValue> {
         settle(number, Err(thrown))
     }
 
-    pub fn dropped(&self, number: u32) {
+    pub fn dropped(&self, number: f64) {
         drop(taken(number));
     }
 }
 
-fn taken(number: u32) -> Option<Paused> {
-    WAITING.with(|waiting| waiting.borrow_mut().paused.remove(&number))
+fn taken(number: f64) -> Option<Paused> {
+    WAITING.with(|waiting| waiting.borrow_mut().take(number))
 }
 
 /// How many requests wait.
@@ -155,8 +158,8 @@ pub fn waiting() -> usize {
     WAITING.with_borrow(|waiting| waiting.paused.len())
 }
 
-fn settle(number: u32, outcome: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
-    let Paused { served, pause, relay } =
+fn settle(number: f64, outcome: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
+    let Paused { served, pause, relay, .. } =
         taken(number).ok_or_else(|| JsValue::from_str("no request waits under this number"))?;
     pause.settled.set(Some(outcome));
     go_on(served, relay)

@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
@@ -10,8 +10,15 @@ use crate::token::SessionKey;
 /// The questions under way, each with when it began, and about what.
 #[derive(Default)]
 pub struct UnderWay {
-    begun: RefCell<BTreeMap<u32, (UnixMillis, About)>>,
-    last: Cell<u32>,
+    /// In the order of their numbers.
+    begun: RefCell<VecDeque<Begun>>,
+    last: Cell<u64>,
+}
+
+struct Begun {
+    number: u64,
+    at: UnixMillis,
+    about: About,
 }
 
 /// A part of a session key: who shares it with somebody shares the places.
@@ -36,39 +43,44 @@ impl UnderWay {
     pub fn begin(&self, key: &SessionKey, most: AtOnce, now: UnixMillis) -> Option<Asking<'_>> {
         let mut begun = self.begun.borrow_mut();
         let about = about(key);
-        let is_full = |begun: &BTreeMap<u32, (UnixMillis, About)>| {
+        let is_full = |begun: &VecDeque<Begun>| {
             begun.len() >= most.all
-                || (begun.len() >= most.of_one && begun.values().filter(|(_, of)| *of == about).count() >= most.of_one)
+                || (begun.len() >= most.of_one && begun.iter().filter(|it| it.about == about).count() >= most.of_one)
         };
         if is_full(&begun) {
-            begun.retain(|_, (at, _)| now.since(*at) <= most.takes);
+            begun.retain(|it| now.since(it.at) <= most.takes);
             if is_full(&begun) {
                 return None;
             }
         }
-        let number = self.last.get().wrapping_add(1);
+        let number = self.last.get() + 1;
         self.last.set(number);
-        begun.insert(number, (now, about));
+        begun.push_back(Begun { number, at: now, about });
         Some(Asking { under_way: self, number })
     }
 
     /// The first question about the same key that [goes on](Self::goes_on), if it is another.
-    pub fn before(&self, asking: &Asking<'_>, now: UnixMillis, at_most: Duration) -> Option<u32> {
+    pub fn before(&self, asking: &Asking<'_>, now: UnixMillis, at_most: Duration) -> Option<u64> {
         let begun = self.begun.borrow();
-        let (_, about) = begun.get(&asking.number)?;
-        let is_first = |at: &UnixMillis, of: &About| of == about && now.since(*at) <= at_most;
-        begun.range(..asking.number).find(|(_, (at, of))| is_first(at, of)).map(|(number, _)| *number)
+        let place = place(&begun, asking.number)?;
+        let is_first = |it: &&Begun| it.about == begun[place].about && now.since(it.at) <= at_most;
+        begun.iter().take(place).find(is_first).map(|it| it.number)
     }
 
     /// Whether it has not come to its end, and had less than `at_most` for that.
-    pub fn goes_on(&self, number: u32, now: UnixMillis, at_most: Duration) -> bool {
-        self.begun.borrow().get(&number).is_some_and(|(at, _)| now.since(*at) <= at_most)
+    pub fn goes_on(&self, number: u64, now: UnixMillis, at_most: Duration) -> bool {
+        let begun = self.begun.borrow();
+        place(&begun, number).is_some_and(|place| now.since(begun[place].at) <= at_most)
     }
 
     /// When the clock has stepped back, nobody knows how old they are.
     pub fn clear(&self) {
         self.begun.borrow_mut().clear();
     }
+}
+
+fn place(begun: &VecDeque<Begun>, number: u64) -> Option<usize> {
+    begun.binary_search_by_key(&number, |it| it.number).ok()
 }
 
 fn about(key: &SessionKey) -> About {
@@ -80,12 +92,15 @@ fn about(key: &SessionKey) -> About {
 /// A question under way.
 pub struct Asking<'a> {
     under_way: &'a UnderWay,
-    number: u32,
+    number: u64,
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.under_way.begun.borrow_mut().remove(&self.number);
+        let mut begun = self.under_way.begun.borrow_mut();
+        if let Some(place) = place(&begun, self.number) {
+            begun.remove(place);
+        }
     }
 }
 
