@@ -110,6 +110,16 @@ impl Admitted {
         }
     }
 
+    /// Whether the next request like this is admitted alike, if the verdict on its session is
+    /// still the same: nothing is in doubt, moves in, was written down or is to be replaced.
+    pub fn is_settled(&self) -> bool {
+        let is_current = |caller: &Caller| caller.served == Served::Current && !caller.is_renewed;
+        self.caller.as_ref().is_none_or(is_current)
+            && !self.in_doubt
+            && !self.adopted
+            && self.presented.len() == usize::from(self.caller.is_some())
+    }
+
     /// Whether it came with a session of the application's old kind, and lives.
     pub fn is_adopted(&self) -> bool {
         self.adopted && self.caller.is_some()

@@ -12,11 +12,13 @@ use crate::custody::{self, Opened};
 use crate::error::Failure;
 use crate::headers::{HeaderEdits, Name, folded, folds_to, folds_to_start};
 use crate::path::CanonicalPath;
-use crate::ports::{Outgoing, Ports, Probe};
+use crate::ports::{Outgoing, Ports, Probe, Random};
+use crate::precedent::Precedent;
 use crate::request::Request;
 use crate::session::Session;
-use crate::signature;
+use crate::signature::{self, Signed, Signer};
 use crate::site::Site;
+use crate::time::UnixMillis;
 
 /// Composes the request to the origin; `nonce` is what a command in its answer
 /// has to repeat.
@@ -40,7 +42,7 @@ pub fn compose<P: Ports>(
     forwarding(request, &mut edits);
     custody::attach(config, request, path, opened.map(|opened| (opened, ports.time())), &mut edits);
     let base = base(config, request);
-    let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
+    let authority = authority(config, &request.host);
     let query = request.query.as_ref().map_or_else(String::new, |query| ["?", &*in_query(query)].concat());
     let mut ours = None;
     if admitted.with_identity() {
@@ -56,6 +58,7 @@ pub fn compose<P: Ports>(
         shared_cache: !admitted.with_identity() && is_for_all(site, request),
         timeout: has_small_body(request).then_some(config.origin_timeout),
         body: None,
+        precedent: Precedent::of(site, request, path, admitted),
     })
 }
 
@@ -81,7 +84,7 @@ pub fn compose_probe<P: Ports>(
             edits.set(name, value);
         }
     }
-    let authority = config.origin.as_ref().map_or(request.host.as_str(), |origin| origin.host());
+    let authority = authority(config, &request.host);
     let at = adopt.probe.find('?').unwrap_or(adopt.probe.len());
     let (path, query) = adopt.probe.split_at(at);
     let query = &*in_query(query);
@@ -100,12 +103,12 @@ pub fn compose_probe<P: Ports>(
 }
 
 /// What of a request is signed beside the identity.
-struct Target<'a> {
-    method: &'a str,
-    authority: &'a str,
-    path: &'a str,
+pub struct Target<'a> {
+    pub method: &'a str,
+    pub authority: &'a str,
+    pub path: &'a str,
     /// With its `?`; empty: none.
-    query: &'a str,
+    pub query: &'a str,
 }
 
 /// Sets the identity headers; members for Signature-Input and Signature, where
@@ -120,17 +123,33 @@ fn identify<P: Ports>(
     let identity = identity(&site.config, session);
     let mut ours = None;
     if let Some(signer) = &site.signer {
-        let Target { method, authority, path, query } = *target;
-        // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
-        let query = if query.is_empty() { "?" } else { query };
-        let derived = [("@method", method), ("@authority", authority), ("@path", path), ("@query", query)];
-        let headers = identity.iter().map(|(name, value)| (&**name, &**value));
-        let components: Vec<_> = derived.into_iter().chain(headers).collect();
-        let signed = signer.sign(&components, ports.time(), ports.random()).ok_or(Failure::Internal)?;
+        let signed = sign(signer, target, &identity, ports.time(), ports.random()).ok_or(Failure::Internal)?;
         ours = Some((signed.signature_input, signed.signature));
     }
     edits.set.extend(identity);
     Ok(ours)
+}
+
+/// Signs a request with its identity headers. `None`: there is no randomness to be had.
+pub fn sign(
+    signer: &Signer,
+    target: &Target<'_>,
+    identity: &[(Name, String)],
+    now: UnixMillis,
+    random: &impl Random,
+) -> Option<Signed> {
+    let Target { method, authority, path, query } = *target;
+    // RFC 9421, section 2.2.7: an absent query is an empty one, "?".
+    let query = if query.is_empty() { "?" } else { query };
+    let derived = [("@method", method), ("@authority", authority), ("@path", path), ("@query", query)];
+    let headers = identity.iter().map(|(name, value)| (&**name, &**value));
+    let components: Vec<_> = derived.into_iter().chain(headers).collect();
+    signer.sign(&components, now, random)
+}
+
+/// The host of the application, as it sees it.
+pub fn authority<'a>(config: &'a Config, host: &'a str) -> &'a str {
+    config.origin.as_ref().map_or(host, |origin| origin.host())
 }
 
 /// Scheme and host of the application.

@@ -105,7 +105,8 @@ async fn pass<P: Ports>(
         outgoing.body = filled;
     }
     let tally = ports.memory().tally();
-    let sent = tally.takes_origin_time().then(|| ports.time());
+    let is_timed = !ports.origin().has_answered() && tally.takes_origin_time();
+    let sent = is_timed.then(|| ports.time());
     let answered = ports.origin().send(&outgoing, body).await;
     if let Some(sent) = sent {
         let now = ports.time();

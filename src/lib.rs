@@ -26,6 +26,7 @@ pub mod replica;
 pub mod revocation;
 pub mod store;
 pub mod forward;
+pub mod precedent;
 pub mod signature;
 pub mod command;
 pub mod origin_proof;

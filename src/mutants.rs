@@ -108,6 +108,8 @@ pub enum Mutant {
     OldRowStart,
     /// A start makes no room.
     LimitIgnored,
+    /// A request that is like one before is let through as that was.
+    PrecedentUnchecked,
 }
 
 #[cfg(feature = "mutants")]

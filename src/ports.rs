@@ -12,6 +12,7 @@ use crate::error::{Failure, OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::limit::Limit;
 use crate::mutants::{self, Mutant};
+use crate::precedent::Precedent;
 use crate::revocation::Memory;
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
@@ -106,6 +107,8 @@ pub struct Outgoing {
     pub timeout: Option<Duration>,
     /// In the place of the client's body.
     pub body: Option<Vec<u8>>,
+    /// For requests that are like this one.
+    pub precedent: Option<Precedent>,
 }
 
 /// A GET request of our own to the application. Redirects are not followed.
@@ -131,6 +134,11 @@ pub trait Origin {
     /// A request's body, never read by the gate but in its own API.
     type Body: Body;
     type Answer: Answer;
+
+    /// Whether the request has been sent on before, and counted, and its answer is here.
+    fn has_answered(&self) -> bool {
+        false
+    }
 
     /// Asks the application something of our own.
     async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError>;

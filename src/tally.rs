@@ -168,16 +168,17 @@ impl Tally {
     /// Whether the figures are to be written now: the first time a minute after
     /// the isolate began, then once a minute.
     pub fn is_report_due(&self, now: UnixMillis) -> bool {
-        let Some(at) = self.reported.get() else {
-            self.reported.set(Some(now));
-            return false;
-        };
-        // Also where the clock has stepped back.
-        let is_due = now < at || now.since(at) >= REPORTED_EVERY;
-        if is_due {
+        let is_due = self.is_report_near(now);
+        if is_due || self.reported.get().is_none() {
             self.reported.set(Some(now));
         }
         is_due
+    }
+
+    /// The same, for who does not write them.
+    pub fn is_report_near(&self, now: UnixMillis) -> bool {
+        // Also where the clock has stepped back.
+        self.reported.get().is_some_and(|at| now < at || now.since(at) >= REPORTED_EVERY)
     }
 
     /// A name for this isolate, drawn when it is first wanted.

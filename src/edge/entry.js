@@ -4,8 +4,14 @@ import Gateway, { FeedObject, SessionObject } from "gateway";
 
 const { fetch } = Gateway.prototype;
 
+// Of src/edge/precedents.js, which is a part of what was made.
+const repeat = globalThis[Symbol.for("warifu.repeat")];
+
 export default {
-  fetch: (request, env, ctx) => fetch.call({ env, ctx }, request),
+  fetch(request, env, ctx) {
+    const hear = () => fetch.call({ env, ctx }, request);
+    return repeat(request, env, ctx, hear) ?? hear();
+  },
 };
 
 export { FeedObject, SessionObject };

@@ -16,11 +16,13 @@ use crate::config::{Mistake, Replica};
 use crate::edge::connection;
 use crate::edge::glue;
 use crate::edge::log::{bind, log, log_of};
-use crate::edge::ports::{ClientBody, RequestPorts};
+use crate::edge::ports::{ClientBody, Given, Network, RequestPorts};
 use crate::edge::turn;
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::ports::Answer;
+use crate::precedent::is_answer_of_all;
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::revocation::Memory;
@@ -29,7 +31,7 @@ use crate::site::{Secrets, Sites};
 thread_local! {
     /// Prepared at the isolate's first request; the bindings never change under it,
     /// since a new version gets new isolates.
-    static PREPARED: OnceCell<Rc<Result<Prepared, Vec<Mistake>>>> = const { OnceCell::new() };
+    static PREPARED: OnceCell<Result<Rc<Prepared>, Vec<Mistake>>> = const { OnceCell::new() };
 }
 
 thread_local! {
@@ -42,47 +44,91 @@ thread_local! {
 }
 
 /// The sites, and what this isolate remembers of each.
-struct Prepared {
-    sites: Sites,
-    memories: Vec<Rc<Memory>>,
+pub struct Prepared {
+    pub sites: Sites,
+    pub memories: Vec<Rc<Memory>>,
+}
+
+/// What requests are served with, once there was one.
+pub fn prepared() -> Option<Rc<Prepared>> {
+    PREPARED.with(|cell| cell.get()?.as_ref().ok().cloned())
+}
+
+/// What a client gets, and the edits that others like it get as well, where it is such an
+/// answer and that was asked.
+struct Served {
+    response: Response,
+    of_all: Option<String>,
+}
+
+impl From<Response> for Served {
+    fn from(response: Response) -> Self {
+        Self { response, of_all: None }
+    }
 }
 
 /// What the Worker's entry, `entry.js`, calls for each request: answers the
 /// response, or a promise of it.
 #[wasm_bindgen]
 pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
-    turn::take(Box::pin(respond(incoming, env, context)))
+    turn::take(Box::pin(async { respond(incoming, env, context, None).await.map(|served| served.response.into()) }))
 }
 
-async fn respond(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+/// The same for a request that a precedent has sent on: an array of the response and the
+/// edits of answers like it.
+pub async fn respond_to_answer(
+    incoming: web_sys::Request,
+    env: Env,
+    context: Context,
+    given: Given,
+) -> Result<JsValue, JsValue> {
+    let Served { response, of_all } = respond(incoming, env, context, Some(given)).await?;
+    Ok(js_sys::Array::of2(&response, &of_all.into()).into())
+}
+
+async fn respond(
+    incoming: web_sys::Request,
+    env: Env,
+    context: Context,
+    given: Option<Given>,
+) -> Result<Served, JsValue> {
     let request = match describe(&incoming) {
         Ok(request) => request,
         Err(thrown) => {
             log("", &Event::Threw { reason: glue::reason(&thrown) });
-            return own(&response::problem(&Failure::Internal)).map(JsValue::from);
+            return own(&response::problem(&Failure::Internal));
         }
     };
     // Whatever escapes the gate, the client is told nothing of it.
-    let served = AssertUnwindSafe(serve(incoming, &request, env, context)).catch_unwind().await;
+    let served = AssertUnwindSafe(serve(incoming, &request, env, context, given)).catch_unwind().await;
     let event = match served {
-        Ok(Ok(response)) => return Ok(response.into()),
+        Ok(Ok(served)) => return Ok(served),
         Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
         Err(_) => Event::Panicked { place: "worker" },
     };
     tell_of_site(&request, &event);
-    own(&response::refusal(None, &request, &Failure::Internal)).map(JsValue::from)
+    own(&response::refusal(None, &request, &Failure::Internal))
 }
 
-async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context: Context) -> Result<Response, JsValue> {
-    let prepared = PREPARED.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(prepare(&env)))));
-    let Ok(Prepared { sites, memories }) = prepared.as_ref() else {
+async fn serve(
+    incoming: web_sys::Request,
+    request: &Request,
+    env: Env,
+    context: Context,
+    given: Option<Given>,
+) -> Result<Served, JsValue> {
+    let prepared = PREPARED.with(|cell| cell.get_or_init(|| prepare(&env).map(Rc::new)).as_ref().ok().cloned());
+    let Some(prepared) = prepared else {
         return own(&response::refusal(None, request, &Failure::Misconfigured));
     };
+    let Prepared { sites, memories } = &*prepared;
     let Some(index) = sites.index_of(&request.host) else {
         return own(&response::refusal(None, request, &Failure::Misdirected));
     };
     let site = &sites.as_slice()[index];
-    let ports = RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming));
+    let hears_answer = given.is_some();
+    let network = Network { site: index, given: RefCell::new(given) };
+    let ports = RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network);
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);
@@ -90,27 +136,30 @@ async fn serve(incoming: web_sys::Request, request: &Request, env: Env, context:
     match gate::serve(site, &ports, request, ClientBody(incoming)).await {
         Reply::Own(response) => own(&response),
         Reply::Forwarded { answer, edits, body: Some(body), .. } => {
-            glue::with_body(&answer.response, &edits.to_lines(), &body)
+            glue::with_body(&answer.response, &edits.to_lines(), &body).map(Served::from)
         }
-        Reply::Forwarded { answer, edits, watched: None, .. } if edits.is_empty() => Ok(answer.response),
-        Reply::Forwarded { answer, edits, watched: None, .. } => glue::edited(&answer.response, &edits.to_lines()),
+        Reply::Forwarded { answer, edits, watched: None, .. } => {
+            let of_all = (hears_answer && is_answer_of_all(answer.headers(), &edits)).then(|| edits.to_lines());
+            let response =
+                if edits.is_empty() { answer.response } else { glue::edited(&answer.response, &edits.to_lines())? };
+            Ok(Served { response, of_all })
+        }
         Reply::Forwarded { answer, edits, watched: Some(watched), .. } => {
             let connection = glue::connect(&answer.response, &edits.to_lines())?;
             let response = connection.response();
+            let prepared = Rc::clone(&prepared);
             wasm_bindgen_futures::spawn_local(async move {
-                let Ok(Prepared { sites, .. }) = prepared.as_ref() else { return };
-                connection::watch(&sites.as_slice()[index], &ports, &watched, &connection).await;
+                connection::watch(&prepared.sites.as_slice()[index], &ports, &watched, &connection).await;
             });
-            Ok(response)
+            Ok(response.into())
         }
     }
 }
 
 /// Writes down what has escaped the gate, and counts it for the site that was asked.
 fn tell_of_site(request: &Request, event: &Event) {
-    let prepared = PREPARED.with(|cell| cell.get().cloned());
-    let asked = prepared.as_deref().and_then(|prepared| {
-        let Prepared { sites, memories } = prepared.as_ref().ok()?;
+    let prepared = prepared();
+    let asked = prepared.as_deref().and_then(|Prepared { sites, memories }| {
         let index = sites.index_of(&request.host)?;
         Some((&sites.as_slice()[index].config.site, &memories[index]))
     });
@@ -170,7 +219,7 @@ fn prepare(env: &Env) -> Result<Prepared, Vec<Mistake>> {
     })
 }
 
-fn own(response: &OwnResponse) -> Result<Response, JsValue> {
+fn own(response: &OwnResponse) -> Result<Served, JsValue> {
     let edits = HeaderEdits { append: response.headers.clone(), ..HeaderEdits::default() };
-    glue::own_response(response.status, &edits.to_lines(), &response.body)
+    glue::own_response(response.status, &edits.to_lines(), &response.body).map(Served::from)
 }

@@ -1,6 +1,8 @@
 // What Rust asks of the Workers runtime, in as few crossings as possible.
 // Header fields cross as lines, which a field value cannot break (RFC 9110, 5.5).
 
+import { keep } from "./precedents.js";
+
 // A variable or secret as text; objects (tables of wrangler.toml) as JSON.
 export function variable(env, name) {
   const value = env[name];
@@ -87,8 +89,8 @@ export function apply(headers, edits, from = 0) {
 // `replaced` goes in the place of the body. Answers undefined for a body that the
 // platform cannot send. A call that is late is given up by the platform, with all of
 // the request's, once the client has its answer. An AbortController would cost each
-// request as much as its check does.
-export function forward(request, lines, replaced, sharedCache) {
+// request as much as its check does. `isPrecedent`: requests like it come to the same.
+export function forward(request, lines, replaced, sharedCache, isPrecedent) {
   const { method } = request;
   let body = replaced ?? request.body;
   if (body !== null && (method === "GET" || method === "HEAD")) {
@@ -96,6 +98,7 @@ export function forward(request, lines, replaced, sharedCache) {
     if (request.headers.get("content-length") !== "0") return undefined;
     body = null;
   }
+  if (isPrecedent) keep(request, lines, sharedCache);
   const end = lines.indexOf("\n");
   const headers = new Headers(request.headers);
   apply(headers, lines, end + 1);

@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 use worker::worker_sys::Context;
 
+use crate::edge::precedents::Precedents;
 use crate::edge::turn::Turns;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -44,6 +45,7 @@ extern "C" {
         lines: &str,
         replaced: Option<Vec<u8>>,
         shared_cache: bool,
+        is_precedent: bool,
     ) -> Result<Option<Promise>, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -75,6 +77,12 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = kvDelete)]
     pub fn kv_delete(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/precedents.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = lendPrecedents)]
+    pub fn lend_precedents(lent: Precedents, left_out: &str, chars_max: usize) -> Result<(), JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/edge/turns.js")]

@@ -11,6 +11,7 @@ mod glue;
 mod log;
 mod objects;
 mod ports;
+mod precedents;
 mod session_object;
 mod sessions;
 mod sql;

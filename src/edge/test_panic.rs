@@ -17,6 +17,8 @@
 //!   something
 //! - `store-calls`: how many messages this isolate has sent to session objects, and
 //!   how often it has polled the feed of this site
+//! - `precedents`: how many precedents this isolate has kept, how many requests went by one,
+//!   and how many of their answers had to be heard
 //! - `waiting`: collects garbage; how many requests of this isolate wait between two
 //!   turns, and for how many others than this one anything is kept
 
@@ -33,6 +35,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::edge::objects::store_calls;
 use crate::edge::ports::RequestPorts;
+use crate::edge::precedents::counts;
 use crate::edge::turn::waiting;
 use crate::error::{Failure, SESSION_OBJECT, StoreError};
 use crate::ports::Ports;
@@ -69,6 +72,10 @@ pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnRespon
         "store-calls" => {
             let polls = ports.memory().tally().polls.get();
             OwnResponse::json(200, &json!({ "store_calls": store_calls(), "polls": polls }))
+        }
+        "precedents" => {
+            let [kept, followed, heard] = counts();
+            OwnResponse::json(200, &json!({ "kept": kept, "followed": followed, "heard": heard }))
         }
         "waiting" => {
             collect();

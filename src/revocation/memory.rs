@@ -253,8 +253,19 @@ impl Memory {
     /// older than half the bound, the last poll was sent as long ago, and
     /// requests come often enough to gain by it. With fewer, each asks.
     pub fn wants_poll(&self, now: UnixMillis, bound: Duration) -> bool {
-        let often = self.looked.replace(Some(now)).is_some_and(|looked| now.since(looked) <= bound / 2);
-        often && self.is_poll_due(now, bound)
+        let wants = self.is_poll_wanted(now, bound);
+        self.looked(now);
+        wants
+    }
+
+    /// The same, for who does not look for a session yet.
+    pub fn is_poll_wanted(&self, now: UnixMillis, bound: Duration) -> bool {
+        self.looked.get().is_some_and(|looked| now.since(looked) <= bound / 2) && self.is_poll_due(now, bound)
+    }
+
+    /// A session is looked for.
+    pub fn looked(&self, now: UnixMillis) {
+        self.looked.set(Some(now));
     }
 
     /// The same for connections that stay open, which look all the time.

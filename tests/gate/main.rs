@@ -28,6 +28,7 @@ mod open;
 mod open_secrets;
 mod pages;
 mod partitioned;
+mod precedent;
 mod replica;
 mod rotation;
 mod secrets;

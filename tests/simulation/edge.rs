@@ -5,8 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use warifu::ports::Outgoing;
+use warifu::precedent::Standing;
+use warifu::request::Request;
 use warifu::revocation::{Memory, Position};
 use warifu::site::Site;
+use warifu::time::UnixMillis;
 use warifu::token::SessionKey;
 
 use super::clock::Clock;
@@ -29,6 +33,8 @@ pub struct Edge {
     grounds: RefCell<HashMap<SessionKey, Vec<Position>>>,
     /// When a session object has last said something of a key.
     pub heard: RefCell<HashMap<SessionKey, Micros>>,
+    /// What requests have come to, by their whole texts.
+    precedents: RefCell<HashMap<String, Outgoing>>,
     /// Acceptances from memory, and all, in the last seconds of the world.
     pub lately: Cell<(u32, u32)>,
 }
@@ -48,7 +54,28 @@ impl Edge {
             proof: Cell::new(None),
             grounds: RefCell::default(),
             heard: RefCell::default(),
+            precedents: RefCell::default(),
             lately: Cell::new((0, 0)),
+        }
+    }
+
+    /// What a request comes to that is like one before, without the gate: as in
+    /// `src/edge/precedents.js`.
+    pub fn follow(&self, request: &Request, now: UnixMillis) -> Option<Outgoing> {
+        let kept = self.precedents.borrow();
+        let outgoing = kept.get(&text_of(request))?;
+        let precedent = outgoing.precedent.as_ref()?;
+        let standing = precedent.stands(&self.site.config, &self.memory, now);
+        (standing == Standing::Same).then(|| {
+            precedent.follow(&self.memory, now);
+            outgoing.clone()
+        })
+    }
+
+    /// Keeps what one has come to.
+    pub fn keep(&self, request: &Request, outgoing: &Outgoing) {
+        if outgoing.precedent.is_some() {
+            self.precedents.borrow_mut().insert(text_of(request), outgoing.clone());
         }
     }
 
@@ -66,4 +93,9 @@ impl Edge {
     pub fn polled(&self, sent: Micros) {
         self.proof.set(self.proof.get().max(Some(sent)));
     }
+}
+
+fn text_of(Request { method, raw_path, headers, .. }: &Request) -> String {
+    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{method} {raw_path}\n{fields}")
 }

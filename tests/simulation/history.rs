@@ -185,6 +185,8 @@ pub struct Counts {
     pub requests: u64,
     pub acceptances: u64,
     pub cached: u64,
+    /// By a precedent.
+    pub followed: u64,
     pub replica: u64,
     pub outage: u64,
     pub kills: u64,

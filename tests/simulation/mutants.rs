@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 50] = [
+const MUTANTS: [(Mutant, By); 51] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -69,6 +69,7 @@ const MUTANTS: [(Mutant, By); 50] = [
     (Mutant::SpanOverAStep, By::Schedule(schedules::a_log_in_over_a_step)),
     (Mutant::OldRowStart, By::Schedule(schedules::a_start_under_an_old_row)),
     (Mutant::LimitIgnored, By::Chance),
+    (Mutant::PrecedentUnchecked, By::Chance),
 ];
 
 #[test]

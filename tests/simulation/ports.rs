@@ -7,13 +7,15 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use warifu::audit::{Event, Whence};
 use warifu::error::{OriginError, StoreError};
-use warifu::headers::HeaderBlock;
+use warifu::gate::Reply;
+use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::limit::Limit;
 use warifu::ports::{
     After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Replica,
     Shards,
 };
 use warifu::replica::Record;
+use warifu::request::Request;
 use warifu::revocation::{Memory, Position};
 use warifu::session::{KillId, Served, SessionId};
 use warifu::store::feed::{FeedCall, FeedReply};
@@ -37,6 +39,7 @@ pub struct Visit {
     pub world: Rc<World>,
     pub edge: Rc<Edge>,
     pub request: usize,
+    pub message: Rc<Request>,
 }
 
 impl Visit {
@@ -207,6 +210,27 @@ impl Visit {
         }
     }
 
+    /// What it comes to by a precedent, if one stands.
+    pub async fn follow(&self) -> Option<Reply<Head>> {
+        // Half of them are heard in full all the same.
+        let outgoing =
+            if self.edge.dice.chance(500) { self.edge.follow(&self.message, Clock::now(self)) } else { None }?;
+        self.let_through(&outgoing);
+        let (command, span) = self.world.command_of(self.request);
+        assert!(command.is_none() && !self.world.opens(self.request), "a precedent where commands count");
+        self.world.history.borrow_mut().counts.followed += 1;
+        self.world.exec.sleep(span).await;
+        let answer = Head(HeaderBlock::default());
+        Some(Reply::Forwarded { answer, edits: HeaderEdits::default(), body: None, watched: None })
+    }
+
+    fn let_through(&self, outgoing: &Outgoing) {
+        let accepted = self.note_forwarded(&mut self.world.history.borrow_mut(), outgoing);
+        if let Some(accepted) = accepted {
+            self.world.accepted(self.request, &accepted);
+        }
+    }
+
     /// The request is let through, perhaps with a session.
     fn note_forwarded(&self, history: &mut History, outgoing: &Outgoing) -> Option<Acceptance> {
         let at = self.world.exec.now();
@@ -350,10 +374,8 @@ impl Origin for Visit {
     }
 
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
-        let accepted = self.note_forwarded(&mut self.world.history.borrow_mut(), outgoing);
-        if let Some(accepted) = accepted {
-            self.world.accepted(self.request, &accepted);
-        }
+        self.let_through(outgoing);
+        self.edge.keep(&self.message, outgoing);
         let (command, span) = self.world.command_of(self.request);
         self.world.exec.sleep(span).await;
         let opened = self.world.opens(self.request).then_some(("Sec-WebSocket-Accept", "x"));

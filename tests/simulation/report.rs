@@ -45,6 +45,7 @@ struct Sums {
     requests: u64,
     acceptances: u64,
     cached: u64,
+    followed: u64,
     replica: u64,
     outage: u64,
     kills: u64,
@@ -75,6 +76,7 @@ impl Total {
         sums.requests += counts.requests;
         sums.acceptances += counts.acceptances;
         sums.cached += counts.cached;
+        sums.followed += counts.followed;
         sums.replica += counts.replica;
         sums.outage += counts.outage;
         sums.kills += counts.kills;
@@ -95,13 +97,14 @@ impl Total {
     pub fn print(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         eprintln!(
-            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} from KV, {} in an outage), {} kills, {} left open ({} cut)",
+            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} of them by a precedent, {} from KV, {} in an outage), {} kills, {} left open ({} cut)",
             sums.seeds,
             self.began.elapsed().as_secs_f64(),
             sums.requests,
             sums.acceptances,
             sums.cached,
             sums.cached * 100 / sums.acceptances.max(1),
+            sums.followed,
             sums.replica,
             sums.outage,
             sums.kills,
@@ -119,6 +122,7 @@ impl Total {
     pub fn check(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         assert!(sums.seeds > 0, "no seed was run");
+        assert!(sums.seeds < 20 || sums.followed * 10 > sums.cached, "next to none goes by a precedent");
         assert_eq!(sums.failed, 0, "seeds that violate an invariant");
         for kind in truth::KINDS {
             let is_seen = sums.durable.get(kind).is_some_and(|count| *count > 0);

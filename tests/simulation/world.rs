@@ -301,10 +301,13 @@ impl World {
         let edge = Rc::clone(&self.edges.borrow()[seat]);
         self.history.borrow_mut().asked[request].arrived = Some(self.exec.now());
         let (sender, receiver) = channel();
-        let visit = Visit { world: Rc::clone(self), edge: Rc::clone(&edge), request };
-        let message = self.message(&ask);
+        let message = Rc::new(self.message(&ask));
+        let visit = Visit { world: Rc::clone(self), edge: Rc::clone(&edge), request, message };
         self.exec.spawn(edge.group, async move {
-            let reply = gate::serve(&visit.edge.site, &visit, &message, Bytes(ask.body.into())).await;
+            let reply = match visit.follow().await {
+                Some(reply) => reply,
+                None => gate::serve(&visit.edge.site, &visit, &visit.message, Bytes(ask.body.into())).await,
+            };
             let seen = visit.world.answered(&visit, &ask, reply);
             sender.send(seen);
         });

@@ -3,6 +3,7 @@
 //! an origin that answers as the test says.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod precedents;
 pub mod sqlite;
 pub mod world;
 

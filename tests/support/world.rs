@@ -30,6 +30,7 @@ use warifu::time::UnixMillis;
 use warifu::token::Locator;
 use warifu::watch::{self, End, Watched};
 
+use super::precedents::{Claim, Precedents};
 use super::sqlite::Sqlite;
 
 pub struct World {
@@ -51,6 +52,8 @@ pub struct World {
     pub command: Rc<Cell<&'static str>>,
     /// What happens while the next body is read.
     pub meanwhile: Meanwhile,
+    /// What isolates keep of requests for those that are like them.
+    pub precedents: Precedents,
     /// The files of the pages: path, tag, text.
     pub assets: RefCell<Vec<(&'static str, Option<&'static str>, &'static str)>>,
 }
@@ -176,6 +179,7 @@ impl World {
             address: Cell::new("203.0.113.77"),
             command: Rc::default(),
             meanwhile: Rc::default(),
+            precedents: Precedents::default(),
             assets: RefCell::default(),
         }
     }
@@ -229,7 +233,15 @@ impl World {
     async fn served(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
         let isolate = Isolate { world: self, memory: self.memory(site) };
         let body = Bytes(body, Rc::clone(&self.meanwhile));
-        match gate::serve(site, &isolate, request, body).await {
+        let is_alone = !self.shards.is_crowded.get() && !self.random.is_broken.get();
+        let now = Clock::now(&self.shards);
+        let claim = if is_alone { self.precedents.claim(site, request, &isolate.memory, now) } else { None };
+        let before = (self.shards.calls.get(), self.shards.polls.get(), self.origin.seen.borrow().len());
+        let reply = gate::serve(site, &isolate, request, body).await;
+        if is_alone {
+            self.compare(site, request, claim.as_ref(), before, &reply);
+        }
+        match reply {
             Reply::Own(own) => {
                 let OwnResponse { status, headers, body } = own;
                 Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
@@ -239,6 +251,28 @@ impl World {
                 let body = String::from_utf8(body.unwrap_or_default()).expect("a text");
                 Seen { status: None, headers: owned(set).chain(append).collect(), body, removed: remove, watched }
             }
+        }
+    }
+
+    /// Whether the gate came to what a precedent had said, and asked nobody.
+    fn compare(
+        &self,
+        site: &Site,
+        request: &Request,
+        claim: Option<&Claim>,
+        (calls, polls, seen): (u32, u32, usize),
+        reply: &Reply<Head>,
+    ) {
+        let sent = self.origin.seen.borrow().get(seen).cloned();
+        if let Some(sent) = &sent {
+            self.precedents.sent(site, request, sent, claim);
+        }
+        let Some(claim) = claim else { return };
+        assert!(sent.is_some(), "the gate lets nothing through where a precedent stands");
+        assert_eq!((calls, polls), (self.shards.calls.get(), self.shards.polls.get()), "somebody was asked");
+        if let Reply::Forwarded { answer, edits, body, watched } = reply {
+            let is_plain = body.is_none() && watched.is_none();
+            self.precedents.answered(site, claim, (answer.status(), answer.headers()), edits, is_plain);
         }
     }
 

@@ -1,0 +1,195 @@
+//! Precedents for the JavaScript beside this file, which knows them by number.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::worker_sys::Context;
+
+use crate::config::Config;
+use crate::edge::fetch::{Prepared, prepared, respond_to_answer};
+use crate::edge::glue;
+use crate::edge::ports::{Given, PlatformClock, PlatformRandom};
+use crate::edge::turn;
+use crate::policy::Demand;
+use crate::ports::Clock;
+use crate::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing};
+use crate::revocation::Memory;
+use crate::site::Site;
+use crate::time::millis;
+
+/// What this isolate keeps.
+#[derive(Default)]
+struct Kept {
+    /// That of the request which is being sent on, with its site's place.
+    offered: Option<(usize, Precedent)>,
+    /// Of requests that are told apart by nothing but their header fields.
+    classes: Vec<Class>,
+    /// The newest ones; the number of the first is `first`.
+    precedents: VecDeque<(usize, Rc<Precedent>)>,
+    first: u32,
+}
+
+/// Site, scheme, host and what is demanded.
+#[derive(Eq, PartialEq)]
+struct Class(usize, Box<str>, Box<str>, Demand);
+
+thread_local! {
+    static KEPT: RefCell<Kept> = {
+        // It only keeps it.
+        let _ = glue::lend_precedents(Precedents(()), &LEFT_OUT.join(" "), CHARS_MAX);
+        RefCell::new(Kept { first: 1, ..Kept::default() })
+    };
+}
+
+/// For the time that a request is sent on, so that the JavaScript can [`Precedents::keep`]
+/// what it makes. Returns whether it makes one.
+pub fn offer(site: usize, precedent: Option<&Precedent>) -> bool {
+    KEPT.with_borrow_mut(|kept| kept.offered = precedent.map(|precedent| (site, precedent.clone())));
+    precedent.is_some()
+}
+
+impl Kept {
+    fn keep(&mut self) -> Option<Vec<u32>> {
+        let (site, precedent) = self.offered.take()?;
+        let Prepared { sites, .. } = &*prepared()?;
+        let site_of = sites.as_slice().get(site)?;
+        let class = Class(site, precedent.scheme.clone(), precedent.host.clone(), precedent.demand);
+        let known = self.classes.iter().position(|known| *known == class);
+        let place = match known {
+            Some(place) => place,
+            // Where any host leads here, a client can make up as many as it likes.
+            None if self.classes.len() >= CLASSES_MAX => return None,
+            None => {
+                self.classes.push(class);
+                self.classes.len() - 1
+            }
+        };
+        let of_answers = site * 4 + usize::from(precedent.with_identity()) * 2 + usize::from(precedent.has_caller());
+        let is_signed = site_of.signer.is_some() && precedent.with_identity();
+        let ms_max = u32::try_from(millis(site_of.config.origin_timeout)).unwrap_or(u32::MAX);
+        if self.precedents.len() >= PRECEDENTS_MAX {
+            self.precedents.pop_front();
+            self.first = self.first.checked_add(1)?;
+        }
+        let number = self.first.checked_add(u32::try_from(self.precedents.len()).ok()?)?;
+        self.precedents.push_back((site, Rc::new(precedent)));
+        let numbers = [place, of_answers].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        Some(vec![number, numbers[0], numbers[1], ms_max.min(i32::MAX as u32), u32::from(is_signed)])
+    }
+
+    fn get(&self, number: u32) -> Option<(usize, Rc<Precedent>)> {
+        let place = number.checked_sub(self.first)?;
+        self.precedents.get(usize::try_from(place).ok()?).cloned()
+    }
+}
+
+/// What JavaScript asks.
+#[wasm_bindgen]
+pub struct Precedents(());
+
+#[allow(
+    clippy::unused_self,
+    reason = "an object is of one instance of the WebAssembly: that of before cannot be meant"
+)]
+#[wasm_bindgen]
+impl Precedents {
+    /// Keeps what the request makes that is being sent on: the numbers of the precedent,
+    /// of the class of requests and of the class of answers, how many milliseconds the
+    /// application has, and 1 where it is signed. The first is 0 where nothing is kept.
+    pub fn keep(&self) -> Vec<u32> {
+        let kept = KEPT.with_borrow_mut(Kept::keep);
+        #[cfg(feature = "test-panic")]
+        count(0, kept.is_some());
+        kept.unwrap_or_else(|| vec![0])
+    }
+
+    /// Whether a request is let through that is like the one of this number: a [`Standing`], or
+    /// [`TIMED`]. It is counted, if so.
+    pub fn stands(&self, number: u32) -> u32 {
+        let standing = following(number, |_, precedent, config, memory| {
+            let now = PlatformClock.now();
+            let standing = precedent.stands(config, memory, now);
+            #[cfg(feature = "test-panic")]
+            count(1, standing == Standing::Same);
+            let is_timed = standing == Standing::Same && precedent.follow(memory, now);
+            Some(if is_timed { TIMED } else { standing as u32 })
+        });
+        standing.unwrap_or(Standing::Over as u32)
+    }
+
+    /// How many milliseconds one took to its answer, of which the time was taken.
+    pub fn took(&self, number: u32, ms: f64) {
+        following(number, |_, _, _, memory| {
+            memory.tally().origin_time.note(Duration::from_secs_f64((ms / 1_000.0).clamp(0.0, DAY_SECONDS)));
+            Some(())
+        });
+    }
+
+    /// The edits that sign it; `query` has its `?`, or is empty. None where it cannot be signed.
+    pub fn sign(&self, number: u32, method: &str, path: &str, query: &str) -> Option<String> {
+        let signed = following(number, |site, precedent, _, _| {
+            precedent.sign(site, (method, path, query), PlatformClock.now(), &PlatformRandom)
+        })?;
+        Some(["=signature-input: ", &*signed.signature_input, "\n=signature: ", &*signed.signature, "\n"].concat())
+    }
+
+    /// Hears an answer, or why there is none (`null`: it is late), to a request that was
+    /// sent on with these edits: the response and, where others like it get the same, its
+    /// edits; or a promise of both.
+    pub fn answered(
+        &self,
+        request: web_sys::Request,
+        env: Env,
+        context: Context,
+        outcome: JsValue,
+        has_thrown: bool,
+        lines: String,
+    ) -> Result<JsValue, JsValue> {
+        #[cfg(feature = "test-panic")]
+        count(2, true);
+        let outcome = if has_thrown { Err(outcome) } else { Ok(outcome) };
+        turn::take(Box::pin(respond_to_answer(request, env, context, Given { outcome, lines })))
+    }
+}
+
+#[cfg(feature = "test-panic")]
+thread_local! {
+    static COUNTS: core::cell::Cell<[u32; 3]> = const { core::cell::Cell::new([0; 3]) };
+}
+
+#[cfg(feature = "test-panic")]
+fn count(what: usize, counts: bool) {
+    let mut all = COUNTS.get();
+    all[what] += u32::from(counts);
+    COUNTS.set(all);
+}
+
+/// How many were kept, how many requests went by one, and how many of their answers had to
+/// be heard.
+#[cfg(feature = "test-panic")]
+pub fn counts() -> [u32; 3] {
+    COUNTS.get()
+}
+
+/// What comes of a precedent that is still kept.
+fn following<T>(number: u32, of: impl FnOnce(&Site, &Precedent, &Config, &Memory) -> Option<T>) -> Option<T> {
+    let (index, precedent) = KEPT.with_borrow(|kept| kept.get(number))?;
+    let Prepared { sites, memories } = &*prepared()?;
+    let site = sites.as_slice().get(index)?;
+    of(site, &precedent, &site.config, memories.get(index)?)
+}
+
+/// As [`Standing::Same`], of one whose time to its answer is taken.
+const TIMED: u32 = 3;
+
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// More than the rules of a configuration tell apart, for one host.
+const CLASSES_MAX: usize = 256;
+
+/// As many as the JavaScript keeps, which it does in two halves.
+const PRECEDENTS_MAX: usize = 512;

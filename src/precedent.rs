@@ -1,0 +1,194 @@
+//! Precedents: what a request came to, for those that are like it.
+//!
+//! Most requests of a session differ from one before in nothing that the gate looks at.
+//! Such a case need not be heard again from the beginning: it has the same edits, goes to
+//! the same application, and only what can have changed since is looked at, which is the
+//! verdict on the session. The edge keeps precedents by the whole text of a request but for
+//! its query and the values of [`LEFT_OUT`], so that none of its header fields crosses for
+//! one that is followed. What is unknown, due or in doubt is heard in full: to have no
+//! precedent costs time and nothing else.
+
+use std::rc::{Rc, Weak};
+
+use crate::admission::Admitted;
+use crate::config::{Access, Commands, Config};
+use crate::cookie;
+use crate::forward;
+use crate::headers::{HeaderBlock, HeaderEdits, Name};
+use crate::mutants::{self, Mutant};
+use crate::path::CanonicalPath;
+use crate::policy::Demand;
+use crate::ports::Random;
+use crate::request::Request;
+use crate::revocation::{Known, Memory};
+use crate::session::Session;
+use crate::signature::Signed;
+use crate::site::Site;
+use crate::tally::{Outcome, Source};
+use crate::time::UnixMillis;
+use crate::token::SessionKey;
+
+/// Fields whose values differ from request to request, and which decide nothing about one
+/// that is let through: two requests that differ in these alone are alike. Their names count.
+/// Whatever is not in this list counts with its value.
+pub const LEFT_OUT: [&str; 14] = [
+    "accept",
+    "baggage",
+    "cf-ray",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "priority",
+    "range",
+    "referer",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+
+/// A request with more characters of names and values, and four for each field, is heard in
+/// full: what is kept of it is text.
+pub const CHARS_MAX: usize = 5_000;
+
+/// A case that was decided.
+#[derive(Clone, Debug)]
+pub struct Precedent {
+    /// `https`, or else `http`.
+    pub scheme: Box<str>,
+    pub host: Box<str>,
+    pub demand: Demand,
+    /// Whose request it was; `None`: nobody's, where that is let through.
+    caller: Option<Caller>,
+}
+
+#[derive(Clone, Debug)]
+struct Caller {
+    key: SessionKey,
+    /// The very verdict that was gone by. A newer one can have other claims.
+    session: Weak<Session>,
+}
+
+/// Whether a precedent is followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// The request would come to something else.
+    Over = 0,
+    /// It may come to the same, but something is due that is done along with a request, or is
+    /// to be asked.
+    NotNow = 1,
+    /// It would come to the same.
+    Same = 2,
+}
+
+impl Precedent {
+    /// The precedent that a request makes which is about to be forwarded; `None`: one like
+    /// it could come to something else.
+    pub fn of(site: &Site, request: &Request, path: &CanonicalPath, admitted: &Admitted) -> Option<Self> {
+        let (config, demand) = (&site.config, admitted.demand());
+        let has = |name: &str| request.headers.get(name).is_some();
+        let is_plain = matches!(request.method.as_str(), "GET" | "HEAD")
+            && request.raw_path == path.as_str()
+            // Three bytes in UTF-8 for each character at most.
+            && config.max_header_bytes >= 3 * CHARS_MAX
+            && !["upgrade", "content-length", "transfer-encoding"].into_iter().any(has);
+        // What an application says of the session is heard each time, and so is what it keeps with us.
+        let is_quiet = demand.commands == Commands::No && config.custody.is_off();
+        let from_memory = demand.access != Access::Strict && !config.bound.is_zero();
+        let is_signed = site.signer.is_some() && admitted.with_identity();
+        let signs_too = is_signed && (has("signature") || has("signature-input"));
+        if !(is_plain && is_quiet && from_memory && admitted.is_settled()) || signs_too {
+            return None;
+        }
+        let caller = match admitted.caller() {
+            Some((caller, token)) => Some(Caller { key: token.session_key(), session: Rc::downgrade(&caller.session) }),
+            // It may move in, or is counted.
+            None if demand.access != Access::Public
+                && (config.adopt.is_some()
+                    || cookie::is_forged(request.headers.get("cookie"), &config.cookie.name, &site.ring)) =>
+            {
+                return None;
+            }
+            None => None,
+        };
+        Some(Self { scheme: (*request.scheme).into(), host: (*request.host).into(), demand, caller })
+    }
+
+    /// Whether a request like this would come to the same now. Nothing is counted by it.
+    pub fn stands(&self, config: &Config, memory: &Memory, now: UnixMillis) -> Standing {
+        memory.observe(now);
+        if memory.tally().is_report_near(now) {
+            return Standing::NotNow;
+        }
+        let Some(Caller { key, session }) = &self.caller else { return Standing::Same };
+        if mutants::is(Mutant::PrecedentUnchecked) {
+            return Standing::Same;
+        }
+        if memory.is_poll_wanted(now, config.bound) {
+            return Standing::NotNow;
+        }
+        let found = match memory.look(key, now, config.bound, config.idle_timeout) {
+            Known::Live(found) => found,
+            Known::Dead => return Standing::Over,
+            Known::Nothing => return Standing::NotNow,
+        };
+        if !core::ptr::eq(Rc::as_ptr(&found), session.as_ptr()) {
+            return Standing::Over;
+        }
+        let is_due = self.demand.activity && found.wants_renewal(now, config.idle_timeout);
+        if is_due || self.demand.is_met_by(&found, now).is_err() { Standing::NotNow } else { Standing::Same }
+    }
+
+    /// Counts a request that goes by it. Whether the time of it to the origin is taken.
+    pub fn follow(&self, memory: &Memory, now: UnixMillis) -> bool {
+        if self.caller.is_some() {
+            memory.looked(now);
+            memory.tally().check(Source::Memory, Outcome::Live);
+        }
+        memory.tally().takes_origin_time()
+    }
+
+    /// Whether identity headers go with such a request.
+    pub fn with_identity(&self) -> bool {
+        self.demand.access != Access::Public
+    }
+
+    /// Whether such a request comes with a session.
+    pub fn has_caller(&self) -> bool {
+        self.caller.is_some()
+    }
+
+    /// The signature of one that goes by it, which no other request has; `query` with its
+    /// `?`, or empty. `None`: it has none, or there is no randomness to be had.
+    pub fn sign(
+        &self,
+        site: &Site,
+        (method, path, query): (&str, &str, &str),
+        now: UnixMillis,
+        random: &impl Random,
+    ) -> Option<Signed> {
+        let signer = site.signer.as_ref().filter(|_| self.with_identity())?;
+        let session = match &self.caller {
+            Some(caller) => Some(caller.session.upgrade()?),
+            None => None,
+        };
+        let identity = forward::identity(&site.config, session.as_deref());
+        let authority = forward::authority(&site.config, &self.host);
+        forward::sign(signer, &forward::Target { method, authority, path, query }, &identity, now, random)
+    }
+}
+
+/// Whether an answer with these fields gets these edits each time, whichever request like
+/// that one it answers: nothing was written down, started, ended or watched for it.
+/// `headers` are those that the gate looks at.
+pub fn is_answer_of_all(headers: &HeaderBlock, edits: &HeaderEdits) -> bool {
+    let is_about_caches =
+        |name: &str| name == "content-type" || name.ends_with("cache-control") || name == "surrogate-control";
+    headers.iter().all(|(name, _)| is_about_caches(name)) && edits.append.iter().all(|(name, _)| name != "set-cookie")
+}
+
+/// The edits that are the same each time: all but the signature.
+pub fn unsigned(set: &[(Name, String)]) -> impl Iterator<Item = &(Name, String)> {
+    set.iter().filter(|(name, _)| !matches!(&**name, "signature" | "signature-input"))
+}

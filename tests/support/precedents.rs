@@ -1,0 +1,148 @@
+//! What the edge does with precedents, done beside each request of a native test: where one
+//! stands, the gate, which hears the request in full all the same, has to come to just that,
+//! and to ask nobody for it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use warifu::headers::{HeaderBlock, HeaderEdits};
+use warifu::policy::Demand;
+use warifu::ports::Outgoing;
+use warifu::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing, is_answer_of_all, unsigned};
+use warifu::request::Request;
+use warifu::revocation::Memory;
+use warifu::site::Site;
+use warifu::time::UnixMillis;
+
+/// What an isolate keeps, by the same keys as in `src/edge/precedents.js`.
+#[derive(Default)]
+pub struct Precedents {
+    places: RefCell<HashMap<Place, (Demand, String)>>,
+    cases: RefCell<HashMap<Case, Rc<Kept>>>,
+    answers: RefCell<HashMap<(usize, bool, bool, String), String>>,
+    /// How many have stood.
+    pub stood: RefCell<usize>,
+}
+
+/// Of the site at this address: method, scheme, host and path.
+type Place = (usize, String, String, String, String);
+
+/// Scheme, host, what is demanded, and the header fields that count.
+type Case = (usize, String, String, String, String);
+
+struct Kept {
+    precedent: Precedent,
+    edits: String,
+    shared_cache: bool,
+}
+
+/// What a request has to come to.
+pub struct Claim {
+    lines: String,
+    shared_cache: bool,
+    kept: Rc<Kept>,
+}
+
+impl Precedents {
+    /// What it has to come to, if a precedent stands.
+    pub fn claim(&self, site: &Site, request: &Request, memory: &Memory, now: UnixMillis) -> Option<Claim> {
+        let text = text_of(request)?;
+        let is_odd = |query: &String| query.bytes().any(|b| !b.is_ascii_graphic() || b"\"'#<>".contains(&b));
+        if request.query.as_ref().is_some_and(is_odd) {
+            return None;
+        }
+        let places = self.places.borrow();
+        let (demand, url) = places.get(&place(site, request))?;
+        let kept = Rc::clone(self.cases.borrow().get(&case(site, request, *demand, text))?);
+        if kept.precedent.stands(&site.config, memory, now) != Standing::Same {
+            return None;
+        }
+        *self.stood.borrow_mut() += 1;
+        let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+        Some(Claim { lines: format!("{url}{query}\n{}", kept.edits), shared_cache: kept.shared_cache, kept })
+    }
+
+    /// What was sent on: compares it, or keeps what it makes.
+    pub fn sent(&self, site: &Site, request: &Request, outgoing: &Outgoing, claim: Option<&Claim>) {
+        if let Some(claim) = claim {
+            assert_eq!(claim.lines, lines(outgoing), "the precedent came to something else");
+            assert_eq!(claim.shared_cache, outgoing.shared_cache);
+            assert!(outgoing.timeout == Some(site.config.origin_timeout) && outgoing.body.is_none());
+        }
+        let (Some(precedent), Some(text)) = (&outgoing.precedent, text_of(request)) else { return };
+        let url = outgoing.url.split('?').next().unwrap_or_default().to_owned();
+        let sent = lines(outgoing);
+        let edits = sent.split_once('\n').expect("a URL").1.to_owned();
+        self.places.borrow_mut().insert(place(site, request), (precedent.demand, url));
+        let kept = Kept { precedent: precedent.clone(), edits, shared_cache: outgoing.shared_cache };
+        self.cases.borrow_mut().insert(case(site, request, precedent.demand, text), Rc::new(kept));
+    }
+
+    /// What became of the answer to a request that a precedent stood for.
+    pub fn answered(
+        &self,
+        site: &Site,
+        claim: &Claim,
+        (status, headers): (u16, &HeaderBlock),
+        edits: &HeaderEdits,
+        is_plain: bool,
+    ) {
+        let looked_at = headers.iter().filter(|(name, _)| LOOKED_AT.contains(name) || name.starts_with("warifu"));
+        let headers = HeaderBlock::from_pairs(looked_at);
+        let text: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let precedent = &claim.kept.precedent;
+        let key = (address(site), precedent.with_identity(), precedent.has_caller(), format!("{status}\n{text}"));
+        if let Some(known) = self.answers.borrow().get(&key) {
+            assert!(is_plain && *known == edits.to_lines(), "an answer like one before is another: {text}");
+        }
+        if is_plain && is_answer_of_all(&headers, edits) {
+            self.answers.borrow_mut().insert(key, edits.to_lines());
+        }
+    }
+}
+
+/// As in `src/edge/glue.js`.
+const LOOKED_AT: [&str; 9] = [
+    "cache-control",
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "content-type",
+    "set-cookie",
+    "signature",
+    "signature-input",
+    "upgrade",
+];
+
+fn address(site: &Site) -> usize {
+    std::ptr::from_ref(site).addr()
+}
+
+fn place(site: &Site, Request { method, scheme, host, raw_path, .. }: &Request) -> Place {
+    (address(site), method.clone(), scheme.clone(), host.clone(), raw_path.clone())
+}
+
+fn case(site: &Site, request: &Request, demand: Demand, text: String) -> Case {
+    (address(site), request.scheme.clone(), request.host.clone(), format!("{demand:?}"), text)
+}
+
+fn text_of(request: &Request) -> Option<String> {
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        return None;
+    }
+    let (mut text, mut chars) = (String::new(), 0);
+    for (name, value) in request.headers.iter() {
+        chars += name.len() + value.chars().count() + 4;
+        text += &if LEFT_OUT.contains(&name) { format!("{name}\n") } else { format!("{name}: {value}\n") };
+    }
+    (chars <= CHARS_MAX).then_some(text)
+}
+
+fn lines(outgoing: &Outgoing) -> String {
+    let mut edits = outgoing.edits.clone();
+    if outgoing.precedent.is_some() {
+        edits.set = unsigned(&edits.set).cloned().collect();
+    }
+    edits.to_lines_after(&outgoing.url)
+}

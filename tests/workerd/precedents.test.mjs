@@ -1,0 +1,260 @@
+// Requests that are like one before (src/precedent.rs): they go on without their header fields
+// crossing to the WebAssembly, and nobody can tell, neither the origin nor the client.
+import assert from "node:assert/strict";
+import { createHmac, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+
+import { newAdminKey, start, told, until } from "./support/gateway.mjs";
+
+const ops = newAdminKey();
+const originKey = randomBytes(32);
+const originKeys = JSON.stringify([{ kid: 7, key: originKey.toString("base64url") }]);
+
+let origin, plain, signing;
+// What the application does for a path; else it says what it has been asked.
+const paths = {};
+let seen = [];
+
+before(async () => {
+  origin = createServer((request, response) => {
+    const { method, url, headers } = request;
+    seen.push({ method, url, headers });
+    const path = url.split("?")[0];
+    if (paths[path]) return paths[path](response, request);
+    response.writeHead(200, { "content-type": "application/json", "cache-control": "max-age=60" });
+    return response.end(method === "HEAD" ? undefined : JSON.stringify({ method, url, headers }));
+  });
+  await once(origin.listen(0, "127.0.0.1"), "listening");
+  const common = {
+    origin: `http://127.0.0.1:${origin.address().port}`,
+    adminKeys: [ops],
+  };
+  const warifu = {
+    origin_timeout: "1s",
+    bound: "2s",
+    routes: [
+      { path: "/public/*", access: "public" },
+      { path: "/optional/*", access: "optional" },
+      { path: "/strict/*", access: "strict" },
+      { path: "/do/*", access: "required", commands: true },
+    ],
+  };
+  [plain, signing] = await Promise.all([start({ ...common, warifu }), start({ ...common, warifu, originKeys })]);
+});
+after(async () => {
+  await Promise.all([plain?.close(), signing?.close()]);
+  origin?.closeAllConnections();
+  origin?.close();
+});
+
+async function mint(gateway, subject) {
+  const answer = await gateway.fetch("/_warifu/sessions", {
+    method: "POST",
+    headers: { authorization: `Bearer ${ops.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ subject }),
+  });
+  assert.equal(answer.status, 201);
+  return (await answer.json()).set_cookie.split(";")[0];
+}
+
+const counts = async (gateway) => (await gateway.fetch("/_warifu/test/precedents")).json();
+
+// What comes of a request, and how many went by a precedent meanwhile.
+async function ask(gateway, path, init = {}) {
+  const before = await counts(gateway);
+  const answer = await gateway.fetch(path, init);
+  const text = await answer.text();
+  const { kept, followed, heard } = await counts(gateway);
+  const headers = Object.fromEntries([...answer.headers].filter(([name]) => !["date", "cf-ray"].includes(name)));
+  return { status: answer.status, headers, text, kept: kept - before.kept, followed: followed - before.followed, heard: heard - before.heard };
+}
+
+// Asks until a request went by a precedent: others have something to do along with them, such
+// as a poll of the feed.
+async function followed(gateway, path, init) {
+  let answer;
+  await until(async () => (answer = await ask(gateway, path, init)).followed === 1, `a precedent for ${path}`);
+  return answer;
+}
+
+const what = ({ status, headers, text }) => ({ status, headers, text: JSON.parse(text) });
+
+test("the origin and the client get the same from one that is heard and from one that is not", async () => {
+  for (const [path, cookie] of [
+    ["/a", await mint(plain, "alice")],
+    ["/optional/a", await mint(plain, "alice ünïcode")],
+    ["/optional/b", undefined],
+    ["/public/a", await mint(plain, "bob")],
+  ]) {
+    const headers = {
+      host: "app.test",
+      accept: "application/json",
+      "user-agent": "a browser",
+      "warifu-subject": "mallory",
+      "x-forwarded-for": "192.0.2.1",
+      connection: "x-hop",
+      "x-hop": "1",
+      ...(cookie === undefined ? { cookie: "theme=dark" } : { cookie: `theme=dark; ${cookie}; lang=de` }),
+    };
+    seen = [];
+    const first = await ask(plain, path, { headers });
+    assert.equal(first.status, 200);
+    assert.equal(first.followed, 0);
+    const other = await followed(plain, path, { headers });
+    assert.deepEqual(what(other), what(first), path);
+    // Once the answer is known too, nothing of it crosses.
+    const third = await followed(plain, path, { headers });
+    assert.deepEqual([what(third), third.heard], [what(first), 0], path);
+    const [{ headers: at }] = seen;
+    assert.equal(at["warifu-subject"] ?? "nobody", path.startsWith("/public") ? "nobody" : cookie === undefined ? "" : at["warifu-subject"]);
+    assert.notEqual(at["warifu-subject"], "mallory");
+    assert.equal(at.cookie, cookie === undefined ? "theme=dark" : "theme=dark; lang=de");
+  }
+});
+
+test("queries, and what differs from request to request, are the request's own", async () => {
+  const headers = { cookie: await mint(plain, "alice") };
+  await followed(plain, "/own", { headers });
+  const answer = await followed(plain, "/own?a=1&b=%27", { headers });
+  assert.equal(JSON.parse(answer.text).url, "/own?a=1&b=%27");
+  for (const value of ["1", "2"]) {
+    const more = { ...headers, "if-none-match": `"${value}"`, traceparent: value };
+    const { text } = value === "1" ? await ask(plain, "/own", { headers: more }) : await followed(plain, "/own", { headers: more });
+    assert.deepEqual([JSON.parse(text).headers["if-none-match"], JSON.parse(text).headers.traceparent], [`"${value}"`, value]);
+  }
+  const odd = await ask(plain, "/own?a='1'", { headers });
+  assert.equal(JSON.parse(odd.text).url, "/own?a=%271%27");
+  const another = await ask(plain, "/other", { headers });
+  assert.equal(another.followed, 0);
+  const head = await followed(plain, "/own", { method: "HEAD", headers });
+  assert.deepEqual([head.status, head.text], [200, ""]);
+});
+
+test("a header that is not known to say nothing makes another case", async () => {
+  const cookie = await mint(plain, "alice");
+  await followed(plain, "/case", { headers: { cookie, "x-tenant": "1" } });
+  const { text, followed: how } = await ask(plain, "/case", { headers: { cookie, "x-tenant": "2" } });
+  assert.deepEqual([JSON.parse(text).headers["x-tenant"], how], ["2", 0]);
+  const bob = await ask(plain, "/case", { headers: { cookie: await mint(plain, "bob"), "x-tenant": "1" } });
+  assert.deepEqual([JSON.parse(bob.text).headers["warifu-subject"], bob.followed], ["bob", 0]);
+});
+
+test("other methods, strict routes and those with commands are heard each time", async () => {
+  const headers = { cookie: await mint(plain, "alice"), "sec-fetch-site": "same-origin" };
+  for (const [path, method] of [["/strict/a", "GET"], ["/do/a", "GET"], ["/a", "POST"], ["/a", "DELETE"]]) {
+    for (let times = 0; times < 3; times += 1) {
+      const { status, kept, followed } = await ask(plain, path, { method, headers });
+      assert.deepEqual([status, kept, followed], [200, 0, 0], `${method} ${path}`);
+    }
+  }
+  const before = await counts(plain);
+  const body = new ReadableStream({ start: (it) => (it.enqueue(new TextEncoder().encode("abc")), it.close()) });
+  await plain.fetch("/a", { headers: { ...headers, "transfer-encoding": "chunked" }, body }).catch(() => {});
+  assert.equal((await counts(plain)).followed, before.followed, "a GET with a body");
+});
+
+test("who is killed is refused at the next request", async () => {
+  const headers = { cookie: await mint(plain, "carol") };
+  await followed(plain, "/killed", { headers });
+  const kill = await plain.fetch("/_warifu/sessions?subject=carol", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
+  assert.equal(kill.status, 200);
+  const { status, followed: how } = await ask(plain, "/killed", { headers });
+  assert.deepEqual([status, how], [401, 0]);
+});
+
+test("an answer of another kind is heard in full", async () => {
+  const headers = { cookie: await mint(plain, "alice") };
+  const says = (status, fields, text = "") => (response) => response.writeHead(status, fields).end(text);
+  paths["/kinds"] = says(200, { "cache-control": "private" });
+  await followed(plain, "/kinds", { headers });
+  const cases = [
+    [says(404, {}), 404, { "cache-control": "no-store" }],
+    [says(304, { etag: '"1"' }), 304, { etag: '"1"' }],
+    [says(200, { "set-cookie": "a=1", "cache-control": "no-store" }), 200, { "set-cookie": "a=1" }],
+    [says(200, { "set-cookie": "__Host-Http-warifu=stolen" }), 200, { "set-cookie": undefined }],
+    [says(200, { "warifu-command": "do=end-all" }), 200, { "warifu-command": undefined }],
+    [says(302, { location: "/elsewhere" }), 302, { location: "/elsewhere" }],
+    [says(521, {}), 502, { "content-type": "application/problem+json" }],
+    [(response) => response.destroy(), 502, { "content-type": "application/problem+json" }],
+    [() => {}, 504, { "content-type": "application/problem+json" }],
+  ];
+  for (const [answer, status, fields] of cases) {
+    paths["/kinds"] = says(200, { "cache-control": "private" });
+    await followed(plain, "/kinds", { headers });
+    paths["/kinds"] = answer;
+    const got = await followed(plain, "/kinds", { headers });
+    assert.equal(got.status, status);
+    assert.equal(got.heard, 1);
+    for (const [name, value] of Object.entries(fields)) assert.equal(got.headers[name], value, `${status}: ${name}`);
+  }
+  await told(plain, { event: "cookie_refused", path: "/kinds" });
+  await told(plain, { event: "command_ignored", path: "/kinds" });
+  await told(plain, { event: "origin_unreachable" });
+});
+
+test("an event stream that begins by a precedent is cut when its session ends", async () => {
+  const headers = { cookie: await mint(plain, "dave") };
+  paths["/stream"] = (response) => response.writeHead(200, { "cache-control": "private" }).end();
+  await followed(plain, "/stream", { headers });
+  paths["/stream"] = (response) => response.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
+  const before = await counts(plain);
+  const answer = await plain.fetch("/stream", { headers });
+  assert.equal((await counts(plain)).followed, before.followed + 1);
+  const reader = answer.body.getReader();
+  assert.match(new TextDecoder().decode((await reader.read()).value), /data: 1/);
+  await plain.fetch("/_warifu/sessions?subject=dave", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
+  let rest = await reader.read().catch(() => ({ done: true }));
+  while (!rest.done) rest = await reader.read().catch(() => ({ done: true }));
+  await told(plain, { event: "connection_cut" });
+});
+
+test("who was ended while the application took its time gets no answer that was made for them, where anybody may come", async () => {
+  const headers = { cookie: await mint(plain, "erin") };
+  paths["/optional/slow"] = (response, { headers }) => response.writeHead(200, { "cache-control": "private" }).end(headers["warifu-subject"]);
+  await followed(plain, "/optional/slow", { headers });
+  let go;
+  seen = [];
+  paths["/optional/slow"] = (response, { headers }) => {
+    const answer = () => response.writeHead(200, { "content-type": "text/event-stream" }).end(`of ${headers["warifu-subject"]}`);
+    if (headers["warifu-subject"] === "erin") go = answer;
+    else answer();
+  };
+  const before = await counts(plain);
+  const answer = plain.fetch("/optional/slow", { headers });
+  await until(() => go !== undefined, "the application is asked");
+  assert.equal((await counts(plain)).followed, before.followed + 1);
+  await plain.fetch("/_warifu/sessions?subject=erin", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
+  go();
+  assert.equal(await (await answer).text(), "of ");
+});
+
+test("many at once", async () => {
+  const people = await Promise.all(["fay", "gil", "hal"].map(async (subject) => [subject, await mint(plain, subject)]));
+  paths["/many"] = (response, { headers }) => response.writeHead(200, { "cache-control": "private" }).end(headers["warifu-subject"]);
+  for (let times = 0; times < 5; times += 1) {
+    const answers = Array.from({ length: 60 }, async (_, at) => {
+      const [subject, cookie] = people[at % 3];
+      assert.equal(await (await plain.fetch(`/many?${at}`, { headers: { cookie } })).text(), subject);
+    });
+    await Promise.all(answers);
+  }
+});
+
+test("each has a signature of its own, of what arrives", async () => {
+  const headers = { cookie: await mint(signing, "alice") };
+  const nonces = new Set();
+  for (const query of ["", "?a=1", "?a=2&b", "?a=1"]) {
+    const { text } = await followed(signing, `/signed${query}`, { headers });
+    const at = JSON.parse(text);
+    const [, params, names] = at.headers["signature-input"].match(/^warifu=(\(([^)]*)\);.*)$/);
+    const derived = { "@method": "GET", "@authority": at.headers.host, "@path": "/signed", "@query": query || "?" };
+    const lines = names.split(" ").map((quoted) => `${quoted}: ${derived[quoted.slice(1, -1)] ?? at.headers[quoted.slice(1, -1)]}`);
+    const mac = createHmac("sha256", originKey).update([...lines, `"@signature-params": ${params}`].join("\n")).digest("base64");
+    assert.equal(at.headers.signature, `warifu=:${mac}:`);
+    assert.equal(at.headers["warifu-subject"], "alice");
+    nonces.add(params.match(/nonce="([^"]+)"/)[1]);
+  }
+  assert.equal(nonces.size, 4);
+});
