@@ -10,12 +10,13 @@ let lent;
 let leftOut;
 let charsMax;
 
-// Maps in two halves, of which the older one goes when the newer is full: what is in use
-// is moved to the newer one.
+// Maps in two halves, of which the older one goes when the newer is full, or has been there
+// for a minute: what is in use is moved to the newer one.
 class Recent {
   #max;
   #newer = new Map();
   #older = new Map();
+  #since = 0;
 
   constructor(max) {
     this.#max = max;
@@ -30,13 +31,18 @@ class Recent {
   }
 
   set(key, value) {
-    if (this.#newer.size >= this.#max) {
+    const now = Date.now();
+    if (this.#newer.size >= this.#max || Math.abs(now - this.#since) > KEPT_MS) {
       this.#older = this.#newer;
       this.#newer = new Map();
+      this.#since = now;
     }
     this.#newer.set(key, value);
   }
 }
+
+// There are cookies in them.
+const KEPT_MS = 60_000;
 
 // By method and URL without query: the class of such requests, and where they go. By
 // class and header fields: the edits. By class of answers and their lines: theirs.
