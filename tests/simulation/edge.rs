@@ -96,6 +96,7 @@ impl Edge {
 }
 
 fn text_of(Request { method, raw_path, headers, .. }: &Request) -> String {
-    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("{method} {raw_path}\n{fields}")
+    let fields = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+    let line = format!("{method} {raw_path}");
+    [line].into_iter().chain(fields).collect::<Vec<_>>().join("\n")
 }

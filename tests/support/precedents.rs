@@ -90,7 +90,7 @@ impl Precedents {
     ) {
         let looked_at = headers.iter().filter(|(name, _)| LOOKED_AT.contains(name) || name.starts_with("warifu"));
         let headers = HeaderBlock::from_pairs(looked_at);
-        let text: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let text = lines_of(headers.iter(), |_| true);
         let precedent = &claim.kept.precedent;
         let key = (address(site), precedent.with_identity(), precedent.has_caller(), format!("{status}\n{text}"));
         if let Some(known) = self.answers.borrow().get(&key) {
@@ -131,12 +131,17 @@ fn text_of(request: &Request) -> Option<String> {
     if !matches!(request.method.as_str(), "GET" | "HEAD") {
         return None;
     }
-    let (mut text, mut chars) = (String::new(), 0);
-    for (name, value) in request.headers.iter() {
-        chars += name.len() + value.chars().count() + 4;
-        text += &if LEFT_OUT.contains(&name) { format!("{name}\n") } else { format!("{name}: {value}\n") };
+    let chars: usize = request.headers.iter().map(|(name, value)| name.len() + value.chars().count() + 4).sum();
+    (chars <= CHARS_MAX).then(|| lines_of(request.headers.iter(), |name| !LEFT_OUT.contains(&name)))
+}
+
+/// Fields as lines, with or without their values.
+fn lines_of<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>, counts: impl Fn(&str) -> bool) -> String {
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        lines.push(if counts(name) { format!("{name}: {value}") } else { name.to_owned() });
     }
-    (chars <= CHARS_MAX).then_some(text)
+    lines.join("\n")
 }
 
 fn lines(outgoing: &Outgoing) -> String {
