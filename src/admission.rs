@@ -14,6 +14,7 @@ use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
 use crate::ports::{Ports, Reading};
+use crate::precedent::Precedent;
 use crate::request::Request;
 use crate::session::{Served, Session};
 use crate::sessions::{Look, Sessions, Verdict};
@@ -21,8 +22,8 @@ use crate::site::Site;
 use crate::time::UnixMillis;
 use crate::token::Token;
 
-/// A request that may be forwarded. Only [`admit`] makes one, so code that
-/// forwards without having admitted does not compile.
+/// A request that may be forwarded. Only [`admit`] makes one, or [`by_precedent`] of one that
+/// was, so code that forwards without having admitted does not compile.
 pub struct Admitted {
     demand: Demand,
     with_identity: bool,
@@ -207,6 +208,42 @@ pub async fn admit<P: Ports>(
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// The same for a request that a precedent has stood for, at the time when it was sent on:
+/// what has ended or changed since is another's matter, as it is for what waits for its answer
+/// otherwise.
+///
+/// # Errors
+/// It is no request like that.
+pub fn by_precedent(
+    site: &Site,
+    request: &Request,
+    precedent: &Precedent,
+    sought: Reading,
+) -> Result<Admitted, Failure> {
+    let (caller, presented) = match precedent.caller() {
+        None => (None, Vec::new()),
+        Some((key, session)) => {
+            let header = request.headers.get("cookie").unwrap_or_default();
+            let Presented::One(token) = cookie::presented(header, &site.config.cookie.name, &site.ring) else {
+                return Err(Failure::Internal);
+            };
+            if token.session_key() != *key {
+                return Err(Failure::Internal);
+            }
+            let session = Rc::clone(session);
+            (Some(Caller { session, served: Served::Current, is_renewed: false, sought, opened: None }), vec![token])
+        }
+    };
+    Ok(Admitted {
+        demand: precedent.demand,
+        with_identity: precedent.with_identity(),
+        caller,
+        in_doubt: false,
+        adopted: false,
+        presented,
+    })
 }
 
 /// The token of a session of the application's old kind, which moves in.

@@ -10,13 +10,13 @@
 
 use futures_util::FutureExt;
 
-use crate::admission;
+use crate::admission::{self, Admitted};
 use crate::answer::{self, Obeyed, Visit};
 use crate::audit::Event;
 use crate::config::{Commands, is_host};
 use crate::control;
 use crate::cookie::COOKIE_HEADER_BYTES_MAX;
-use crate::custody::{self, Taken};
+use crate::custody::{self, Opened, Taken};
 use crate::error::{Failure, OriginError};
 use crate::forward;
 use crate::headers::HeaderEdits;
@@ -25,8 +25,10 @@ use crate::origin_proof::Challenge;
 use crate::path::CanonicalPath;
 use crate::policy;
 use crate::ports::{Answer, AnswerOf, BodyOf, Origin, Ports, Reading};
+use crate::precedent::Precedent;
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
+use crate::sessions::Since;
 use crate::site::Site;
 use crate::watch::{self, Watched};
 
@@ -46,7 +48,25 @@ pub enum Reply<A> {
 
 /// Serves one request.
 pub async fn serve<P: Ports>(site: &Site, ports: &P, request: &Request, body: BodyOf<P>) -> Reply<AnswerOf<P>> {
-    match pass(site, ports, request, body).await {
+    let passed = pass(site, ports, request, body).await;
+    replied(site, ports, request, passed)
+}
+
+/// The same for one that was sent on by a precedent, `sought` being when that was, once it is
+/// answered. Whose request it was is as it was then.
+pub async fn serve_answer<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    (precedent, sought): (&Precedent, Reading),
+    answered: Result<AnswerOf<P>, OriginError>,
+) -> Reply<AnswerOf<P>> {
+    let heard = hear_followed(site, ports, request, (precedent, sought), answered).await;
+    replied(site, ports, request, heard)
+}
+
+fn replied<P: Ports, A>(site: &Site, ports: &P, request: &Request, passed: Result<Reply<A>, Failure>) -> Reply<A> {
+    match passed {
         Ok(Reply::Own(own)) => Reply::Own(own.hardened(request)),
         Ok(forwarded) => forwarded,
         Err(failure) => {
@@ -105,21 +125,57 @@ async fn pass<P: Ports>(
         outgoing.body = filled;
     }
     let tally = ports.memory().tally();
-    let is_timed = !ports.origin().has_answered() && tally.takes_origin_time();
-    let sent = is_timed.then(|| ports.time());
+    let sent = tally.takes_origin_time().then(|| ports.time());
     let answered = ports.origin().send(&outgoing, body).await;
     if let Some(sent) = sent {
         let now = ports.time();
         tally.origin_time.note(now.since(sent));
         lookup::report_if_due(ports, now);
     }
+    let sent = Sent { path: &path, admitted, challenge, url: &outgoing.url, opened, since };
+    hear(site, ports, request, sent, answered).await
+}
+
+async fn hear_followed<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    (precedent, sought): (&Precedent, Reading),
+    answered: Result<AnswerOf<P>, OriginError>,
+) -> Result<Reply<AnswerOf<P>>, Failure> {
+    let path = examine(site, request)?;
+    let admitted = admission::by_precedent(site, request, precedent, sought)?;
+    let challenge = Challenge::new(site, ports, precedent.demand)?;
+    hear(site, ports, request, Sent { path: &path, admitted, challenge, url: "", opened: None, since: None }, answered)
+        .await
+}
+
+/// A request that was sent on.
+struct Sent<'a> {
+    path: &'a CanonicalPath,
+    admitted: Admitted,
+    challenge: Challenge,
+    url: &'a str,
+    opened: Option<Opened>,
+    since: Option<Since>,
+}
+
+/// What the client gets of the answer.
+async fn hear<P: Ports>(
+    site: &Site,
+    ports: &P,
+    request: &Request,
+    sent: Sent<'_>,
+    answered: Result<AnswerOf<P>, OriginError>,
+) -> Result<Reply<AnswerOf<P>>, Failure> {
+    let Sent { path, admitted, challenge, url, opened, since } = sent;
     let answer = answered.map_err(|error| without_answer(ports, error))?;
     if let Some(error) = OriginError::of_status(answer.status()) {
         answer.refuse();
         return Err(without_answer(ports, error));
     }
-    let command = challenge.heard(site, ports, request, &path, &outgoing, &answer)?;
-    let visit = Visit { site, ports, request, path: &path, admitted: &admitted, since };
+    let command = challenge.heard(site, ports, request, path, url, &answer)?;
+    let visit = Visit { site, ports, request, path, admitted: &admitted, since };
     let finds = if site.config.custody.is_off() {
         Taken::default()
     } else {

@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::headers::{HeaderBlock, HeaderEdits, holds};
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
-use crate::ports::{Answer, Outgoing, Ports, Random};
+use crate::ports::{Answer, Ports, Random};
 use crate::request::Request;
 use crate::signature::{self, LABEL};
 use crate::signed_command::Signed;
@@ -50,7 +50,7 @@ impl Challenge {
         self.nonce.as_deref()
     }
 
-    /// The answer's command, if it has one that counts.
+    /// The answer's command, if it has one that counts; `url` is what was asked.
     ///
     /// # Errors
     /// It is the origin's own, and cannot be read.
@@ -60,7 +60,7 @@ impl Challenge {
         ports: &P,
         request: &Request,
         path: &CanonicalPath,
-        outgoing: &Outgoing,
+        url: &str,
         answer: &impl Answer,
     ) -> Result<Option<Command>, Failure> {
         let Some(header) = answer.headers().get("warifu-command") else { return Ok(None) };
@@ -74,7 +74,7 @@ impl Challenge {
             (Commands::Yes, Some(nonce)) => Nonce::Sent(nonce),
             (Commands::Nonce, Some(nonce)) => Nonce::Wanted(nonce),
         };
-        let is_signed = self.is_signed(site, ports, request, outgoing, answer, header);
+        let is_signed = self.is_signed(site, ports, request, url, answer, header);
         if let Err(reason) = is_signed {
             return ignored(reason);
         }
@@ -101,12 +101,12 @@ impl Challenge {
         site: &Site,
         ports: &P,
         request: &Request,
-        outgoing: &Outgoing,
+        url: &str,
         answer: &impl Answer,
         command: &str,
     ) -> Result<(), &'static str> {
         let Some(verifier) = &site.verifier else { return Ok(()) };
-        let sent = Request::new(&request.method, &outgoing.url, HeaderBlock::default());
+        let sent = Request::new(&request.method, url, HeaderBlock::default());
         let (Some(sent), Some(nonce)) = (sent, &self.nonce) else { return Err("it has nothing to sign") };
         let signed = Signed {
             status: answer.status(),

@@ -135,11 +135,6 @@ pub trait Origin {
     type Body: Body;
     type Answer: Answer;
 
-    /// Whether the request has been sent on before, and counted, and its answer is here.
-    fn has_answered(&self) -> bool {
-        false
-    }
-
     /// Asks the application something of our own.
     async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError>;
 
@@ -274,6 +269,11 @@ pub struct Reading {
 impl Reading {
     pub fn new<P: Ports>(ports: &P) -> Self {
         Self { at: ports.time(), steps: ports.memory().steps() }
+    }
+
+    /// One that was noted down.
+    pub fn noted(at: UnixMillis, steps: u64) -> Self {
+        Self { at, steps }
     }
 
     /// The time between two readings; where the clock has stepped back

@@ -8,13 +8,13 @@
 //! one that is followed. What is unknown, due or in doubt is heard in full: to have no
 //! precedent costs time and nothing else.
 
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use crate::admission::Admitted;
 use crate::config::{Access, Commands, Config};
 use crate::cookie;
 use crate::forward;
-use crate::headers::{HeaderBlock, HeaderEdits, Name};
+use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::mutants::{self, Mutant};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
@@ -27,25 +27,41 @@ use crate::site::Site;
 use crate::tally::{Outcome, Source};
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
+use crate::watch;
 
 /// Fields whose values differ from request to request, and which decide nothing about one
 /// that is let through: two requests that differ in these alone are alike. Their names count.
 /// Whatever is not in this list counts with its value.
-pub const LEFT_OUT: [&str; 14] = [
+pub const LEFT_OUT: [&str; 29] = [
     "accept",
+    "b3",
     "baggage",
     "cf-ray",
     "if-match",
     "if-modified-since",
     "if-none-match",
     "if-range",
+    "if-unmodified-since",
+    "last-event-id",
+    "newrelic",
     "priority",
     "range",
     "referer",
+    "request-id",
     "sentry-trace",
     "traceparent",
     "tracestate",
+    "x-amzn-trace-id",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-spanid",
+    "x-b3-traceid",
+    "x-cloud-trace-context",
+    "x-correlation-id",
+    "x-datadog-parent-id",
+    "x-datadog-trace-id",
     "x-request-id",
+    "x-trace-id",
 ];
 
 /// A request with more characters of names and values, and four for each field, is heard in
@@ -67,7 +83,7 @@ pub struct Precedent {
 struct Caller {
     key: SessionKey,
     /// The very verdict that was gone by. A newer one can have other claims.
-    session: Weak<Session>,
+    session: Rc<Session>,
 }
 
 /// Whether a precedent is followed.
@@ -102,7 +118,7 @@ impl Precedent {
             return None;
         }
         let caller = match admitted.caller() {
-            Some((caller, token)) => Some(Caller { key: token.session_key(), session: Rc::downgrade(&caller.session) }),
+            Some((caller, token)) => Some(Caller { key: token.session_key(), session: Rc::clone(&caller.session) }),
             // It may move in, or is counted.
             None if demand.access != Access::Public
                 && (config.adopt.is_some()
@@ -133,7 +149,7 @@ impl Precedent {
             Known::Dead => return Standing::Over,
             Known::Nothing => return Standing::NotNow,
         };
-        if !core::ptr::eq(Rc::as_ptr(&found), session.as_ptr()) {
+        if !Rc::ptr_eq(&found, session) {
             return Standing::Over;
         }
         let is_due = self.demand.activity && found.wants_renewal(now, config.idle_timeout);
@@ -154,9 +170,9 @@ impl Precedent {
         self.demand.access != Access::Public
     }
 
-    /// Whether such a request comes with a session.
-    pub fn has_caller(&self) -> bool {
-        self.caller.is_some()
+    /// Whose session such a request comes with.
+    pub fn caller(&self) -> Option<(&SessionKey, &Rc<Session>)> {
+        self.caller.as_ref().map(|caller| (&caller.key, &caller.session))
     }
 
     /// The signature of one that goes by it, which no other request has; `query` with its
@@ -169,26 +185,22 @@ impl Precedent {
         random: &impl Random,
     ) -> Option<Signed> {
         let signer = site.signer.as_ref().filter(|_| self.with_identity())?;
-        let session = match &self.caller {
-            Some(caller) => Some(caller.session.upgrade()?),
-            None => None,
-        };
-        let identity = forward::identity(&site.config, session.as_deref());
+        let session = self.caller.as_ref().map(|caller| &*caller.session);
+        let identity = forward::identity(&site.config, session);
         let authority = forward::authority(&site.config, &self.host);
         forward::sign(signer, &forward::Target { method, authority, path, query }, &identity, now, random)
     }
 }
 
 /// Whether an answer with these fields gets these edits each time, whichever request like
-/// that one it answers: nothing was written down, started, ended or watched for it.
-/// `headers` are those that the gate looks at.
+/// that one it answers: nothing was written down, started or ended for it, and it is none that
+/// goes on and may have to be cut. `headers` are those that the gate looks at.
 pub fn is_answer_of_all(headers: &HeaderBlock, edits: &HeaderEdits) -> bool {
-    let is_about_caches =
-        |name: &str| name == "content-type" || name.ends_with("cache-control") || name == "surrogate-control";
-    headers.iter().all(|(name, _)| is_about_caches(name)) && edits.append.iter().all(|(name, _)| name != "set-cookie")
+    let is_about_caches = |name: &str| CACHES_GO_BY.contains(&name) || name == "content-type";
+    headers.iter().all(|(name, _)| is_about_caches(name))
+        && !watch::is_event_stream(headers)
+        && edits.append.iter().all(|(name, _)| name != "set-cookie")
 }
 
-/// The edits that are the same each time: all but the signature.
-pub fn unsigned(set: &[(Name, String)]) -> impl Iterator<Item = &(Name, String)> {
-    set.iter().filter(|(name, _)| !matches!(&**name, "signature" | "signature-input"))
-}
+const CACHES_GO_BY: [&str; 4] =
+    ["cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];

@@ -16,13 +16,13 @@ use crate::config::{Mistake, Replica};
 use crate::edge::connection;
 use crate::edge::glue;
 use crate::edge::log::{bind, log, log_of};
-use crate::edge::ports::{ClientBody, Given, Network, RequestPorts};
+use crate::edge::ports::{ClientBody, Network, RequestPorts, answer_of};
 use crate::edge::turn;
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
-use crate::ports::Answer;
-use crate::precedent::is_answer_of_all;
+use crate::ports::{Answer, Reading};
+use crate::precedent::{Precedent, is_answer_of_all};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::revocation::Memory;
@@ -74,15 +74,23 @@ pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<J
     turn::take(Box::pin(async { respond(incoming, env, context, None).await.map(|served| served.response.into()) }))
 }
 
-/// The same for a request that a precedent has sent on: an array of the response and the
-/// edits of answers like it.
+/// A request that a precedent has sent on.
+pub struct Followed {
+    pub precedent: Rc<Precedent>,
+    /// When that was.
+    pub sought: Reading,
+    /// What has come of it.
+    pub outcome: Result<JsValue, JsValue>,
+}
+
+/// The response to one: an array of it and the edits of answers like that.
 pub async fn respond_to_answer(
     incoming: web_sys::Request,
     env: Env,
     context: Context,
-    given: Given,
+    followed: Followed,
 ) -> Result<JsValue, JsValue> {
-    let Served { response, of_all } = respond(incoming, env, context, Some(given)).await?;
+    let Served { response, of_all } = respond(incoming, env, context, Some(followed)).await?;
     Ok(js_sys::Array::of2(&response, &of_all.into()).into())
 }
 
@@ -90,7 +98,7 @@ async fn respond(
     incoming: web_sys::Request,
     env: Env,
     context: Context,
-    given: Option<Given>,
+    followed: Option<Followed>,
 ) -> Result<Served, JsValue> {
     let request = match describe(&incoming) {
         Ok(request) => request,
@@ -100,7 +108,7 @@ async fn respond(
         }
     };
     // Whatever escapes the gate, the client is told nothing of it.
-    let served = AssertUnwindSafe(serve(incoming, &request, env, context, given)).catch_unwind().await;
+    let served = AssertUnwindSafe(serve(incoming, &request, env, context, followed)).catch_unwind().await;
     let event = match served {
         Ok(Ok(served)) => return Ok(served),
         Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
@@ -115,7 +123,7 @@ async fn serve(
     request: &Request,
     env: Env,
     context: Context,
-    given: Option<Given>,
+    followed: Option<Followed>,
 ) -> Result<Served, JsValue> {
     let prepared = PREPARED.with(|cell| cell.get_or_init(|| prepare(&env).map(Rc::new)).as_ref().ok().cloned());
     let Some(prepared) = prepared else {
@@ -126,14 +134,21 @@ async fn serve(
         return own(&response::refusal(None, request, &Failure::Misdirected));
     };
     let site = &sites.as_slice()[index];
-    let hears_answer = given.is_some();
-    let network = Network { site: index, given: RefCell::new(given) };
+    let hears_answer = followed.is_some();
+    let network = Network { site: index };
     let ports = RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network);
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);
     }
-    match gate::serve(site, &ports, request, ClientBody(incoming)).await {
+    let reply = match followed {
+        None => gate::serve(site, &ports, request, ClientBody(incoming)).await,
+        Some(Followed { precedent, sought, outcome }) => {
+            let answered = answer_of(outcome);
+            gate::serve_answer(site, &ports, request, (&precedent, sought), answered).boxed_local().await
+        }
+    };
+    match reply {
         Reply::Own(response) => own(&response),
         Reply::Forwarded { answer, edits, body: Some(body), .. } => {
             glue::with_body(&answer.response, &edits.to_lines(), &body).map(Served::from)

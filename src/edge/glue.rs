@@ -82,7 +82,7 @@ extern "C" {
 #[wasm_bindgen(module = "/src/edge/precedents.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = lendPrecedents)]
-    pub fn lend_precedents(lent: Precedents, left_out: &str, chars_max: usize) -> Result<(), JsValue>;
+    pub fn lend_precedents(lent: Precedents, left_out: &str, chars_max: usize) -> Result<u32, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/edge/turns.js")]
@@ -91,7 +91,7 @@ extern "C" {
     pub fn follow(promise: &Promise, number: f64, ms_max: i32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = lendTurns)]
-    pub fn lend_turns(turns: Turns) -> Result<(), JsValue>;
+    pub fn lend_turns(turns: Turns) -> Result<f64, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;

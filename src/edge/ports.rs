@@ -1,6 +1,5 @@
 //! The ports over the Workers runtime, but for the session objects.
 
-use core::cell::RefCell;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -22,7 +21,6 @@ use crate::headers::HeaderBlock;
 use crate::limit::Limit;
 use crate::ports::Outgoing;
 use crate::ports::{Answer, Asset, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
-use crate::precedent;
 use crate::revocation::Memory;
 use crate::time::{UnixMillis, millis};
 
@@ -159,25 +157,11 @@ fn read(answered: Result<JsValue, JsValue>) -> Result<Vec<u8>, BodyError> {
 pub struct Network {
     /// The place of the site.
     pub site: usize,
-    /// What has come already.
-    pub given: RefCell<Option<Given>>,
-}
-
-/// What has become of a request that was sent on by a precedent.
-pub struct Given {
-    /// The answer, `null` where it is late, or what was thrown.
-    pub outcome: Result<JsValue, JsValue>,
-    /// What was sent: URL and edits, but for a signature.
-    pub lines: String,
 }
 
 impl Origin for Network {
     type Body = ClientBody;
     type Answer = OriginResponse;
-
-    fn has_answered(&self) -> bool {
-        self.given.borrow().is_some()
-    }
 
     async fn probe(&self, probe: &Probe) -> Result<Probed, OriginError> {
         let ms_max = u32::try_from(millis(probe.timeout)).unwrap_or(u32::MAX);
@@ -193,25 +177,6 @@ impl Origin for Network {
     }
 
     async fn send(&self, outgoing: &Outgoing, body: ClientBody) -> Result<OriginResponse, OriginError> {
-        let outcome = match self.given.take().and_then(|given| given.of(outgoing)) {
-            Some(outcome) => outcome,
-            None => self.fetch(outgoing, body).await?,
-        };
-        let response = outcome.map_err(unreachable)?;
-        if response.is_null() {
-            return Err(OriginError::TimedOut);
-        }
-        let response: Response = response.unchecked_into();
-        let lines = glue::answer_lines(&response).map_err(unreachable)?;
-        let status = lines.split('\n').next().and_then(|status| status.parse().ok()).unwrap_or_default();
-        // The line of the status is no field.
-        Ok(OriginResponse { response, status, headers: HeaderBlock::new(lines) })
-    }
-}
-
-impl Network {
-    /// The answer, `null` where it is late, or what was thrown.
-    async fn fetch(&self, outgoing: &Outgoing, body: ClientBody) -> Result<Result<JsValue, JsValue>, OriginError> {
         let lines = outgoing.edits.to_lines_after(&outgoing.url);
         let is_precedent = precedents::offer(self.site, outgoing.precedent.as_ref());
         let call = glue::forward(&body.0, &lines, outgoing.body.clone(), outgoing.shared_cache, is_precedent);
@@ -219,25 +184,22 @@ impl Network {
         let patience = outgoing
             .timeout
             .map_or(Patience::Endless, |span| Patience::Millis(u32::try_from(millis(span)).unwrap_or(u32::MAX)));
-        Ok(turn::settled(call, patience).await)
+        answer_of(turn::settled(call, patience).await)
     }
 }
 
-impl Given {
-    /// What came, if it came to this very request. Else it is given up, and that is sent: the
-    /// session may be over, or another's, and what was made for it is for nobody else.
-    fn of(self, outgoing: &Outgoing) -> Option<Result<JsValue, JsValue>> {
-        let mut edits = outgoing.edits.clone();
-        edits.set = precedent::unsigned(&edits.set).cloned().collect();
-        if self.lines == edits.to_lines_after(&outgoing.url) {
-            return Some(self.outcome);
-        }
-        if let Some(response) = self.outcome.ok().filter(|outcome| !outcome.is_null()) {
-            // What cannot be ended is dropped.
-            let _ = glue::refuse(response.unchecked_ref());
-        }
-        None
+/// What has come of a request to the origin: a response, `null` where that is late, or what was
+/// thrown.
+pub fn answer_of(outcome: Result<JsValue, JsValue>) -> Result<OriginResponse, OriginError> {
+    let response = outcome.map_err(unreachable)?;
+    if response.is_null() {
+        return Err(OriginError::TimedOut);
     }
+    let response: Response = response.unchecked_into();
+    let lines = glue::answer_lines(&response).map_err(unreachable)?;
+    let status = lines.split('\n').next().and_then(|status| status.parse().ok()).unwrap_or_default();
+    // The line of the status is no field.
+    Ok(OriginResponse { response, status, headers: HeaderBlock::new(lines) })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

@@ -5,10 +5,13 @@
 
 import { answerLines } from "./glue.js";
 
-// What asks the WebAssembly. Where that had to be begun anew, that of before refuses.
+// What asks the WebAssembly, in whatever instance of it there is.
 let lent;
 let leftOut;
 let charsMax;
+
+// The largest number of a precedent so far.
+let last = 0;
 
 // Maps in two halves, of which the older one goes when the newer is full, or has been there
 // for a minute: what is in use is moved to the newer one.
@@ -30,6 +33,11 @@ class Recent {
     return older;
   }
 
+  delete(key) {
+    this.#newer.delete(key);
+    this.#older.delete(key);
+  }
+
   set(key, value) {
     const now = Date.now();
     if (this.#newer.size >= this.#max || Math.abs(now - this.#since) > KEPT_MS) {
@@ -48,18 +56,26 @@ const KEPT_MS = 60_000;
 // class and header fields: the edits. By class of answers and their lines: theirs.
 let places, cases, answers;
 
-export function lendPrecedents(lending, names, max) {
-  lent = lending;
-  leftOut = new Set(names.split(" "));
-  charsMax = max;
+function forget() {
   places = new Recent(1_024);
   cases = new Recent(256);
   answers = new Recent(256);
 }
 
+// Keeps the class of it: an object would be a pointer into one instance. What another one
+// has given numbers to is forgotten, and it says which it had.
+export function lendPrecedents(lending, names, max) {
+  lent = lending.constructor;
+  leftOut = new Set(names.split(" "));
+  charsMax = max;
+  forget();
+  return last;
+}
+
 // The request that is served in full and may make a precedent, if it is sent on in the same
-// turn.
+// turn; and the text of its header fields, where that is known.
 let heard;
+let heardText;
 
 // Whatever the platform would write otherwise in a query.
 const ODD_QUERY = /[^!$-&(-;=?-~]/;
@@ -70,13 +86,19 @@ function parted({ method, url }) {
   return at < 0 ? [`${method} ${url}`, ""] : [`${method} ${url.slice(0, at)}`, url.slice(at)];
 }
 
-// The header fields that count; undefined where they are too long.
-function textOf(headers) {
+// The header fields that count; undefined where they are too long. What is left out comes to
+// `others`, names and values.
+function textOf(headers, others) {
   let text = "";
   let chars = 0;
   for (const [name, value] of headers) {
     chars += name.length + value.length + 4;
-    text += leftOut.has(name) ? `${name}\n` : `${name}: ${value}\n`;
+    if (leftOut.has(name)) {
+      text += `${name}\n`;
+      others.push(name, value);
+    } else {
+      text += `${name}: ${value}\n`;
+    }
   }
   return chars <= charsMax ? text : undefined;
 }
@@ -85,59 +107,96 @@ function textOf(headers) {
 // other. `hear` serves it in full.
 globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
   heard = undefined;
-  if (lent === undefined || (request.method !== "GET" && request.method !== "HEAD")) return undefined;
+  const { method } = request;
+  if (lent === undefined || (method !== "GET" && method !== "HEAD")) return undefined;
   const [place, query] = parted(request);
   const known = places.get(place);
   if (known === undefined) {
     heard = request;
+    heardText = undefined;
     return undefined;
   }
   if (known.inVain > 0) {
     known.inVain -= 1;
     return undefined;
   }
-  const text = textOf(request.headers);
-  if (text === undefined || request.body !== null || ODD_QUERY.test(query)) return undefined;
-  const found = cases.get(`${known.ofRequests}\n${text}`);
-  let signature;
-  let began;
+  if (request.body !== null || ODD_QUERY.test(query)) return undefined;
+  const others = [];
+  const text = textOf(request.headers, others);
+  if (text === undefined) return undefined;
+  const which = `${known.ofRequests}\n${text}`;
+  const found = cases.get(which);
+  if (found === undefined) {
+    known.missed += 1;
+    if (known.missed > MISSED_MAX) known.inVain = IN_VAIN;
+    heard = request;
+    heardText = text;
+    return undefined;
+  }
+  let said;
+  let signature = "";
   try {
-    const standing = found === undefined ? OVER : lent.stands(found.number);
-    if (standing === OVER) heard = request;
-    if (standing < SAME) return undefined;
-    if (standing === TIMED) began = Date.now();
-    signature = found.isSigned ? lent.sign(found.number, request.method, known.path, query) : "";
+    said = lent.stands(found.number);
+    if (said === OVER) {
+      cases.delete(which);
+      heard = request;
+      heardText = text;
+    }
+    if (said < SAME) return undefined;
+    if (found.isSigned) signature = lent.sign(found.number, method, known.path, query);
   } catch {
     return undefined;
   }
   if (signature === undefined) return undefined;
-  return send(request, { known, found, query, signature, began, env, context, hear });
+  known.missed = 0;
+  // Those of the case are all the same but for these, and whoever is given them copies them.
+  const { headers, edited } = found;
+  for (let at = 0; at < others.length; at += 2) if (!edited.has(others[at])) headers.set(others[at], others[at + 1]);
+  if (signature !== "") make(headers, listed(signature));
+  const init = { method, headers, body: null, redirect: "manual" };
+  if (!found.sharedCache) init.cache = "no-store";
+  return send(request, init, { known, found, query, said, began: Date.now(), env, context, hear });
 };
 
-// As in src/precedent.rs.
+// As in src/precedent.rs. What is more than SAME, and odd, is of one whose time is taken.
 const OVER = 0;
 const SAME = 2;
-const TIMED = 3;
-const PLACE_MAX = 512;
+
+// Where so many in turn were like none before, or one came to what had to be heard, so many are
+// heard from the beginning: it may be the same each time.
+const MISSED_MAX = 32;
+const IN_VAIN = 16;
 
 // One that is about to be sent on, and makes a precedent: `lines` are as for `forward`.
 export function keep(request, lines, sharedCache) {
   if (heard !== request) return;
-  const [place] = parted(request);
-  const text = textOf(request.headers);
-  if (text === undefined || place.length > PLACE_MAX) return;
-  const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();
-  if (number === 0) return;
   heard = undefined;
+  const [place] = parted(request);
+  const text = heardText ?? textOf(request.headers, []);
   const end = lines.indexOf("\n");
-  const url = lines.slice(0, end).split("?", 1)[0];
-  const path = place.slice(place.indexOf("/", place.indexOf("//") + 2));
-  const all = lines.slice(end + 1).split("\n");
-  const edits = isSigned === 1 ? all.filter((line) => !/^=signature(-input)?: /.test(line)).join("\n") : all.join("\n");
-  const list = listed(edits);
-  places.set(place, { ofRequests, url, path, inVain: 0 });
-  cases.set(`${ofRequests}\n${text}`, { number, edits, list, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
+  const edits = listed(lines.slice(end + 1));
+  if (text === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
+  const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();
+  if (number === 0) {
+    if (ofRequests === 1) forget();
+    return;
+  }
+  last = number;
+  if (places.get(place)?.ofRequests !== ofRequests) {
+    // A part of a text would keep the whole of it.
+    const url = copied(lines.slice(0, end).split("?", 1)[0]);
+    const path = copied(place.slice(place.indexOf("/", place.indexOf("//") + 2)));
+    places.set(place, { ofRequests, url, path, inVain: 0, missed: 0, kinds: 0 });
+  }
+  const headers = new Headers(request.headers);
+  make(headers, edits);
+  const edited = new Set(edits.map(([, name]) => copied(name)));
+  cases.set(`${ofRequests}\n${text}`, { number, headers, edited, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
 }
+
+const PLACE_MAX = 512;
+const EDITS_MAX = 64;
+const copied = (text) => JSON.parse(JSON.stringify(text));
 
 // Edits as [sign, name, value].
 function listed(edits) {
@@ -159,13 +218,8 @@ function make(headers, list) {
   }
 }
 
-function send(request, sent) {
-  const { known, found, query, signature } = sent;
-  const headers = new Headers(request.headers);
-  make(headers, found.list);
-  if (signature !== "") make(headers, listed(signature));
-  const init = { method: request.method, headers, body: null, redirect: "manual" };
-  if (!found.sharedCache) init.cache = "no-store";
+function send(request, init, sent) {
+  const { known, found, query } = sent;
   return new Promise((resolve, reject) => {
     let timer = setTimeout(() => goOn(null, false), found.msMax);
     const goOn = (outcome, hasThrown) => {
@@ -173,7 +227,7 @@ function send(request, sent) {
       clearTimeout(timer);
       timer = undefined;
       try {
-        if (sent.began !== undefined) lent.took(found.number, Date.now() - sent.began);
+        if (sent.said % 2 === 1) took(found.number, Date.now() - sent.began);
         resolve(answered(request, sent, outcome, hasThrown));
       } catch (thrown) {
         reject(thrown);
@@ -186,9 +240,17 @@ function send(request, sent) {
   });
 }
 
+function took(number, ms) {
+  try {
+    lent.took(number, ms);
+  } catch {
+    // The WebAssembly was begun anew, and counts anew.
+  }
+}
+
 // What the client gets. An answer like one before has the same edits; any other is heard in
 // full, with the request that it answers.
-function answered(request, { known, found, query, env, context, hear }, outcome, hasThrown) {
+function answered(request, { known, found, said, began, env, context, hear }, outcome, hasThrown) {
   let lines;
   if (outcome !== null && !hasThrown) {
     lines = linesOf(outcome, found.ofAnswers);
@@ -197,21 +259,25 @@ function answered(request, { known, found, query, env, context, hear }, outcome,
   }
   let served;
   try {
-    served = lent.answered(request, env, context, outcome, hasThrown, `${known.url}${query}\n${found.edits}`);
+    served = lent.answered(found.number, said, began, request, env, context, outcome, hasThrown);
   } catch {
-    // The WebAssembly was begun anew. To ask once more does no harm (RFC 9110, section 9.2.2).
+    // The WebAssembly was begun anew.
+  }
+  // It has forgotten. To ask once more does no harm (RFC 9110, section 9.2.2).
+  if (served === undefined) {
+    if (!hasThrown) outcome?.body?.cancel().catch(() => {});
     return hear();
   }
   return Promise.resolve(served).then(([response, edits]) => {
-    if (edits === undefined) known.inVain = IN_VAIN;
-    else if (lines !== undefined && lines.length <= LINES_MAX) answers.set(lines, listed(edits));
+    known.kinds += 1;
+    if (edits === undefined || lines.length > LINES_MAX || known.kinds > KINDS_MAX) known.inVain = IN_VAIN;
+    else answers.set(lines, listed(edits));
     return response;
   });
 }
 
-// Where an answer had to be heard, so many requests are heard from the beginning: it may be
-// one of a kind that is, each time.
-const IN_VAIN = 16;
+// More kinds of answers than that have something in them that is each one's own.
+const KINDS_MAX = 8;
 const LINES_MAX = 1_024;
 
 function linesOf(response, ofAnswers) {

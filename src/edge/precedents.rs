@@ -10,16 +10,16 @@ use worker::Env;
 use worker::worker_sys::Context;
 
 use crate::config::Config;
-use crate::edge::fetch::{Prepared, prepared, respond_to_answer};
+use crate::edge::fetch::{Followed, Prepared, prepared, respond_to_answer};
 use crate::edge::glue;
-use crate::edge::ports::{Given, PlatformClock, PlatformRandom};
+use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::turn;
 use crate::policy::Demand;
-use crate::ports::Clock;
+use crate::ports::{Clock, Reading};
 use crate::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing};
 use crate::revocation::Memory;
 use crate::site::Site;
-use crate::time::millis;
+use crate::time::{UnixMillis, millis};
 
 /// What this isolate keeps.
 #[derive(Default)]
@@ -39,9 +39,9 @@ struct Class(usize, Box<str>, Box<str>, Demand);
 
 thread_local! {
     static KEPT: RefCell<Kept> = {
-        // It only keeps it.
-        let _ = glue::lend_precedents(Precedents(()), &LEFT_OUT.join(" "), CHARS_MAX);
-        RefCell::new(Kept { first: 1, ..Kept::default() })
+        // It only keeps it, and says which numbers it has had from an instance before this one.
+        let had = glue::lend_precedents(Precedents(()), &LEFT_OUT.join(" "), CHARS_MAX).unwrap_or(0);
+        RefCell::new(Kept { first: had.saturating_add(1), ..Kept::default() })
     };
 }
 
@@ -53,6 +53,7 @@ pub fn offer(site: usize, precedent: Option<&Precedent>) -> bool {
 }
 
 impl Kept {
+    /// Its numbers; none where nothing is to be kept.
     fn keep(&mut self) -> Option<Vec<u32>> {
         let (site, precedent) = self.offered.take()?;
         let Prepared { sites, .. } = &*prepared()?;
@@ -62,13 +63,17 @@ impl Kept {
         let place = match known {
             Some(place) => place,
             // Where any host leads here, a client can make up as many as it likes.
-            None if self.classes.len() >= CLASSES_MAX => return None,
+            None if self.classes.len() >= CLASSES_MAX => {
+                self.forget()?;
+                return Some(vec![0, 1]);
+            }
             None => {
                 self.classes.push(class);
                 self.classes.len() - 1
             }
         };
-        let of_answers = site * 4 + usize::from(precedent.with_identity()) * 2 + usize::from(precedent.has_caller());
+        let of_answers =
+            site * 4 + usize::from(precedent.with_identity()) * 2 + usize::from(precedent.caller().is_some());
         let is_signed = site_of.signer.is_some() && precedent.with_identity();
         let ms_max = u32::try_from(millis(site_of.config.origin_timeout)).unwrap_or(u32::MAX);
         if self.precedents.len() >= PRECEDENTS_MAX {
@@ -81,48 +86,57 @@ impl Kept {
         Some(vec![number, numbers[0], numbers[1], ms_max.min(i32::MAX as u32), u32::from(is_signed)])
     }
 
+    fn forget(&mut self) -> Option<()> {
+        self.classes.clear();
+        self.first = self.first.checked_add(u32::try_from(self.precedents.len()).ok()?)?;
+        self.precedents.clear();
+        Some(())
+    }
+
     fn get(&self, number: u32) -> Option<(usize, Rc<Precedent>)> {
         let place = number.checked_sub(self.first)?;
         self.precedents.get(usize::try_from(place).ok()?).cloned()
     }
 }
 
-/// What JavaScript asks.
+/// What JavaScript asks, of whatever instance of the WebAssembly there is: an object of one
+/// would be a pointer into another, where that was begun anew.
 #[wasm_bindgen]
 pub struct Precedents(());
 
-#[allow(
-    clippy::unused_self,
-    reason = "an object is of one instance of the WebAssembly: that of before cannot be meant"
-)]
 #[wasm_bindgen]
 impl Precedents {
     /// Keeps what the request makes that is being sent on: the numbers of the precedent,
     /// of the class of requests and of the class of answers, how many milliseconds the
-    /// application has, and 1 where it is signed. The first is 0 where nothing is kept.
-    pub fn keep(&self) -> Vec<u32> {
+    /// application has, and 1 where it is signed. The first is 0 where nothing is kept; a 1
+    /// behind that: nothing at all is any more.
+    pub fn keep() -> Vec<u32> {
         let kept = KEPT.with_borrow_mut(Kept::keep);
         #[cfg(feature = "test-panic")]
         count(0, kept.is_some());
         kept.unwrap_or_else(|| vec![0])
     }
 
-    /// Whether a request is let through that is like the one of this number: a [`Standing`], or
-    /// [`TIMED`]. It is counted, if so.
-    pub fn stands(&self, number: u32) -> u32 {
-        let standing = following(number, |_, precedent, config, memory| {
+    /// Whether a request is let through that is like the one of this number: a [`Standing`],
+    /// or, from [`Standing::Same`] on, how often the clock has stepped back, twice, and one
+    /// more where the time to its answer is taken. It is counted then.
+    pub fn stands(number: u32) -> u32 {
+        let said = following(number, |_, precedent, config, memory| {
             let now = PlatformClock.now();
             let standing = precedent.stands(config, memory, now);
             #[cfg(feature = "test-panic")]
             count(1, standing == Standing::Same);
-            let is_timed = standing == Standing::Same && precedent.follow(memory, now);
-            Some(if is_timed { TIMED } else { standing as u32 })
+            if standing != Standing::Same {
+                return Some(standing as u32);
+            }
+            let steps = u32::try_from(memory.steps()).ok()?.checked_mul(2)?;
+            (Standing::Same as u32).checked_add(steps)?.checked_add(u32::from(precedent.follow(memory, now)))
         });
-        standing.unwrap_or(Standing::Over as u32)
+        said.unwrap_or(Standing::Over as u32)
     }
 
     /// How many milliseconds one took to its answer, of which the time was taken.
-    pub fn took(&self, number: u32, ms: f64) {
+    pub fn took(number: u32, ms: f64) {
         following(number, |_, _, _, memory| {
             memory.tally().origin_time.note(Duration::from_secs_f64((ms / 1_000.0).clamp(0.0, DAY_SECONDS)));
             Some(())
@@ -130,29 +144,38 @@ impl Precedents {
     }
 
     /// The edits that sign it; `query` has its `?`, or is empty. None where it cannot be signed.
-    pub fn sign(&self, number: u32, method: &str, path: &str, query: &str) -> Option<String> {
+    pub fn sign(number: u32, method: &str, path: &str, query: &str) -> Option<String> {
         let signed = following(number, |site, precedent, _, _| {
             precedent.sign(site, (method, path, query), PlatformClock.now(), &PlatformRandom)
         })?;
         Some(["=signature-input: ", &*signed.signature_input, "\n=signature: ", &*signed.signature, "\n"].concat())
     }
 
-    /// Hears an answer, or why there is none (`null`: it is late), to a request that was
-    /// sent on with these edits: the response and, where others like it get the same, its
-    /// edits; or a promise of both.
+    /// Hears an answer, or why there is none (`null`: it is late), to a request that was let
+    /// through at a time by what was `said` of this number: the response and, where others
+    /// like it get the same, its edits; or a promise of both. `undefined` where the precedent
+    /// is no longer kept.
+    #[allow(clippy::too_many_arguments, reason = "what a request has, and what JavaScript knows of it")]
     pub fn answered(
-        &self,
+        number: u32,
+        said: u32,
+        began: f64,
         request: web_sys::Request,
         env: Env,
         context: Context,
         outcome: JsValue,
         has_thrown: bool,
-        lines: String,
     ) -> Result<JsValue, JsValue> {
+        let Some((_, precedent)) = KEPT.with_borrow(|kept| kept.get(number)) else {
+            return Ok(JsValue::UNDEFINED);
+        };
         #[cfg(feature = "test-panic")]
         count(2, true);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds since 1970")]
+        let at = UnixMillis(began as u64);
+        let sought = Reading::noted(at, u64::from(said.saturating_sub(Standing::Same as u32) / 2));
         let outcome = if has_thrown { Err(outcome) } else { Ok(outcome) };
-        turn::take(Box::pin(respond_to_answer(request, env, context, Given { outcome, lines })))
+        turn::take(Box::pin(respond_to_answer(request, env, context, Followed { precedent, sought, outcome })))
     }
 }
 
@@ -183,13 +206,11 @@ fn following<T>(number: u32, of: impl FnOnce(&Site, &Precedent, &Config, &Memory
     of(site, &precedent, &site.config, memories.get(index)?)
 }
 
-/// As [`Standing::Same`], of one whose time to its answer is taken.
-const TIMED: u32 = 3;
-
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// More than the rules of a configuration tell apart, for one host.
 const CLASSES_MAX: usize = 256;
 
-/// As many as the JavaScript keeps, which it does in two halves.
-const PRECEDENTS_MAX: usize = 512;
+/// More than the JavaScript keeps, which are 512 at most: a request that waits for its answer
+/// needs the one that it went by.
+const PRECEDENTS_MAX: usize = 2_048;

@@ -2,6 +2,7 @@
 //! inside. Under `/_warifu/test/`:
 //!
 //! - `worker-panic`: the Worker panics
+//! - `abort`: the instance of the WebAssembly ends, as where it runs out of memory
 //! - `object-panic`: the object that answers probes panics
 //! - `object-memory`: how many such calls this object has had in memory
 //! - `object-rollback`, `object-rollback-panic`: how many rows are left of a
@@ -68,6 +69,7 @@ impl Drop for Alive {
 pub async fn answer(request: &Request, ports: &RequestPorts) -> Option<OwnResponse> {
     let what = request.raw_path.strip_prefix("/_warifu/test/")?;
     Some(match what {
+        "abort" => core::arch::wasm32::unreachable(),
         "worker-panic" => panic!("a secret that must not get out"),
         "store-calls" => {
             let polls = ports.memory().tally().polls.get();

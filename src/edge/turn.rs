@@ -125,25 +125,22 @@ impl Waiting {
     }
 }
 
-/// What JavaScript takes turns by.
+/// What JavaScript takes turns by, of whatever instance of the WebAssembly there is: an object
+/// of one would be a pointer into another, where that was begun anew.
 #[wasm_bindgen]
 pub struct Turns(());
 
-#[allow(
-    clippy::unused_self,
-    reason = "an object is of one instance of the WebAssembly: that of before cannot be meant"
-)]
 #[wasm_bindgen]
 impl Turns {
-    pub fn resolved(&self, number: f64, value: JsValue) -> Result<JsValue, JsValue> {
+    pub fn resolved(number: f64, value: JsValue) -> Result<JsValue, JsValue> {
         settle(number, Ok(value))
     }
 
-    pub fn rejected(&self, number: f64, thrown: JsValue) -> Result<JsValue, JsValue> {
+    pub fn rejected(number: f64, thrown: JsValue) -> Result<JsValue, JsValue> {
         settle(number, Err(thrown))
     }
 
-    pub fn dropped(&self, number: f64) {
+    pub fn dropped(number: f64) {
         drop(taken(number));
     }
 }
@@ -271,9 +268,10 @@ impl Pause {
 
 thread_local! {
     static WAITING: RefCell<Waiting> = {
-        // It only keeps it.
-        let _ = glue::lend_turns(Turns(()));
-        RefCell::default()
+        // It only keeps it, and says which numbers it has had from an instance before this one:
+        // what waits for that must not be taken for what waits for this.
+        let last = glue::lend_turns(Turns(())).unwrap_or(0.0);
+        RefCell::new(Waiting { last, ..Waiting::default() })
     };
     /// Of the request that [`take`] polls; `None` while a task is polled.
     static CURRENT: RefCell<Option<Rc<Pause>>> = const { RefCell::new(None) };

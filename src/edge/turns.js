@@ -17,27 +17,30 @@ export function within(msMax, promise) {
   });
 }
 
-// What takes the turns of requests. Where the WebAssembly had to be begun anew, that of
-// before refuses what it is told.
+// What takes the turns of requests, in whatever instance of the WebAssembly there is. Where
+// that had to be begun anew, it has never heard of what waits, and says so.
 let turns;
 
 // A request whose promise cannot be settled any more, since its client has gone away, is to
 // be dropped. To have each collected by itself would cost it as much as its check does, so
 // they are collected together: as soon as the last of them is over.
 const TOGETHER_MAX = 64;
-const gone = new FinalizationRegistry(({ turns, numbers }) => numbers.forEach((number) => turns.dropped(number)));
+const gone = new FinalizationRegistry((numbers) => numbers.forEach((number) => turns.dropped(number)));
 let newest;
 let joined = TOGETHER_MAX;
 
+// The largest number so far.
+let last = 0;
+
+// Keeps the class of it: an object would be a pointer into one instance.
 export function lendTurns(lent) {
-  turns = lent;
-  joined = TOGETHER_MAX;
+  turns = lent.constructor;
+  return last;
 }
 
 function alone() {
-  const waiting = { turns, numbers: new Set() };
-  const held = { waiting };
-  gone.register(held, waiting);
+  const held = { numbers: new Set() };
+  gone.register(held, held.numbers);
   return held;
 }
 
@@ -54,11 +57,11 @@ function together() {
 // null where that takes longer than so many milliseconds. 0: it will not take long; -1: it
 // takes as long as it takes.
 export function follow(promise, number, msMax) {
+  last = number;
   const held = msMax < 0 ? alone() : together();
-  held.waiting.numbers.add(number);
+  held.numbers.add(number);
   const take = (how, what) => {
-    const { turns, numbers } = held.waiting;
-    numbers.delete(number);
+    held.numbers.delete(number);
     return turns[how](number, what);
   };
   if (msMax <= 0) {

@@ -207,7 +207,7 @@ impl View {
     /// More than four thousand million entries of one epoch are not held, and
     /// the last one speaks against everything.
     fn distance(&self, seq: u64) -> u32 {
-        u32::try_from(seq - self.base).unwrap_or(u32::MAX)
+        u32::try_from(seq.saturating_sub(self.base)).unwrap_or(u32::MAX)
     }
 }
 

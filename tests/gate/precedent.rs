@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::policy::Demand;
 use warifu::ports::Outgoing;
-use warifu::precedent::{LEFT_OUT, Precedent, Standing};
+use warifu::precedent::{LEFT_OUT, Precedent, Standing, is_answer_of_all};
 use warifu::revocation::Known;
 use warifu::site::Site;
 use warifu::tally::{Outcome, Source};
 
 use crate::signing::verified;
 use crate::support::world::at_origin;
-use crate::support::{CONFIG, World, request, signing_site, site, site_of, site_plus};
+use crate::support::{CONFIG, World, request, signing_site, signing_site_of, site, site_of, site_plus};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -295,12 +296,79 @@ fn each_that_follows_has_a_signature_of_its_own() {
     }
     nonces.dedup();
     assert_eq!(nonces.len(), 4);
-    // Nothing is left of the session to sign for.
-    let Known::Live(_) = world.memory(&site).look(&key_of(&cookie, &site), now, 2 * SECOND, SECOND) else {
-        panic!("it lives")
-    };
-    world.memory(&site).keep_dead(&world.memory(&site).question(now), key_of(&cookie, &site), now);
-    assert!(kept.sign(&site, ("GET", "/account", ""), now, &world.random).is_none());
+}
+
+/// What came while its secret was served is no replay because the application takes long; nor
+/// is its answer a use of the session.
+#[test]
+fn an_answer_that_comes_late_is_the_answer_to_who_asked() {
+    let site = site_plus(r#""rotation_grace": "1s", "on_replay": "end""#);
+    let world = World::commanding("do=start, sub=\"alice\"");
+    let old = world.log_in(&site);
+    world.command.set("");
+    for _ in 0..2 {
+        assert_eq!(get(&world, &site, "/account", &old), None);
+    }
+    let (kept, sought) = (precedent(&world), world.reading(&site));
+    let asked = request("GET", "/account", &[("cookie", &old)]);
+    world.command.set("do=rotate");
+    let seen = world.serve(&site, &request("POST", "/login", &[("cookie", &old), ("sec-fetch-site", "same-origin")]));
+    world.command.set("");
+    let new = seen.cookie().expect("a successor").to_owned();
+    world.pass(2 * SECOND);
+    assert_eq!(get(&world, &site, "/account", &new), None);
+    world.pass(2 * SECOND);
+    let calls = world.shards.calls.get();
+    let late = world.serve_answer(&site, &asked, (&kept, sought), &[("content-type", "text/html")]);
+    assert_eq!((late.status, late.header("cache-control")), (None, Some("no-store")));
+    assert_eq!(world.shards.calls.get(), calls, "nobody is asked");
+    assert_eq!(get(&world, &site, "/account", &new), None, "the session lives");
+    assert!(!world.event_names().contains(&"token_replayed".to_owned()));
+}
+
+#[test]
+fn what_goes_on_is_watched_from_when_it_was_asked_for() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    let (kept, sought) = (precedent(&world), world.reading(&site));
+    let asked = request("GET", "/account", &[("cookie", &cookie)]);
+    let stream = [("content-type", "text/event-stream")];
+    let at_once = world.serve_answer(&site, &asked, (&kept, sought), &stream);
+    assert!(at_once.status.is_none() && at_once.watched.is_some());
+    // A late one is looked at once more before it opens.
+    world.pass(3 * SECOND);
+    let polls = world.shards.polls.get();
+    assert!(world.serve_answer(&site, &asked, (&kept, sought), &stream).watched.is_some());
+    assert_eq!(world.shards.polls.get(), polls + 1);
+    let call = request("DELETE", "/_warifu/sessions?subject=alice", &[("authorization", "Bearer hunter2")]);
+    assert_eq!(world.serve(&site, &call).status, Some(200));
+    world.pass(3 * SECOND);
+    assert_eq!(world.serve_answer(&site, &asked, (&kept, sought), &stream).status, Some(401));
+    // What has been asked for before the end, and does not go on, is answered.
+    assert_eq!(world.serve_answer(&site, &asked, (&kept, sought), &[]).status, None);
+    // As is what was asked for before the clock stepped back, if it is no stream.
+    let nobody = request("GET", "/account", &[]);
+    assert_eq!(world.serve_answer(&site, &nobody, (&kept, sought), &[]).status, Some(500), "not whose precedent it is");
+}
+
+/// Where one route lets streams go on and another does not, answers of both look alike.
+#[test]
+fn no_answer_that_goes_on_is_like_another() {
+    for media_type in ["text/event-stream", "text/event-stream; charset=utf-8", "application/x-ndjson"] {
+        let headers = HeaderBlock::from_pairs([("content-type", media_type), ("cache-control", "no-store")]);
+        assert!(!is_answer_of_all(&headers, &HeaderEdits::default()), "{media_type}");
+    }
+    for (name, is_of_all) in [
+        ("cache-control", true),
+        ("content-type", true),
+        ("set-cookie", false),
+        ("warifu-x-cache-control", false),
+        ("signature", false),
+        ("upgrade", false),
+    ] {
+        let headers = HeaderBlock::from_pairs([(name, "1")]);
+        assert_eq!(is_answer_of_all(&headers, &HeaderEdits::default()), is_of_all, "{name}");
+    }
 }
 
 const NAMES: [&str; 24] = [
@@ -339,8 +407,19 @@ const VALUES: [&str; 8] = [
     "warifu=:AA==:, b=:AA==:",
     "navigate",
 ];
-const PATHS: [&str; 9] =
-    ["/", "/account", "/account/", "/account/x", "/echo/a", "/assets/a", "/poll", "/login", "/transfer/a"];
+const PATHS: [&str; 11] = [
+    "/",
+    "/account",
+    "/account/",
+    "/account/x",
+    "/echo/a",
+    "/assets/a",
+    "/poll",
+    "/login",
+    "/transfer/a",
+    "/keep/a",
+    "/account/stream",
+];
 const SITES: [&str; 5] = [
     "{",
     r#"{"hosts": ["app.test"],"#,
@@ -358,8 +437,22 @@ fn whatever_stands_comes_to_the_same() {
     let stood = Cell::new(0);
     let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) });
     let run = runner.run(&(0..SITES.len(), any::<bool>(), kinds, steps), |(of_site, signs, kinds, steps)| {
-        let site = if signs { signing_site() } else { site_of(&CONFIG.replacen('{', SITES[of_site], 1)) };
-        let (world, mut cookie) = warm(&site);
+        let config = CONFIG.replacen('{', SITES[of_site], 1).replacen(
+            r#""routes": ["#,
+            r#""routes": [{"path": "/keep/*", "access": "required", "on_end": "keep"},"#,
+            1,
+        );
+        let site = if signs { signing_site_of(&config) } else { site_of(&config) };
+        let world = World::new(|outgoing| {
+            let says = |what: &[&str]| what.iter().any(|part| outgoing.url.contains(part));
+            Some(match () {
+                () if says(&["/login"]) => vec![("Warifu-Command", "do=start, sub=\"alice\"")],
+                () if says(&["/keep", "stream"]) => vec![("Content-Type", "text/event-stream")],
+                () if says(&["/echo"]) => vec![("Cache-Control", "max-age=1"), ("Set-Cookie", "a=1")],
+                () => vec![("Cache-Control", "max-age=1")],
+            })
+        });
+        let mut cookie = world.log_in(&site);
         for (at, (kind, pause, event)) in steps.into_iter().enumerate() {
             world.pass(Duration::from_millis(pause));
             happens(&world, &site, event, &mut cookie);

@@ -7,12 +7,12 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use warifu::audit::{Event, Whence};
 use warifu::error::{OriginError, StoreError};
-use warifu::gate::Reply;
-use warifu::headers::{HeaderBlock, HeaderEdits};
+use warifu::gate::{self, Reply};
+use warifu::headers::HeaderBlock;
 use warifu::limit::Limit;
 use warifu::ports::{
-    After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Replica,
-    Shards,
+    After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Reading,
+    Replica, Shards,
 };
 use warifu::replica::Record;
 use warifu::request::Request;
@@ -215,13 +215,21 @@ impl Visit {
         // Half of them are heard in full all the same.
         let outgoing =
             if self.edge.dice.chance(500) { self.edge.follow(&self.message, Clock::now(self)) } else { None }?;
-        self.let_through(&outgoing);
-        let (command, span) = self.world.command_of(self.request);
-        assert!(command.is_none() && !self.world.opens(self.request), "a precedent where commands count");
+        let sought = Reading::new(self);
         self.world.history.borrow_mut().counts.followed += 1;
+        self.let_through(&outgoing);
+        let answer = self.asked().await;
+        let precedent = outgoing.precedent.as_ref()?;
+        Some(gate::serve_answer(&self.edge.site, self, &self.message, (precedent, sought), Ok(answer)).await)
+    }
+
+    /// What the application says.
+    async fn asked(&self) -> Head {
+        let (command, span) = self.world.command_of(self.request);
         self.world.exec.sleep(span).await;
-        let answer = Head(HeaderBlock::default());
-        Some(Reply::Forwarded { answer, edits: HeaderEdits::default(), body: None, watched: None })
+        let opened = self.world.opens(self.request).then_some(("Sec-WebSocket-Accept", "x"));
+        let command = command.iter().map(|command| ("Warifu-Command", command.as_str()));
+        Head(HeaderBlock::from_pairs(command.chain(opened)))
     }
 
     fn let_through(&self, outgoing: &Outgoing) {
@@ -376,11 +384,7 @@ impl Origin for Visit {
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
         self.let_through(outgoing);
         self.edge.keep(&self.message, outgoing);
-        let (command, span) = self.world.command_of(self.request);
-        self.world.exec.sleep(span).await;
-        let opened = self.world.opens(self.request).then_some(("Sec-WebSocket-Accept", "x"));
-        let command = command.iter().map(|command| ("Warifu-Command", command.as_str()));
-        Ok(Head(HeaderBlock::from_pairs(command.chain(opened))))
+        Ok(self.asked().await)
     }
 }
 
@@ -481,6 +485,11 @@ impl Ports for Visit {
     }
 
     fn tell(&self, event: Event) {
+        // What an object has said too late does not count: whoever goes on all the same, goes on
+        // without it.
+        if matches!(event, Event::StoreUnavailable { .. }) {
+            self.world.history.borrow_mut().asked[self.request].is_confirmed = false;
+        }
         self.world.note(|| format!("   r{} log: {}", self.request, event.to_line(UnixMillis(0), &Whence::default())));
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::policy::Demand;
 use warifu::ports::Outgoing;
-use warifu::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing, is_answer_of_all, unsigned};
+use warifu::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing, is_answer_of_all};
 use warifu::request::Request;
 use warifu::revocation::Memory;
 use warifu::site::Site;
@@ -92,7 +92,7 @@ impl Precedents {
         let headers = HeaderBlock::from_pairs(looked_at);
         let text = lines_of(headers.iter(), |_| true);
         let precedent = &claim.kept.precedent;
-        let key = (address(site), precedent.with_identity(), precedent.has_caller(), format!("{status}\n{text}"));
+        let key = (address(site), precedent.with_identity(), precedent.caller().is_some(), format!("{status}\n{text}"));
         if let Some(known) = self.answers.borrow().get(&key) {
             assert!(is_plain && *known == edits.to_lines(), "an answer like one before is another: {text}");
         }
@@ -147,7 +147,7 @@ fn lines_of<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>, counts: impl F
 fn lines(outgoing: &Outgoing) -> String {
     let mut edits = outgoing.edits.clone();
     if outgoing.precedent.is_some() {
-        edits.set = unsigned(&edits.set).cloned().collect();
+        edits.set.retain(|(name, _)| !matches!(&**name, "signature" | "signature-input"));
     }
     edits.to_lines_after(&outgoing.url)
 }

@@ -13,8 +13,10 @@ use warifu::headers::{HeaderBlock, HeaderEdits, Name};
 use warifu::limit::Limit;
 use warifu::ports::Outgoing;
 use warifu::ports::{
-    After, Answer, Asset, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Replica,
+    After, Answer, Asset, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Reading,
+    Replica,
 };
+use warifu::precedent::Precedent;
 use warifu::request::Request;
 use warifu::response::OwnResponse;
 use warifu::revocation::{Epoch, Memory};
@@ -241,17 +243,25 @@ impl World {
         if is_alone {
             self.compare(site, request, claim.as_ref(), before, &reply);
         }
-        match reply {
-            Reply::Own(own) => {
-                let OwnResponse { status, headers, body } = own;
-                Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
-            }
-            Reply::Forwarded { edits, body, watched, .. } => {
-                let HeaderEdits { remove, set, append } = edits;
-                let body = String::from_utf8(body.unwrap_or_default()).expect("a text");
-                Seen { status: None, headers: owned(set).chain(append).collect(), body, removed: remove, watched }
-            }
-        }
+        seen_of(reply)
+    }
+
+    /// The answer, with these fields, to a request that was sent on by a precedent at `sought`.
+    pub fn serve_answer(
+        &self,
+        site: &Site,
+        request: &Request,
+        followed: (&Precedent, Reading),
+        fields: &[(&str, &str)],
+    ) -> Seen {
+        let isolate = Isolate { world: self, memory: self.memory(site) };
+        let answer = Head { headers: HeaderBlock::from_pairs(fields.iter().copied()), status: 200, body: None };
+        seen_of(pollster::block_on(gate::serve_answer(site, &isolate, request, followed, Ok(answer))))
+    }
+
+    /// What an isolate of this site reads from the clock now.
+    pub fn reading(&self, site: &Site) -> Reading {
+        Reading::new(&Isolate { world: self, memory: self.memory(site) })
     }
 
     /// Whether the gate came to what a precedent had said, and asked nobody.
@@ -319,6 +329,21 @@ impl World {
             line["event"].as_str().expect("a name").to_owned()
         };
         self.events.borrow().iter().map(name).collect()
+    }
+}
+
+/// What the client sees of it.
+fn seen_of(reply: Reply<Head>) -> Seen {
+    match reply {
+        Reply::Own(own) => {
+            let OwnResponse { status, headers, body } = own;
+            Seen { status: Some(status), headers, body, removed: Vec::new(), watched: None }
+        }
+        Reply::Forwarded { edits, body, watched, .. } => {
+            let HeaderEdits { remove, set, append } = edits;
+            let body = String::from_utf8(body.unwrap_or_default()).expect("a text");
+            Seen { status: None, headers: owned(set).chain(append).collect(), body, removed: remove, watched }
+        }
     }
 }
 

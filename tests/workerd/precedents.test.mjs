@@ -6,13 +6,13 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
-import { newAdminKey, start, told, until } from "./support/gateway.mjs";
+import { newAdminKey, sessionCookie, start, told, until } from "./support/gateway.mjs";
 
 const ops = newAdminKey();
 const originKey = randomBytes(32);
 const originKeys = JSON.stringify([{ kid: 7, key: originKey.toString("base64url") }]);
 
-let origin, plain, signing;
+let origin, plain, signing, strict;
 // What the application does for a path; else it says what it has been asked.
 const paths = {};
 let seen = [];
@@ -32,19 +32,24 @@ before(async () => {
     adminKeys: [ops],
   };
   const warifu = {
-    origin_timeout: "1s",
+    origin_timeout: "2s",
     bound: "2s",
     routes: [
       { path: "/public/*", access: "public" },
       { path: "/optional/*", access: "optional" },
       { path: "/strict/*", access: "strict" },
+      { path: "/keep/*", access: "required", on_end: "keep" },
       { path: "/do/*", access: "required", commands: true },
     ],
   };
-  [plain, signing] = await Promise.all([start({ ...common, warifu }), start({ ...common, warifu, originKeys })]);
+  [plain, signing, strict] = await Promise.all([
+    start({ ...common, warifu }),
+    start({ ...common, warifu, originKeys }),
+    start({ ...common, warifu: { ...warifu, origin_timeout: "10s", rotation_grace: "1s", on_replay: "end" } }),
+  ]);
 });
 after(async () => {
-  await Promise.all([plain?.close(), signing?.close()]);
+  await Promise.all([plain?.close(), signing?.close(), strict?.close()]);
   origin?.closeAllConnections();
   origin?.close();
 });
@@ -210,24 +215,101 @@ test("an event stream that begins by a precedent is cut when its session ends", 
   await told(plain, { event: "connection_cut" });
 });
 
-test("who was ended while the application took its time gets no answer that was made for them, where anybody may come", async () => {
-  const headers = { cookie: await mint(plain, "erin") };
-  paths["/optional/slow"] = (response, { headers }) => response.writeHead(200, { "cache-control": "private" }).end(headers["warifu-subject"]);
-  await followed(plain, "/optional/slow", { headers });
-  let go;
-  seen = [];
-  paths["/optional/slow"] = (response, { headers }) => {
-    const answer = () => response.writeHead(200, { "content-type": "text/event-stream" }).end(`of ${headers["warifu-subject"]}`);
-    if (headers["warifu-subject"] === "erin") go = answer;
-    else answer();
-  };
+const kill = async (subject) => {
+  const init = { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } };
+  assert.equal((await plain.fetch(`/_warifu/sessions?subject=${subject}`, init)).status, 200);
+};
+
+// Has a request that goes by a precedent wait at the application: `go` answers it.
+async function waits(path, headers, answer) {
+  paths[path] = (response) => response.writeHead(200, { "cache-control": "private" }).end("known");
+  await followed(plain, path, { headers });
+  const waiting = [];
+  paths[path] = (response) => waiting.push(response);
   const before = await counts(plain);
-  const answer = plain.fetch("/optional/slow", { headers });
-  await until(() => go !== undefined, "the application is asked");
+  const asked = plain.fetch(path, { headers });
+  await until(() => waiting.length === 1, "the application is asked");
   assert.equal((await counts(plain)).followed, before.followed + 1);
-  await plain.fetch("/_warifu/sessions?subject=erin", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
-  go();
-  assert.equal(await (await answer).text(), "of ");
+  return { asked, go: () => answer(waiting[0]), waiting };
+}
+
+test("who was ended while the application took its time gets the answer, and no stream", async () => {
+  for (const [subject, type, status] of [["erin", "text/plain", 200], ["eve", "text/event-stream", 401]]) {
+    const { asked, go } = await waits("/optional/slow", { cookie: await mint(plain, subject) }, (response) =>
+      response.writeHead(200, { "content-type": type }).end(`of ${subject}`),
+    );
+    await kill(subject);
+    // Where it has just been asked for, a stream opens, and is cut at the first look.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    go();
+    const answer = await asked;
+    assert.equal(answer.status, status);
+    assert.equal((await answer.text()) === `of ${subject}`, status === 200);
+  }
+});
+
+test("an answer that comes after the grace of its secret is no replay", async () => {
+  const cookie = await mint(strict, "ida");
+  paths["/late"] = (response) => response.writeHead(200, { "cache-control": "private" }).end("known");
+  const headers = { cookie };
+  await followed(strict, "/late", { headers });
+  let late;
+  paths["/late"] = (response) => (late = response);
+  const before = await counts(strict);
+  const asked = strict.fetch("/late", { headers });
+  await until(() => late !== undefined, "the application is asked");
+  assert.equal((await counts(strict)).followed, before.followed + 1);
+  paths["/do/rotate"] = (response) => response.writeHead(200, { "warifu-command": "do=rotate" }).end();
+  const rotated = await strict.fetch("/do/rotate", { method: "POST", headers: { cookie, "sec-fetch-site": "same-origin" } });
+  const newer = sessionCookie(rotated);
+  const status = async () => (await strict.fetch("/mine", { headers: { cookie: newer } })).status;
+  assert.equal(await status(), 200);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  late.writeHead(404).end();
+  assert.equal((await asked).status, 404);
+  assert.equal(await status(), 200);
+});
+
+test("where one route lets streams go on, another still cuts them", async () => {
+  const stream = (response) => response.writeHead(200, { "content-type": "text/event-stream" });
+  paths["/keep/a"] = (response) => stream(response).end("data: 1\n\n");
+  const [kim, lee] = [{ cookie: await mint(plain, "kim") }, { cookie: await mint(plain, "lee") }];
+  for (let times = 0; times < 10; times += 1) await ask(plain, "/keep/a", { headers: kim });
+  paths["/cuts"] = (response) => response.writeHead(200, { "cache-control": "private" }).end();
+  await followed(plain, "/cuts", { headers: lee });
+  paths["/cuts"] = (response) => stream(response).write("data: 1\n\n");
+  const answer = await plain.fetch("/cuts", { headers: lee });
+  const reader = answer.body.getReader();
+  await reader.read();
+  await kill("lee");
+  let rest = { done: false };
+  while (!rest.done) rest = await reader.read().catch(() => ({ done: true }));
+});
+
+test("what is left out is the request's own, however many come", async () => {
+  const headers = { cookie: await mint(plain, "max"), "x-request-id": "1", "if-none-match": '"0"' };
+  paths["/own/two"] = (response, { headers }) => response.writeHead(200).end(JSON.stringify(headers));
+  await followed(plain, "/own/two", { headers });
+  const both = await Promise.all(
+    Array.from({ length: 20 }, async (_, n) => {
+      const answer = await plain.fetch("/own/two", { headers: { ...headers, "x-request-id": `${n}`, "if-none-match": `"${n}"` } });
+      return [n, await answer.json()];
+    }),
+  );
+  for (const [n, seen] of both) assert.deepEqual([seen["if-none-match"], seen["x-request-id"]], [`"${n}"`, `${n}`]);
+});
+
+test("who sends something new each time, or gets it, does not keep the gateway busy", async () => {
+  const headers = { cookie: await mint(plain, "ned") };
+  const before = await counts(plain);
+  for (let n = 0; n < 150; n += 1) await plain.fetch("/new", { headers: { ...headers, "x-own": `${n}` } });
+  const after = await counts(plain);
+  assert.ok(after.kept - before.kept < 60, `${after.kept - before.kept} kept`);
+  assert.equal(after.followed, before.followed);
+  let n = 0;
+  paths["/varies"] = (response) => response.writeHead(200, { "cache-control": `max-age=${(n += 1)}` }).end();
+  for (let times = 0; times < 60; times += 1) await plain.fetch("/varies", { headers });
+  assert.ok((await counts(plain)).heard - after.heard < 20);
 });
 
 test("many at once", async () => {
@@ -257,4 +339,26 @@ test("each has a signature of its own, of what arrives", async () => {
     nonces.add(params.match(/nonce="([^"]+)"/)[1]);
   }
   assert.equal(nonces.size, 4);
+});
+
+// As where it runs out of memory: the next call begins another instance. Whoever waited for that
+// of before gets an error, as ever, and nobody's number means somebody else's request.
+test("after the WebAssembly has ended, what was known of it is forgotten", async () => {
+  const headers = { cookie: await mint(plain, "ola") };
+  const abort = () => plain.fetch("/_warifu/test/abort").then((answer) => answer.arrayBuffer(), () => {});
+  await followed(plain, "/again", { headers });
+  for (let times = 0; times < 2; times += 1) {
+    await abort();
+    assert.equal((await plain.fetch("/again", { headers })).status, 200);
+    await followed(plain, "/again", { headers });
+  }
+  // While one waits, others make precedents in the instance after.
+  const { asked, go, waiting } = await waits("/ends", headers, (response) => response.writeHead(404).end());
+  await abort();
+  for (const path of ["/public/x", "/optional/x", "/x", "/y"]) assert.equal((await plain.fetch(path, { headers })).status, 200);
+  go();
+  await until(() => waiting.length === 2, "it is asked for once more");
+  waiting[1].writeHead(404).end();
+  const answer = await asked;
+  assert.deepEqual([answer.status, answer.headers.get("cache-control")], [404, "no-store"]);
 });
