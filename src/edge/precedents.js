@@ -86,21 +86,27 @@ function parted({ method, url }) {
   return at < 0 ? [`${method} ${url}`, ""] : [`${method} ${url.slice(0, at)}`, url.slice(at)];
 }
 
-// The header fields that count; undefined where they are too long. What is left out comes to
-// `others`, names and values.
+// What can be set as it was read.
+const ASCII = /^[\t -~]*$/;
+
+// What stands for bytes that are no text: others would be the same.
+const NO_TEXT = "\uFFFD";
+
+// The header fields that count; undefined where they are too long, or no text. What is left
+// out comes to `others`, names and values.
 function textOf(headers, others) {
   let text = "";
   let chars = 0;
   for (const [name, value] of headers) {
     chars += name.length + value.length + 4;
-    if (leftOut.has(name)) {
+    if (leftOut.has(name) && ASCII.test(value)) {
       text += `${name}\n`;
       others.push(name, value);
     } else {
       text += `${name}: ${value}\n`;
     }
   }
-  return chars <= charsMax ? text : undefined;
+  return chars <= charsMax && !text.includes(NO_TEXT) ? text : undefined;
 }
 
 // The response, or a promise of it, to a request that is like one before; undefined for any
@@ -133,29 +139,29 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
     heardText = text;
     return undefined;
   }
-  let said;
-  let signature = "";
   try {
-    said = lent.stands(found.number);
+    const said = lent.stands(found.number);
     if (said === OVER) {
       cases.delete(which);
       heard = request;
       heardText = text;
     }
     if (said < SAME) return undefined;
-    if (found.isSigned) signature = lent.sign(found.number, method, known.path, query);
+    // Those of the case are all the same but for these, and whoever is given them copies them.
+    const { headers, edited } = found;
+    for (let at = 0; at < others.length; at += 2) if (!edited.has(others[at])) headers.set(others[at], others[at + 1]);
+    if (found.isSigned) {
+      const signature = lent.sign(found.number, method, known.path, query);
+      if (signature === undefined) return undefined;
+      make(headers, listed(signature));
+    }
+    known.missed = 0;
+    const init = { method, headers, body: null, redirect: "manual" };
+    if (!found.sharedCache) init.cache = "no-store";
+    return send(request, init, { known, found, query, said, began: Date.now(), env, context, hear });
   } catch {
     return undefined;
   }
-  if (signature === undefined) return undefined;
-  known.missed = 0;
-  // Those of the case are all the same but for these, and whoever is given them copies them.
-  const { headers, edited } = found;
-  for (let at = 0; at < others.length; at += 2) if (!edited.has(others[at])) headers.set(others[at], others[at + 1]);
-  if (signature !== "") make(headers, listed(signature));
-  const init = { method, headers, body: null, redirect: "manual" };
-  if (!found.sharedCache) init.cache = "no-store";
-  return send(request, init, { known, found, query, said, began: Date.now(), env, context, hear });
 };
 
 // As in src/precedent.rs. What is more than SAME, and odd, is of one whose time is taken.
@@ -220,6 +226,7 @@ function make(headers, list) {
 
 function send(request, init, sent) {
   const { known, found, query } = sent;
+  const call = fetch(known.url + query, init);
   return new Promise((resolve, reject) => {
     let timer = setTimeout(() => goOn(null, false), found.msMax);
     const goOn = (outcome, hasThrown) => {
@@ -233,7 +240,7 @@ function send(request, init, sent) {
         reject(thrown);
       }
     };
-    fetch(known.url + query, init).then(
+    call.then(
       (response) => goOn(response, false),
       (thrown) => goOn(thrown, true),
     );
@@ -255,7 +262,10 @@ function answered(request, { known, found, said, began, env, context, hear }, ou
   if (outcome !== null && !hasThrown) {
     lines = linesOf(outcome, found.ofAnswers);
     const list = answers.get(lines);
-    if (list !== undefined) return edited(outcome, list);
+    if (list !== undefined) {
+      known.kinds = 0;
+      return edited(outcome, list);
+    }
   }
   let served;
   try {
@@ -270,14 +280,18 @@ function answered(request, { known, found, said, began, env, context, hear }, ou
   }
   return Promise.resolve(served).then(([response, edits]) => {
     known.kinds += 1;
-    if (edits === undefined || lines.length > LINES_MAX || known.kinds > KINDS_MAX) known.inVain = IN_VAIN;
-    else answers.set(lines, listed(edits));
+    const isOfAll = edits !== undefined && lines.length <= LINES_MAX;
+    if (isOfAll) answers.set(lines, listed(edits));
+    if (!isOfAll || known.kinds > KINDS_MAX) {
+      known.inVain = IN_VAIN;
+      known.kinds = 0;
+    }
     return response;
   });
 }
 
-// More kinds of answers than that have something in them that is each one's own.
-const KINDS_MAX = 8;
+// Where so many kinds of answers come in turn, each may have something of its own.
+const KINDS_MAX = 4;
 const LINES_MAX = 1_024;
 
 function linesOf(response, ofAnswers) {

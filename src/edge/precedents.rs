@@ -63,8 +63,9 @@ impl Kept {
         let place = match known {
             Some(place) => place,
             // Where any host leads here, a client can make up as many as it likes.
+            // Those who wait need their precedents, which know of no class.
             None if self.classes.len() >= CLASSES_MAX => {
-                self.forget()?;
+                self.classes.clear();
                 return Some(vec![0, 1]);
             }
             None => {
@@ -84,13 +85,6 @@ impl Kept {
         self.precedents.push_back((site, Rc::new(precedent)));
         let numbers = [place, of_answers].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Some(vec![number, numbers[0], numbers[1], ms_max.min(i32::MAX as u32), u32::from(is_signed)])
-    }
-
-    fn forget(&mut self) -> Option<()> {
-        self.classes.clear();
-        self.first = self.first.checked_add(u32::try_from(self.precedents.len()).ok()?)?;
-        self.precedents.clear();
-        Some(())
     }
 
     fn get(&self, number: u32) -> Option<(usize, Rc<Precedent>)> {

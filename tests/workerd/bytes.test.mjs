@@ -13,9 +13,9 @@ const CONTENT = Buffer.from("割符 ".repeat(2_000));
 const CODED = { gzip: gzipSync(CONTENT), br: brotliCompressSync(CONTENT) };
 const ops = newAdminKey();
 
-let origin, gateway, cookie, answers;
+let origin, gateway, cookie, answers, seen;
 before(async () => {
-  origin = http.createServer((_, answer) => answers(answer)).listen(0, "127.0.0.1");
+  origin = http.createServer((request, answer) => answers(answer, (seen = request))).listen(0, "127.0.0.1");
   await once(origin, "listening");
   gateway = await startBare({
     adminKeys: [ops],
@@ -122,5 +122,23 @@ test("the scheme's own port is no part of the host", async () => {
     assert.equal(await status("app.test:443"), 421);
   } finally {
     await hosts.close();
+  }
+});
+
+// To JavaScript, bytes that are no UTF-8 are all the same; the application gets each its own.
+test("requests whose bytes differ are not alike", async () => {
+  answers = (answer) => answer.end();
+  const sent = async (path, headers) => {
+    await (await gateway.fetch(path, { headers })).arrayBuffer();
+    return seen.headers;
+  };
+  const same = Buffer.from("\uFFFD\uFFFD").toString("latin1");
+  for (const value of ["\x80\x81", "\x80\x81", "\x90\x91", same, "\xc3\xbc", "\xc3\xbc", "a"]) {
+    for (let times = 0; times < 3; times += 1) {
+      assert.equal((await sent("/public", { cookie: `sid=${value}` })).cookie, `sid=${value}`);
+      for (const name of ["x-name", "if-none-match", "referer"]) {
+        assert.equal((await sent("/private", { cookie, [name]: value }))[name], value, name);
+      }
+    }
   }
 });

@@ -310,6 +310,12 @@ test("who sends something new each time, or gets it, does not keep the gateway b
   paths["/varies"] = (response) => response.writeHead(200, { "cache-control": `max-age=${(n += 1)}` }).end();
   for (let times = 0; times < 60; times += 1) await plain.fetch("/varies", { headers });
   assert.ok((await counts(plain)).heard - after.heard < 20);
+  // And once that is over, it learns again.
+  paths["/varies"] = (response) => response.writeHead(200, { "cache-control": "max-age=7" }).end();
+  await until(async () => {
+    const { followed, heard } = await ask(plain, "/varies", { headers });
+    return followed === 1 && heard === 0;
+  }, "the answer is known");
 });
 
 test("many at once", async () => {
@@ -339,6 +345,17 @@ test("each has a signature of its own, of what arrives", async () => {
     nonces.add(params.match(/nonce="([^"]+)"/)[1]);
   }
   assert.equal(nonces.size, 4);
+});
+
+test("hosts that are made up do not take away what others wait for", async () => {
+  const { asked, go, waiting } = await waits("/public/waits", {}, (response) => response.writeHead(404).end());
+  for (let n = 0; n < 270; n += 1) await plain.fetch("/public/x", { headers: { host: `h${n}.test` } });
+  const { kept } = await counts(plain);
+  await plain.fetch("/public/x", { headers: { host: "another.test" } });
+  assert.equal((await counts(plain)).kept, kept + 1, "others are kept");
+  go();
+  assert.equal((await asked).status, 404);
+  assert.equal(waiting.length, 1, "it is asked for once");
 });
 
 // As where it runs out of memory: the next call begins another instance. Whoever waited for that
