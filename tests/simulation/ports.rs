@@ -306,10 +306,14 @@ impl Shards for Visit {
             };
             visit.note_renewal(session, |lineage| lineage.renewals += 1);
             let answer = visit.ask_shard(at, &message).await;
+            visit.world.note(|| format!("   r{} renews: {answer:?}", visit.request));
             if let Ok(ShardAnswer::Renewed { found: Some(Found { served, .. }), .. }) = &answer {
                 visit.edge.answered(key, asked_at.filter(|_| *served == Served::Current));
             }
-            let has_failed = answer.is_err();
+            // It was checked by one clock just before the end, and is renewed by another after it.
+            let is_too_late =
+                visit.world.plan.wakes_elsewhere() && matches!(&answer, Ok(ShardAnswer::Renewed { found: None, .. }));
+            let has_failed = answer.is_err() || is_too_late;
             visit.note_renewal(session, |lineage| {
                 lineage.renewals -= 1;
                 lineage.has_renewal_failed = has_failed;
