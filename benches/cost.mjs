@@ -90,7 +90,7 @@ async function verify({ kind, name, checks = true, identifies = true, workerd, c
   if (answer.status !== 200) fail(`a good request got ${answer.status}`);
   const seen = JSON.parse(answer.text);
   if (identifies && (seen["warifu-subject"] === "" || seen["warifu-subject"] === "mallory")) fail("the origin is not told who comes");
-  if (kind.match(/floor|public|warm|signed|strict|cold/)) {
+  if (kind.match(/floor|public|warm|unlike|signed|strict|cold/)) {
     if (seen["x-original-url"] !== "" || seen["x-forwarded-host"] === "") fail("the headers are not what they should be");
     if (cookie !== undefined && seen.cookie !== headersWith().cookie) fail("the session cookie, or another than it, has been passed on");
   }

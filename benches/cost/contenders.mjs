@@ -32,6 +32,7 @@ export const CONTENDERS = [
   { name: "better-auth", group: "peers", says: "better-auth, sessions in KV", start: betterAuth("no") },
   { name: "public", group: "warifu", says: "warifu, public route", checks: false, identifies: false, floor: "floor-public", start: warifu({ access: "public" }) },
   { name: "warm", group: "warifu", says: "warifu, warm", start: warifu({}) },
+  { name: "unlike", group: "warifu", says: "warifu, warm, no request like one before", start: warifu({ unlike: true }) },
   { name: "signed", group: "warifu", says: "warifu, warm, with claims and signature", start: warifu({ claims: CLAIMS, originKeys: true }) },
   { name: "strict-read", group: "warifu", says: 'warifu, strict, fence = "read"', start: warifu({ access: "strict", fence: "read" }) },
   { name: "strict-write", group: "warifu", says: 'warifu, strict, fence = "write"', start: warifu({ access: "strict", fence: "write" }) },
@@ -101,7 +102,7 @@ function betterAuth(cookieCache) {
   };
 }
 
-function warifu({ access = "required", fence = "write", claims, originKeys = false, fresh = false, forged = false }) {
+function warifu({ access = "required", fence = "write", claims, originKeys = false, fresh = false, forged = false, unlike = false }) {
   return async ({ name, folder, nginx, build, startWorkerd }) => {
     const admin = randomBytes(32).toString("base64url");
     const sha256 = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(admin))).toString("hex");
@@ -129,7 +130,7 @@ function warifu({ access = "required", fence = "write", claims, originKeys = fal
       return JSON.parse(text).set_cookie.split(";")[0];
     };
     const cookie = await mint(SUBJECT);
-    const started = { workerd, cookie, warifu: { ...config, origin: undefined } };
+    const started = { workerd, cookie, unlike, warifu: { ...config, origin: undefined } };
     if (forged) return { ...started, forged: cookie.slice(0, -2) + (cookie.endsWith("AA") ? "BA" : "AA") };
     return fresh ? { ...started, fresh: sessionsOf(mint) } : started;
   };

@@ -37,13 +37,14 @@ export const headersWith = (cookie) => ({ ...BROWSER, cookie: cookie === undefin
 
 // Until it has been `seconds`; or, with `slots`, only in these, as slots.mjs has them, of which
 // the last ends at `until`. `cookies` are headers, one for each request, where requests differ.
-export async function load(url, { cookie, seconds, slots, cookies, refused = false }) {
+// Each has a CF-Ray of its own, as on the platform; with `unlike` also a field of the client's.
+export async function load(url, { cookie, seconds, slots, cookies, unlike = false, refused = false }) {
   const headers = Object.entries(headersWith(cookie)).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   loads += 1;
   const script = path.join(folder, `${loads}.lua`);
   const list = cookies && path.join(folder, `${loads}.cookies`);
   if (list) writeFileSync(list, cookies.join("\n"));
-  writeFileSync(script, lua({ ...slots, cookies: list, count: cookies?.length }));
+  writeFileSync(script, lua({ ...slots, cookies: list, count: cookies?.length, unlike }));
   const length = slots === undefined ? seconds : Math.ceil((slots.until - Date.now()) / 1_000) + 1;
   const running = promisify(execFile)("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${length}s`, "--latency", "--timeout", "20s", "-s", script, ...headers, url]);
   // wrk counts in whole seconds. When it is interrupted it says what has been so far.

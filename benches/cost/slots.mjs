@@ -24,9 +24,21 @@ function shuffled(items) {
 // A script for wrk. `starts` are those of its slots, of which it begins requests in the first
 // `sends` milliseconds, so that the answers come before another's slot begins; it prints how long
 // it was at work. `cookies` is a file with a line for each of `count` requests, after which it rests.
-export function lua({ starts, sends, cookies, count }) {
-  return (starts === undefined ? "" : inSlots(starts, sends)) + (cookies === undefined ? "" : eachItsOwn(cookies, count));
+// `unlike`: each has a field that none before has had like that.
+export function lua({ starts, sends, cookies, count, unlike }) {
+  return (starts === undefined ? "" : inSlots(starts, sends)) + fields(unlike) + (cookies === undefined ? "" : eachItsOwn(cookies, count));
 }
+
+// wrk calls it once before it begins, to see whether it is a request at all.
+const fields = (unlike) => `math.randomseed(${Math.floor(Math.random() * 2 ** 31)})
+local ray = math.random(2 ^ 31)
+function request()
+  ray = ray + 1
+  wrk.headers["cf-ray"] = string.format("%016x-FRA", ray)
+  ${unlike ? 'wrk.headers["x-client-time"] = ray' : ""}
+  return wrk.format()
+end
+`;
 
 // wrk asks before each request how many milliseconds to wait: when the connection is open, and
 // then when an answer has come. It takes the time of an answer from when the request is written.
@@ -51,7 +63,7 @@ function done() print(string.format("Busy: %.1fms", thread:get("busy"))) end
 `;
 
 // The one at the start is for what wrk looks at to know whether it is a request at all.
-const eachItsOwn = (file, count) => `local lines, left, inner = io.lines("${file}"), ${count - 1}, delay
+const eachItsOwn = (file, count) => `local lines, left, inner, common = io.lines("${file}"), ${count - 1}, delay, request
 function delay()
   local wait = inner and inner() or 0
   if left == 0 then return 1e9 end
@@ -60,6 +72,6 @@ function delay()
 end
 function request()
   wrk.headers["cookie"] = lines()
-  return wrk.format()
+  return common()
 end
 `;

@@ -62,4 +62,4 @@ export async function round(contenders, { at, slots }) {
 const drain = ({ p50 }) => Math.min(SLOT_MS / 2, Math.ceil((1.25 * p50) / 1_000) + 2);
 
 const urlOf = ({ workerd }) => `${workerd.url}/api/orders`;
-const shown = ({ cookie, forged }) => ({ cookie: forged ?? cookie, refused: forged !== undefined });
+const shown = ({ cookie, forged, unlike }) => ({ cookie: forged ?? cookie, unlike, refused: forged !== undefined });
