@@ -380,7 +380,7 @@ fn never_stored(headers: &HeaderBlock, edits: &mut HeaderEdits) {
 }
 
 /// Fields for some caches only, in the place of Cache-Control; the platform hands over these.
-const TARGETED: [&str; 3] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
+pub const TARGETED: [&str; 3] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
 
 /// The level of a start that names none.
 pub const LEVEL_DEFAULT: u8 = 1;

@@ -11,6 +11,7 @@
 use std::rc::Rc;
 
 use crate::admission::Admitted;
+use crate::answer::TARGETED;
 use crate::config::{Access, Commands, Config};
 use crate::cookie;
 use crate::forward;
@@ -196,11 +197,8 @@ impl Precedent {
 /// that one it answers: nothing was written down, started or ended for it, and it is none that
 /// goes on and may have to be cut. `headers` are those that the gate looks at.
 pub fn is_answer_of_all(headers: &HeaderBlock, edits: &HeaderEdits) -> bool {
-    let is_about_caches = |name: &str| CACHES_GO_BY.contains(&name) || name == "content-type";
-    headers.iter().all(|(name, _)| is_about_caches(name))
+    let is_harmless = |name: &str| matches!(name, "cache-control" | "content-type") || TARGETED.contains(&name);
+    headers.iter().all(|(name, _)| is_harmless(name))
         && !watch::is_event_stream(headers)
         && edits.append.iter().all(|(name, _)| name != "set-cookie")
 }
-
-const CACHES_GO_BY: [&str; 4] =
-    ["cache-control", "cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];

@@ -3,7 +3,8 @@
 // header fields crossing to the WebAssembly, which is asked by a number whether the
 // precedent still stands.
 
-import { answerLines } from "./glue.js";
+import { answerLines, apply, edited } from "./glue.js";
+import { within } from "./turns.js";
 
 // What asks the WebAssembly, in whatever instance of it there is.
 let lent;
@@ -148,12 +149,12 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
     }
     if (said < SAME) return undefined;
     // Those of the case are all the same but for these, and whoever is given them copies them.
-    const { headers, edited } = found;
-    for (let at = 0; at < others.length; at += 2) if (!edited.has(others[at])) headers.set(others[at], others[at + 1]);
+    const { headers, named } = found;
+    for (let at = 0; at < others.length; at += 2) if (!named.has(others[at])) headers.set(others[at], others[at + 1]);
     if (found.isSigned) {
       const signature = lent.sign(found.number, method, known.path, query);
       if (signature === undefined) return undefined;
-      make(headers, listed(signature));
+      apply(headers, signature);
     }
     known.missed = 0;
     const init = { method, headers, body: null, redirect: "manual" };
@@ -179,8 +180,7 @@ export function keep(request, lines, sharedCache) {
   heard = undefined;
   const [place] = parted(request);
   const text = heardText ?? textOf(request.headers, []);
-  const end = lines.indexOf("\n");
-  const edits = listed(lines.slice(end + 1));
+  const [target, ...edits] = lines.split("\n").slice(0, -1);
   if (text === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
   const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();
   if (number === 0) {
@@ -190,61 +190,27 @@ export function keep(request, lines, sharedCache) {
   last = number;
   if (places.get(place)?.ofRequests !== ofRequests) {
     // A part of a text would keep the whole of it.
-    const url = copied(lines.slice(0, end).split("?", 1)[0]);
+    const url = copied(target.split("?", 1)[0]);
     const path = copied(place.slice(place.indexOf("/", place.indexOf("//") + 2)));
     places.set(place, { ofRequests, url, path, inVain: 0, missed: 0, kinds: 0 });
   }
   const headers = new Headers(request.headers);
-  make(headers, edits);
-  const edited = new Set(edits.map(([, name]) => copied(name)));
-  cases.set(`${ofRequests}\n${text}`, { number, headers, edited, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
+  apply(headers, lines, target.length + 1);
+  const named = new Set(edits.map((edit) => copied(edit.slice(1).split(": ", 1)[0])));
+  cases.set(`${ofRequests}\n${text}`, { number, headers, named, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
 }
 
 const PLACE_MAX = 512;
 const EDITS_MAX = 64;
 const copied = (text) => JSON.parse(JSON.stringify(text));
 
-// Edits as [sign, name, value].
-function listed(edits) {
-  return edits
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      if (line[0] === "-") return ["-", line.slice(1)];
-      const colon = line.indexOf(": ");
-      return [line[0], line.slice(1, colon), line.slice(colon + 2)];
-    });
-}
-
-function make(headers, list) {
-  for (const [sign, name, value] of list) {
-    if (sign === "=") headers.set(name, value);
-    else if (sign === "-") headers.delete(name);
-    else headers.append(name, value);
-  }
-}
-
 function send(request, init, sent) {
-  const { known, found, query } = sent;
-  const call = fetch(known.url + query, init);
-  return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => goOn(null, false), found.msMax);
-    const goOn = (outcome, hasThrown) => {
-      if (timer === undefined) return;
-      clearTimeout(timer);
-      timer = undefined;
-      try {
-        if (sent.said % 2 === 1) took(found.number, Date.now() - sent.began);
-        resolve(answered(request, sent, outcome, hasThrown));
-      } catch (thrown) {
-        reject(thrown);
-      }
-    };
-    call.then(
-      (response) => goOn(response, false),
-      (thrown) => goOn(thrown, true),
-    );
-  });
+  const { known, found, query, said, began } = sent;
+  const hearing = (hasThrown) => (outcome) => {
+    if (said % 2 === 1) took(found.number, Date.now() - began);
+    return answered(request, sent, outcome, hasThrown);
+  };
+  return within(found.msMax, fetch(known.url + query, init)).then(hearing(false), hearing(true));
 }
 
 function took(number, ms) {
@@ -261,10 +227,10 @@ function answered(request, { known, found, said, began, env, context, hear }, ou
   let lines;
   if (outcome !== null && !hasThrown) {
     lines = linesOf(outcome, found.ofAnswers);
-    const list = answers.get(lines);
-    if (list !== undefined) {
+    const edits = answers.get(lines);
+    if (edits !== undefined) {
       known.kinds = 0;
-      return edited(outcome, list);
+      return edited(outcome, edits);
     }
   }
   let served;
@@ -281,7 +247,7 @@ function answered(request, { known, found, said, began, env, context, hear }, ou
   return Promise.resolve(served).then(([response, edits]) => {
     known.kinds += 1;
     const isOfAll = edits !== undefined && lines.length <= LINES_MAX;
-    if (isOfAll) answers.set(lines, listed(edits));
+    if (isOfAll) answers.set(lines, edits);
     if (!isOfAll || known.kinds > KINDS_MAX) {
       known.inVain = IN_VAIN;
       known.kinds = 0;
@@ -300,17 +266,4 @@ function linesOf(response, ofAnswers) {
   } catch {
     return undefined;
   }
-}
-
-function edited(response, list) {
-  if (list.length === 0) return response;
-  const { body, status, headers } = response;
-  let copy;
-  try {
-    copy = new Response(body, response);
-  } catch {
-    copy = new Response(body, { status, headers });
-  }
-  make(copy.headers, list);
-  return copy;
 }

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
+import { callsTo } from "./support/calls.mjs";
 import { newAdminKey, sessionCookie, start, told, until } from "./support/gateway.mjs";
 
 const ops = newAdminKey();
@@ -54,15 +55,12 @@ after(async () => {
   origin?.close();
 });
 
-async function mint(gateway, subject) {
-  const answer = await gateway.fetch("/_warifu/sessions", {
-    method: "POST",
-    headers: { authorization: `Bearer ${ops.key}`, "content-type": "application/json" },
-    body: JSON.stringify({ subject }),
-  });
-  assert.equal(answer.status, 201);
-  return (await answer.json()).set_cookie.split(";")[0];
-}
+const mint = async (gateway, subject) => (await callsTo(() => gateway, ops).mint({ subject })).cookie;
+
+const kill = async (subject) => {
+  const { status } = await callsTo(() => plain, ops).admin("DELETE", `sessions?subject=${subject}`);
+  assert.equal(status, 200);
+};
 
 const counts = async (gateway) => (await gateway.fetch("/_warifu/test/precedents")).json();
 
@@ -163,8 +161,7 @@ test("other methods, strict routes and those with commands are heard each time",
 test("who is killed is refused at the next request", async () => {
   const headers = { cookie: await mint(plain, "carol") };
   await followed(plain, "/killed", { headers });
-  const kill = await plain.fetch("/_warifu/sessions?subject=carol", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
-  assert.equal(kill.status, 200);
+  await kill("carol");
   const { status, followed: how } = await ask(plain, "/killed", { headers });
   assert.deepEqual([status, how], [401, 0]);
 });
@@ -209,16 +206,11 @@ test("an event stream that begins by a precedent is cut when its session ends", 
   assert.equal((await counts(plain)).followed, before.followed + 1);
   const reader = answer.body.getReader();
   assert.match(new TextDecoder().decode((await reader.read()).value), /data: 1/);
-  await plain.fetch("/_warifu/sessions?subject=dave", { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } });
+  await kill("dave");
   let rest = await reader.read().catch(() => ({ done: true }));
   while (!rest.done) rest = await reader.read().catch(() => ({ done: true }));
   await told(plain, { event: "connection_cut" });
 });
-
-const kill = async (subject) => {
-  const init = { method: "DELETE", headers: { authorization: `Bearer ${ops.key}` } };
-  assert.equal((await plain.fetch(`/_warifu/sessions?subject=${subject}`, init)).status, 200);
-};
 
 // Has a request that goes by a precedent wait at the application: `go` answers it.
 async function waits(path, headers, answer) {

@@ -6,6 +6,7 @@ import http from "node:http";
 import { after, before, test } from "node:test";
 
 import { startBare } from "./support/bare.mjs";
+import { callsTo } from "./support/calls.mjs";
 import { newAdminKey, until } from "./support/gateway.mjs";
 
 const ops = newAdminKey();
@@ -40,15 +41,7 @@ after(async () => {
   origin.close();
 });
 
-async function mint(subject, at = gateway) {
-  const answer = await at.fetch("/_warifu/sessions", {
-    method: "POST",
-    headers: { authorization: `Bearer ${ops.key}`, "content-type": "application/json" },
-    body: JSON.stringify({ subject }),
-  });
-  assert.equal(answer.status, 201);
-  return (await answer.json()).set_cookie.split(";")[0];
-}
+const mint = async (subject, at = gateway) => (await callsTo(() => at, ops).mint({ subject })).cookie;
 
 async function arrived(path) {
   await until(() => waiting.has(path), `${path} arrives`);
