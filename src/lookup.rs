@@ -4,6 +4,7 @@
 //! A verdict from memory counts only while the feed is known to be fresh; see
 //! `docs/consistency.md`. Whatever is in doubt is asked of the session object.
 
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -24,7 +25,7 @@ use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply, Poll};
 use crate::tally::{Outcome, Source, figures};
 use crate::time::{UnixMillis, millis};
-use crate::token::Token;
+use crate::token::{SessionKey, Token};
 
 /// The live session that a token opens. `Ok(None)`: there is none.
 ///
@@ -52,20 +53,19 @@ pub async fn look_up<P: Ports>(
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
     }
-    match memory.look(&key, now, config.bound, config.idle_timeout) {
-        Known::Live(session) => {
-            memory.tally().check(Source::Memory, Outcome::Live);
-            return Ok(Some(Verdict { session, served: Served::Current }));
-        }
-        Known::Dead => {
-            memory.tally().check(Source::Memory, Outcome::None);
-            return Ok(None);
-        }
-        Known::Nothing => {}
+    if let ControlFlow::Break(known) = remembered(site, ports, &key, now) {
+        return Ok(known);
     }
     if let Some(session) = read_record(site, ports, token, now).boxed_local().await {
         memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
+    }
+    if let Some(number) = asked_already(memory, &key, ports.time(), config.bound) {
+        let told = |told| memory.under_way().when_over(number, told);
+        ports.until_told(told, patience(config.bound)).boxed_local().await;
+        if let ControlFlow::Break(known) = remembered(site, ports, &key, ports.time()) {
+            return Ok(known);
+        }
     }
     match counted(memory, ask(site, ports, token, look, Some(config.bound)).boxed_local().await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
@@ -75,6 +75,31 @@ pub async fn look_up<P: Ports>(
         }
         answered => answered,
     }
+}
+
+/// Breaks with the verdict of memory, where it has one.
+fn remembered<P: Ports>(site: &Site, ports: &P, key: &SessionKey, now: UnixMillis) -> ControlFlow<Option<Verdict>> {
+    let memory = ports.memory();
+    let verdict = match memory.look(key, now, site.config.bound, site.config.idle_timeout) {
+        Known::Live(session, _) => Some(Verdict { session, served: Served::Current }),
+        Known::Dead => None,
+        Known::Nothing => return ControlFlow::Continue(()),
+    };
+    memory.tally().check(Source::Memory, if verdict.is_some() { Outcome::Live } else { Outcome::None });
+    ControlFlow::Break(verdict)
+}
+
+/// The question that somebody has under way about the same session: its answer will do, which
+/// is kept where this isolate has a window. One that takes long is not waited for.
+pub fn asked_already(memory: &Memory, key: &SessionKey, now: UnixMillis, bound: Duration) -> Option<u64> {
+    memory.position()?;
+    memory.under_way().shared(key, now, patience(bound))
+}
+
+/// For how long the answer to another's question is waited for: longer than most take. Who
+/// waits in vain asks after all.
+pub fn patience(bound: Duration) -> Duration {
+    WAIT_MAX.min(bound / 2)
 }
 
 fn counted(memory: &Memory, asked: Result<Option<Verdict>, Failure>) -> Result<Option<Verdict>, Failure> {
@@ -98,9 +123,12 @@ pub async fn ask<P: Ports>(
 ) -> Result<Option<Verdict>, Failure> {
     let memory = ports.memory();
     let key = token.session_key();
-    let Some(_asking) = memory.under_way().begin(&key, AT_ONCE, ports.time()) else {
+    let Some(asking) = memory.under_way().begin(&key, AT_ONCE, ports.time()) else {
         return Err(too_many(ports));
     };
+    if within.is_some() {
+        asking.share();
+    }
     // Or its place would be taken until V8 collects what is left of a request whose client
     // has gone away.
     let _stay = ports.stay();
@@ -251,6 +279,8 @@ fn read(reply: Result<FeedReply, StoreError>) -> Result<FeedAnswer, Event> {
         Err(error) => Err(Event::FeedFailed { reason: error.to_string() }),
     }
 }
+
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Questions for one verdict: a slow answer may be a hiccup.
 const ASKED_MAX: u32 = 2;

@@ -50,6 +50,8 @@ pub enum Mutant {
     OutOfOrder,
     /// A window counts however old it is.
     WindowNeverOld,
+    /// A session object's answer counts without a window however old it is.
+    AnswerNeverOld,
     /// An edge polls once and never again.
     PollsStop,
     /// Who may make no more calls keeps the others from polling.

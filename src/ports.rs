@@ -4,8 +4,14 @@
 // The futures never leave the isolate's one thread, so they need not be Send.
 #![allow(async_fn_in_trait)]
 
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::rc::Rc;
+
+use futures_util::future::select;
 
 use crate::audit::{Event, Whence};
 use crate::error::{Failure, OriginError, StoreError};
@@ -13,7 +19,7 @@ use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::limit::Limit;
 use crate::mutants::{self, Mutant};
 use crate::precedent::Precedent;
-use crate::revocation::Memory;
+use crate::revocation::{Memory, Told};
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
 use crate::time::UnixMillis;
@@ -248,6 +254,13 @@ pub trait Ports {
 
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);
+
+    /// Resolves once it is told, by what `begin` is given for that, and at the latest after so
+    /// long. Who tells is another request, which may be given up before it does.
+    async fn until_told(&self, begin: impl FnOnce(Told), at_most: Duration) {
+        told_or(begin, self.sleep(at_most)).await;
+    }
+
     /// Where this request comes from.
     fn place(&self) -> Place;
     /// Counts one more in a rate limit of the platform's; whether it is within it.
@@ -257,6 +270,23 @@ pub trait Ports {
     fn tell(&self, event: Event);
     /// Writes down what this isolate has counted, where there is a place for it.
     fn report(&self, figures: &[u64]);
+}
+
+/// Resolves once it is told, by what `begin` is given for that, or else when `late` does.
+pub async fn told_or(begin: impl FnOnce(Told), late: impl Future<Output = ()>) {
+    let told = Rc::new((Cell::new(false), Cell::new(None::<Waker>)));
+    let teller = Rc::clone(&told);
+    begin(Box::new(move || {
+        teller.0.set(true);
+        if let Some(waker) = teller.1.take() {
+            waker.wake();
+        }
+    }));
+    let heard = poll_fn(|context| {
+        told.1.set(Some(context.waker().clone()));
+        if told.0.get() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    select(heard, pin!(late)).await;
 }
 
 /// What the clock has shown.

@@ -16,6 +16,7 @@ use crate::config::{Access, Commands, Config};
 use crate::cookie;
 use crate::forward;
 use crate::headers::{HeaderBlock, HeaderEdits};
+use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
@@ -95,8 +96,10 @@ pub enum Standing {
     /// It may come to the same, but something is due that is done along with a request, or is
     /// to be asked.
     NotNow = 1,
+    /// It may come to the same as soon as somebody hears what they have asked.
+    Soon = 2,
     /// It would come to the same.
-    Same = 2,
+    Same = 4,
 }
 
 impl Precedent {
@@ -146,8 +149,9 @@ impl Precedent {
             return Standing::NotNow;
         }
         let found = match memory.look(key, now, config.bound, config.idle_timeout) {
-            Known::Live(found) => found,
+            Known::Live(found, _) => found,
             Known::Dead => return Standing::Over,
+            Known::Nothing if self.asked(config, memory, now).is_some() => return Standing::Soon,
             Known::Nothing => return Standing::NotNow,
         };
         if !Rc::ptr_eq(&found, session) {
@@ -155,6 +159,11 @@ impl Precedent {
         }
         let is_due = self.demand.activity && found.wants_renewal(now, config.idle_timeout);
         if is_due || self.demand.is_met_by(&found, now).is_err() { Standing::NotNow } else { Standing::Same }
+    }
+
+    /// The question about its session that somebody has under way.
+    pub fn asked(&self, config: &Config, memory: &Memory, now: UnixMillis) -> Option<u64> {
+        lookup::asked_already(memory, &self.caller.as_ref()?.key, now, config.bound)
     }
 
     /// Counts a request that goes by it. Whether the time of it to the origin is taken.

@@ -252,10 +252,7 @@ impl<'a, P: Ports> Watch<'a, P> {
             lookup::poll_later(site, ports);
         }
         match memory.look(&token.session_key(), at, bound, site.config.idle_timeout) {
-            Known::Live(session) => {
-                let age = memory.window_age(at).unwrap_or(bound);
-                return self.judged(session, age, true);
-            }
+            Known::Live(session, proof) => return self.judged(session, at.since(proof), true),
             Known::Dead => return Found::Over,
             Known::Nothing => {}
         }

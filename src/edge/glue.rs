@@ -1,12 +1,13 @@
 //! The functions of the JavaScript beside this file, and what they return.
 
-use js_sys::{Error, Function, JsString, Promise, Uint8Array};
+use js_sys::{Array, Error, Function, JsString, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 use worker::worker_sys::Context;
 
 use crate::edge::precedents::Precedents;
 use crate::edge::turn::Turns;
+use crate::revocation::Told;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -96,6 +97,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
 
+    /// A promise, and the function that keeps it.
+    #[wasm_bindgen(catch)]
+    pub fn notice() -> Result<Array, JsValue>;
+
     #[wasm_bindgen(catch)]
     pub fn hold(context: &Context) -> Result<Function, JsValue>;
 
@@ -159,6 +164,13 @@ extern "C" {
     /// Ends it on both sides.
     #[wasm_bindgen(method)]
     pub fn cut(this: &Connection, code: u16, reason: &str);
+}
+
+/// Calls it. Who waits may have gone away.
+pub fn telling(function: JsValue) -> Told {
+    Box::new(move || {
+        function.unchecked_ref::<Function>().call0(&JsValue::UNDEFINED).ok();
+    })
 }
 
 /// The text of a JavaScript failure, for the log.

@@ -21,7 +21,7 @@ use crate::headers::HeaderBlock;
 use crate::limit::Limit;
 use crate::ports::Outgoing;
 use crate::ports::{Answer, Asset, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
-use crate::revocation::Memory;
+use crate::revocation::{Memory, Told};
 use crate::time::{UnixMillis, millis};
 
 /// The world of one request.
@@ -106,6 +106,14 @@ impl Ports for RequestPorts {
     async fn sleep(&self, span: Duration) {
         self.outlive_client();
         turn::sleep(span).await;
+    }
+
+    async fn until_told(&self, begin: impl FnOnce(Told), at_most: Duration) {
+        let Ok(notice) = glue::notice() else { return };
+        begin(glue::telling(notice.get(1)));
+        let patience = Patience::Millis(u32::try_from(millis(at_most)).unwrap_or(u32::MAX));
+        // It fails never, and what it comes to says nothing.
+        let _ = turn::settled(notice.get(0).unchecked_into(), patience).await;
     }
 
     fn place(&self) -> Place {

@@ -4,7 +4,7 @@
 // precedent still stands.
 
 import { answerLines, apply, edited } from "./glue.js";
-import { within } from "./turns.js";
+import { notice, within } from "./turns.js";
 
 // What asks the WebAssembly, in whatever instance of it there is.
 let lent;
@@ -140,8 +140,16 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
     heardText = text;
     return undefined;
   }
+  return decide({ request, env, context, hear, known, found, which, text, query, others }, true);
+};
+
+// What comes of one that is like this case; undefined where it is to be heard in full.
+function decide(asked, mayWait) {
+  const { request, known, found, which, text, query, others } = asked;
+  const { method } = request;
   try {
     const said = lent.stands(found.number);
+    if (said === SOON && mayWait) return later(asked);
     if (said === OVER) {
       cases.delete(which);
       heard = request;
@@ -159,15 +167,25 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
     known.missed = 0;
     const init = { method, headers, body: null, redirect: "manual" };
     if (!found.sharedCache) init.cache = "no-store";
-    return send(request, init, { known, found, query, said, began: Date.now(), env, context, hear });
+    return send(asked, init, said);
   } catch {
     return undefined;
   }
-};
+}
+
+// Many who come at once after a rest would each ask the object. One does, and the others wait
+// for what it hears, but not for long.
+function later(asked) {
+  const [told, tell] = notice();
+  const ms = lent.soon(asked.found.number, tell);
+  if (ms === 0) return undefined;
+  return within(ms, told).then(() => decide(asked, false) ?? asked.hear());
+}
 
 // As in src/precedent.rs. What is more than SAME, and odd, is of one whose time is taken.
 const OVER = 0;
-const SAME = 2;
+const SOON = 2;
+const SAME = 4;
 
 // Where so many in turn were like none before, or one came to what had to be heard, so many are
 // heard from the beginning: it may be the same each time.
@@ -204,11 +222,12 @@ const PLACE_MAX = 512;
 const EDITS_MAX = 64;
 const copied = (text) => JSON.parse(JSON.stringify(text));
 
-function send(request, init, sent) {
-  const { known, found, query, said, began } = sent;
+function send(asked, init, said) {
+  const { known, found, query } = asked;
+  const began = Date.now();
   const hearing = (hasThrown) => (outcome) => {
     if (said % 2 === 1) took(found.number, Date.now() - began);
-    return answered(request, sent, outcome, hasThrown);
+    return answered(asked, said, began, outcome, hasThrown);
   };
   return within(found.msMax, fetch(known.url + query, init)).then(hearing(false), hearing(true));
 }
@@ -223,7 +242,7 @@ function took(number, ms) {
 
 // What the client gets. An answer like one before has the same edits; any other is heard in
 // full, with the request that it answers.
-function answered(request, { known, found, said, began, env, context, hear }, outcome, hasThrown) {
+function answered({ request, env, context, hear, known, found }, said, began, outcome, hasThrown) {
   let lines;
   if (outcome !== null && !hasThrown) {
     lines = linesOf(outcome, found.ofAnswers);

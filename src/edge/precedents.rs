@@ -14,6 +14,7 @@ use crate::edge::fetch::{Followed, Prepared, prepared, respond_to_answer};
 use crate::edge::glue;
 use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::turn;
+use crate::lookup;
 use crate::policy::Demand;
 use crate::ports::{Clock, Reading};
 use crate::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing};
@@ -127,6 +128,17 @@ impl Precedents {
             (Standing::Same as u32).checked_add(steps)?.checked_add(u32::from(precedent.follow(memory, now)))
         });
         said.unwrap_or(Standing::Over as u32)
+    }
+
+    /// Has it told when the question is over that this precedent waits for, and says how many
+    /// milliseconds that is worth; 0 where there is none.
+    pub fn soon(number: u32, told: JsValue) -> u32 {
+        let ms = following(number, |_, precedent, config, memory| {
+            let asked = precedent.asked(config, memory, PlatformClock.now())?;
+            memory.under_way().when_over(asked, glue::telling(told));
+            u32::try_from(millis(lookup::patience(config.bound))).ok()
+        });
+        ms.unwrap_or_default()
     }
 
     /// How many milliseconds one took to its answer, of which the time was taken.

@@ -89,6 +89,13 @@ export function follow(promise, number, msMax) {
   });
 }
 
+// A promise of this request's own, and the function by which another one keeps it: the
+// platform goes on with it where it was made.
+export function notice() {
+  const { promise, resolve } = Promise.withResolvers();
+  return [promise, resolve];
+}
+
 // Keeps a request going, also without its client, until the function is called that it
 // returns, or the platform has had enough, which is half a minute after the client has gone.
 export function hold(context) {

@@ -56,17 +56,22 @@ impl Default for Verdicts {
 impl Verdicts {
     /// The session under a key, if the verdict on it still counts: the window
     /// knows nothing against it, it was confirmed not long ago, and the session
-    /// has not expired.
+    /// has not expired. With it the time up to which nothing can have been missed that
+    /// concerns it, which is no longer ago than the bound: of the newest poll, or of the
+    /// question itself, whose answer is as good a proof.
     pub fn look(
         &mut self,
         key: &SessionKey,
         window: &Window,
         now: UnixMillis,
+        bound: Duration,
         idle_timeout: Duration,
-    ) -> Option<Rc<Session>> {
-        let reach = self.kept.peek(key)?.reach;
+    ) -> Option<(Rc<Session>, UnixMillis)> {
+        let Verdict { reach, asked, .. } = *self.kept.peek(key)?;
+        // Of a record of KV somebody else has asked, with another clock.
+        let proof = window.proof(Some(asked).filter(|_| reach.is_none()), now, bound)?;
         let at_most = reach.unwrap_or_else(|| CONFIRMED_MAX.min(idle_timeout / RENEWALS_PER_IDLE_TIMEOUT));
-        self.look_within(key, window, now, at_most)
+        Some((self.look_within(key, window, now, at_most)?, proof))
     }
 
     /// The same, where the verdict may be as old as `at_most`.
@@ -132,6 +137,9 @@ impl Verdicts {
         if bytes > BYTES_MAX {
             return;
         }
+        // What has not changed stays what it is: precedents go by that.
+        let kept = self.kept.peek(&key).map(|kept| Rc::clone(&kept.session)).filter(|kept| *kept == session);
+        let session = kept.unwrap_or(session);
         self.forget(&key);
         self.bytes += bytes;
         self.kept.put(key, Verdict { session, position, asked, reach, renewed: UnixMillis(0), bytes });

@@ -30,8 +30,9 @@ pub struct Memory {
     polled: Cell<Option<UnixMillis>>,
     /// When a session was last asked for.
     looked: Cell<Option<UnixMillis>>,
-    /// When somebody was last let in without a question.
-    relied: Cell<Option<UnixMillis>>,
+    /// When somebody was last let in without a question, and for how long at most something
+    /// that the next poll tells of can have gone unnoticed then.
+    relied: Cell<Option<(UnixMillis, Duration)>>,
     /// When a session object has last answered a probe.
     well: Cell<Option<UnixMillis>>,
     under_way: UnderWay,
@@ -62,8 +63,9 @@ pub struct Holdings {
 
 /// What memory says of a session key.
 pub enum Known {
-    /// A verdict that counts.
-    Live(Rc<Session>),
+    /// A verdict that counts, and the time up to which nothing that concerns it can have
+    /// been missed.
+    Live(Rc<Session>, UnixMillis),
     /// Dead a moment ago, and what is dead stays dead.
     Dead,
     /// Ask.
@@ -118,16 +120,19 @@ impl Memory {
         if verdicts.is_dead(key, now) {
             return Known::Dead;
         }
-        if !window.is_fresh(now, bound) {
-            return Known::Nothing;
-        }
-        match verdicts.look(key, &window, now, idle_timeout) {
-            Some(session) => {
-                self.relied.set(Some(now));
-                Known::Live(session)
+        match verdicts.look(key, &window, now, bound, idle_timeout) {
+            Some((session, proof)) => {
+                self.rely(now, proof);
+                Known::Live(session, proof)
             }
             None => Known::Nothing,
         }
+    }
+
+    /// Somebody is let in without a question, by what was known at `proof`.
+    fn rely(&self, now: UnixMillis, proof: UnixMillis) {
+        let so_far = self.relied.get().map_or(Duration::ZERO, |(_, unaware)| unaware);
+        self.relied.set(Some((now, so_far.max(now.since(proof)))));
     }
 
     /// The last verdict on a key, where nobody can be asked and the route wants
@@ -139,8 +144,8 @@ impl Memory {
             return None;
         }
         let found = self.verdicts.borrow_mut().look_within(key, &window, now, at_most);
-        if found.is_some() {
-            self.relied.set(Some(now));
+        if let Some(proof) = window.proof(None, now, at_most).filter(|_| found.is_some()) {
+            self.rely(now, proof);
         }
         found
     }
@@ -212,7 +217,9 @@ impl Memory {
         let session = Rc::new(record.session);
         let asked = record.confirmed.min(now);
         self.verdicts.borrow_mut().keep_for(key, Rc::clone(&session), record.position, asked, Some(horizon));
-        self.relied.set(Some(now));
+        if let Some(proof) = window.proof(None, now, bound) {
+            self.rely(now, proof);
+        }
         Some(session)
     }
 
@@ -301,17 +308,14 @@ impl Memory {
         let kills = answer.entries.iter().filter(|entry| !matches!(entry.key, EntryKey::Refresh(_))).count();
         let now = self.latest.get().unwrap_or(poll.sent);
         self.tally.poll_time.note(now.since(poll.sent));
-        // Since then an end may have been missed. Who was let in without a question before cannot
-        // have been affected, and an isolate at rest, which lets nobody in, may hear as late as it likes.
-        let whole = self.window_age(now).and_then(|age| now.minus(age));
-        let relied = self.relied.get();
+        // An isolate at rest, which lets nobody in, may hear as late as it likes.
+        let unaware = self.relied.get().map_or(Duration::ZERO, |(_, unaware)| unaware);
         let applied = self.window.borrow_mut().apply(sent, poll.since, answer);
         match applied {
             Applied::Advanced => {
-                if let Some(whole) = whole {
-                    let unaware = relied.map_or(Duration::ZERO, |relied| relied.since(whole));
-                    (0..kills).for_each(|_| self.tally.kill_delay.note(unaware));
-                }
+                (0..kills).for_each(|_| self.tally.kill_delay.note(unaware));
+                // What is told of next had not happened when this poll was sent.
+                self.relied.set(self.relied.get().map(|(at, unaware)| (at, unaware.min(at.since(sent)))));
             }
             Applied::Late => {}
             Applied::Restarted if mutants::is(Mutant::OutOfOrder) => {}

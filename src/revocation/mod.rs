@@ -15,7 +15,7 @@ mod window;
 pub use self::cache::Verdicts;
 pub use self::feed::{Entry, EntryKey, Epoch, FeedAnswer, Position};
 pub use self::memory::{Holdings, Known, Memory, Question, SentPoll};
-pub use self::under_way::{AtOnce, UnderWay};
+pub use self::under_way::{AtOnce, Told, UnderWay};
 pub use self::window::{Applied, Window};
 
 use core::time::Duration;

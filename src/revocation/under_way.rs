@@ -13,13 +13,20 @@ pub struct UnderWay {
     /// In the order of their numbers.
     begun: RefCell<VecDeque<Begun>>,
     last: Cell<u64>,
+    /// What is to be told when the question of this number is over.
+    waiting: RefCell<Vec<(u64, Told)>>,
 }
 
 struct Begun {
     number: u64,
     at: UnixMillis,
     about: About,
+    /// Whether others can go by what comes of it.
+    is_shared: bool,
 }
+
+/// What is told that a question is over.
+pub type Told = Box<dyn FnOnce()>;
 
 /// A part of a session key: who shares it with somebody shares the places.
 type About = [u8; 8];
@@ -55,7 +62,7 @@ impl UnderWay {
         }
         let number = self.last.get() + 1;
         self.last.set(number);
-        begun.push_back(Begun { number, at: now, about });
+        begun.push_back(Begun { number, at: now, about, is_shared: false });
         Some(Asking { under_way: self, number })
     }
 
@@ -73,7 +80,36 @@ impl UnderWay {
         place(&begun, number).is_some_and(|place| now.since(begun[place].at) <= at_most)
     }
 
-    /// When the clock has stepped back, nobody knows how old they are.
+    /// The first question about this key that others can wait for, and was begun less than
+    /// `at_most` ago.
+    pub fn shared(&self, key: &SessionKey, now: UnixMillis, at_most: Duration) -> Option<u64> {
+        let about = about(key);
+        let is_one = |it: &&Begun| it.about == about && it.is_shared && now.since(it.at) < at_most;
+        self.begun.borrow().iter().find(is_one).map(|it| it.number)
+    }
+
+    /// Tells when that question is over, which may be now.
+    pub fn when_over(&self, number: u64, told: Told) {
+        self.waiting.borrow_mut().push((number, told));
+        if place(&self.begun.borrow(), number).is_none() {
+            self.tell(number);
+        }
+    }
+
+    fn tell(&self, number: u64) {
+        let next = || {
+            let mut waiting = self.waiting.borrow_mut();
+            let place = waiting.iter().position(|(of, _)| *of == number)?;
+            Some(waiting.swap_remove(place).1)
+        };
+        // Who is told may ask at once.
+        while let Some(told) = next() {
+            told();
+        }
+    }
+
+    /// When the clock has stepped back, nobody knows how old they are. Who waits for one of
+    /// them does so until it has enough.
     pub fn clear(&self) {
         self.begun.borrow_mut().clear();
     }
@@ -95,12 +131,24 @@ pub struct Asking<'a> {
     number: u64,
 }
 
+impl Asking<'_> {
+    /// Others who would ask the same can wait for it: its answer is kept.
+    pub fn share(&self) {
+        let mut begun = self.under_way.begun.borrow_mut();
+        if let Some(place) = place(&begun, self.number) {
+            begun[place].is_shared = true;
+        }
+    }
+}
+
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut begun = self.under_way.begun.borrow_mut();
         if let Some(place) = place(&begun, self.number) {
             begun.remove(place);
         }
+        drop(begun);
+        self.under_way.tell(self.number);
     }
 }
 
@@ -169,6 +217,35 @@ mod tests {
         let fourth = ask(&under_way, 1, late).expect("a place");
         let fifth = ask(&under_way, 1, late).expect("a place");
         assert_eq!(under_way.before(&fifth, late, TAKES_MAX / 2), Some(fourth.number));
+    }
+
+    #[test]
+    fn who_waits_for_a_question_is_told_when_it_is_over() {
+        let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
+        let told = std::rc::Rc::new(Cell::new(0));
+        let wait = |number| {
+            let told = std::rc::Rc::clone(&told);
+            under_way.when_over(number, Box::new(move || told.set(told.get() + 1)));
+        };
+        let unshared = ask(&under_way, 1, now).expect("a place");
+        assert_eq!(under_way.shared(&key(1), now, TAKES_MAX), None);
+        let first = ask(&under_way, 1, now).expect("a place");
+        let other = ask(&under_way, 2, now).expect("a place");
+        [&first, &other].into_iter().for_each(Asking::share);
+        assert_eq!(under_way.shared(&key(1), now, TAKES_MAX), Some(first.number));
+        assert_eq!(under_way.shared(&key(1), now.plus(TAKES_MAX), TAKES_MAX), None, "that is too old");
+        [first.number, first.number, other.number].into_iter().for_each(wait);
+        drop(unshared);
+        assert_eq!(told.get(), 0);
+        let number = first.number;
+        drop(first);
+        assert_eq!((told.get(), under_way.shared(&key(1), now, TAKES_MAX)), (2, None));
+        wait(number);
+        assert_eq!(told.get(), 3, "it is over already");
+        under_way.clear();
+        assert_eq!(told.get(), 3);
+        drop(other);
+        assert_eq!(told.get(), 4, "also of what nobody knows the age of any more");
     }
 
     #[test]

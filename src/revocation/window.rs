@@ -128,8 +128,20 @@ impl Window {
 
     /// Whether cached verdicts count at all: within B − ε of the proof.
     pub fn is_fresh(&self, now: UnixMillis, bound: Duration) -> bool {
-        let Some(limit) = bound.checked_sub(CLOCK_STILL_MAX) else { return false };
-        self.age(now).is_some_and(|age| age <= limit || mutants::is(Mutant::WindowNeverOld))
+        self.proof(None, now, bound).is_some()
+    }
+
+    /// When it was last known that no entry was missing which concerns a verdict: when the
+    /// newest poll was sent, or this isolate's own question about it, `asked`, if that was
+    /// later. `None`: longer than B − ε ago.
+    pub fn proof(&self, asked: Option<UnixMillis>, now: UnixMillis, bound: Duration) -> Option<UnixMillis> {
+        let limit = bound.checked_sub(CLOCK_STILL_MAX)?;
+        let fresh = self.view.as_ref()?.fresh;
+        // The feed has to have been told of the bound, which polls do, so that a kill which
+        // waits for all edges waits for this one.
+        let asked = asked.filter(|_| now.since(fresh) <= ANNOUNCED_FOR);
+        let never_old = mutants::is(Mutant::WindowNeverOld) || asked.is_some() && mutants::is(Mutant::AnswerNeverOld);
+        Some(asked.map_or(fresh, |asked| asked.max(fresh))).filter(|at| now.since(*at) <= limit || never_old)
     }
 
     /// Whether a verdict that somebody has asked for at `position` still stands:
@@ -230,6 +242,9 @@ fn is_sound(answer: &FeedAnswer, since: Option<Position>) -> bool {
     answer.entries.len() as u64 == answer.high - asked
         && answer.entries.iter().zip(expected).all(|(entry, seq)| Some(entry.seq) == seq)
 }
+
+/// Far less than the day for which the feed remembers what bounds there are.
+const ANNOUNCED_FOR: Duration = Duration::from_hours(1);
 
 /// More than the feed holds for a minute at its highest rate; about 2.5 MB.
 const ENTRIES_MAX: usize = 120_000;

@@ -147,7 +147,9 @@ fn without_the_feed_the_object_is_asked_and_without_both_the_answer_is_503() {
         assert_eq!(status(&world, &site, &cookie), None);
         world.pass(Duration::from_millis(50));
     }
-    assert_eq!(from_memory(&world, &site), before, "no verdict of memory counts");
+    // What the object has said counts for the bound, and not longer.
+    assert_eq!(from_memory(&world, &site), before + 48, "it was asked twice in 2.5 s");
+    world.pass(2 * SECOND);
     world.shards.is_down.set(true);
     let seen = world.serve(&site, &request("GET", "/account", &[("cookie", &cookie)]));
     assert_eq!((seen.status, seen.header("set-cookie")), (Some(503), None));
@@ -159,6 +161,92 @@ fn without_the_feed_the_object_is_asked_and_without_both_the_answer_is_503() {
         world.pass(Duration::from_millis(100));
     }
     assert!(from_memory(&world, &site) > before, "verdicts count again within the bound");
+}
+
+#[test]
+fn what_the_object_has_said_counts_for_the_bound_without_a_poll() {
+    let (here, there) = (site(), other());
+    let (world, cookie) = warm(&here);
+    for _ in 0..3 {
+        assert_eq!(status(&world, &there, &cookie), None, "so that it has a window");
+    }
+    // Too seldom to poll.
+    world.pass(10 * SECOND);
+    let before = calls(&world);
+    assert_eq!(status(&world, &there, &cookie), None);
+    kill_alice(&world, &here);
+    world.pass(Duration::from_millis(1_950));
+    assert_eq!(status(&world, &there, &cookie), None, "nobody has told it");
+    assert_eq!(calls(&world).0 - before.0, 2, "the end and one question");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(status(&world, &there, &cookie), Some(401));
+}
+
+#[test]
+fn what_this_isolate_has_ended_is_over_whatever_was_said_before() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    world.pass(10 * SECOND);
+    assert_eq!(status(&world, &site, &cookie), None);
+    kill_alice(&world, &site);
+    assert_eq!(status(&world, &site, &cookie), Some(401));
+}
+
+/// What so many at once come to, and how many questions and polls they cause.
+fn at_once(world: &World, site: &Site, cookie: &str, count: usize) -> (Vec<Option<u16>>, u32, u32) {
+    let (asked, polled) = calls(world);
+    let requests = vec![request("GET", "/account", &[("cookie", cookie)]); count];
+    let seen = world.serve_all(site, &requests).iter().map(|seen| seen.status).collect();
+    (seen, calls(world).0 - asked, calls(world).1 - polled)
+}
+
+#[test]
+fn of_many_at_once_one_asks() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    for rest in [10 * SECOND, 2 * SECOND] {
+        world.pass(rest);
+        assert_eq!(at_once(&world, &site, &cookie, 20), (vec![None; 20], 1, 1));
+    }
+    let memory = world.memory(&site);
+    assert_eq!(memory.tally().checks(Source::Object, Outcome::Live), 3, "the first one and one of each twenty");
+    // Each is told of its own, and what the object says is gone by.
+    kill_alice(&world, &other());
+    world.pass(10 * SECOND);
+    assert_eq!(at_once(&world, &site, &cookie, 20), (vec![Some(401); 20], 1, 1));
+    // Without a window nothing is kept, and nobody waits in vain.
+    let (cold, cookie) = (other(), world.log_in(&site));
+    let (seen, asked, _) = at_once(&world, &cold, &cookie, 5);
+    assert_eq!((seen, asked), (vec![None; 5], 5));
+}
+
+#[test]
+fn who_has_waited_in_vain_asks() {
+    let (site, world) = (site(), World::commanding("do=start, sub=\"alice\""));
+    let old = world.log_in(&site);
+    world.command.set("do=rotate");
+    let rotated = world.serve(&site, &request("POST", "/login", &[("cookie", &old)]));
+    world.command.set("");
+    let new = rotated.cookie().expect("a new secret");
+    assert_eq!(status(&world, &site, new), None);
+    world.pass(3 * SECOND);
+    // A yes to an old secret is nobody else's. Each asks for the newer one too.
+    assert_eq!(at_once(&world, &site, &old, 5), (vec![None; 5], 10, 1));
+    world.pass(10 * SECOND);
+    world.shards.is_down.set(true);
+    assert_eq!(at_once(&world, &site, new, 5), (vec![Some(503); 5], 5, 1));
+    world.shards.is_down.set(false);
+    // A question that is not answered is waited for a second.
+    world.pass(10 * SECOND);
+    let token = site.ring.verify(new.split_once('=').expect("a cookie").1).expect("our own");
+    let memory = world.memory(&site);
+    let stuck = memory.under_way().begin(&token.session_key(), AT_ONCE, world.shards.now.get()).expect("a place");
+    stuck.share();
+    let (asked, now) = (calls(&world).0, world.shards.now.get());
+    assert_eq!(status(&world, &site, new), None);
+    assert_eq!((calls(&world).0 - asked, world.shards.now.get().since(now)), (1, SECOND));
+    assert_eq!(status(&world, &site, new), None);
+    assert_eq!((calls(&world).0 - asked, world.shards.now.get().since(now)), (1, SECOND), "and then no more");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use warifu::revocation::{Known, Memory};
-use warifu::session::Served;
+use warifu::revocation::{EntryKey, Known, Memory};
+use warifu::session::{Served, Session};
 use warifu::token::SessionKey;
 
-use crate::{NOW, answer, at, session};
+use crate::{NOW, answer, at, session, subject};
 
 const IDLE: Duration = Duration::from_mins(30);
 const SPAN: Duration = Duration::from_secs(30);
@@ -32,9 +32,63 @@ fn memory() -> Memory {
 #[test]
 fn memory_counts_for_the_bound_less_what_a_clock_stands_still() {
     for (now, counts) in [(LAST, true), (LAST + 1, false)] {
-        let is_live = matches!(memory().look(&key(), at(now), SPAN, IDLE), Known::Live(_));
+        let is_live = matches!(memory().look(&key(), at(now), SPAN, IDLE), Known::Live(..));
         assert_eq!(is_live, counts, "{now}");
     }
+}
+
+#[test]
+fn an_answer_is_a_proof_as_a_poll_is() {
+    let asked = 40_000;
+    for (now, counts) in [(asked + LAST, true), (asked + LAST + 1, false)] {
+        let memory = memory();
+        memory.observe(at(asked));
+        assert!(matches!(memory.look(&key(), at(asked), SPAN, IDLE), Known::Nothing));
+        memory.keep(&memory.question(at(asked)), key(), &Rc::new(session(1)), Served::Current);
+        let Known::Live(_, proof) = memory.look(&key(), at(now), SPAN, IDLE) else {
+            assert!(!counts, "{now}");
+            continue;
+        };
+        assert!(counts && proof == at(asked), "{now}");
+    }
+}
+
+#[test]
+fn it_is_none_where_the_feed_may_have_forgotten_the_bound() {
+    let hour = 3_600_000;
+    for (asked, counts) in [(hour - 1_000, true), (hour, true), (hour + 1, false)] {
+        let memory = memory();
+        let lasting = Session { idle_expires: at(3 * hour), ..session(1) };
+        memory.keep(&memory.question(at(asked)), key(), &Rc::new(lasting), Served::Current);
+        assert_eq!(matches!(memory.look(&key(), at(asked), SPAN, IDLE), Known::Live(..)), counts, "{asked}");
+    }
+}
+
+#[test]
+fn an_answer_of_before_an_end_that_is_known_is_none() {
+    let memory = memory();
+    memory.keep(&memory.question(at(40_000)), key(), &Rc::new(session(1)), Served::Current);
+    memory.changed_session(session(1).id);
+    assert!(matches!(memory.look(&key(), at(40_001), SPAN, IDLE), Known::Nothing));
+}
+
+/// What is noted of an end that the next poll tells of.
+#[test]
+fn how_late_an_end_was_heard_of_goes_by_what_was_relied_upon() {
+    let noted = |relied: &[(u64, u64)], polled: u64| {
+        let memory = memory();
+        for (asked, looked) in relied {
+            memory.keep(&memory.question(at(*asked)), key(), &Rc::new(session(1)), Served::Current);
+            assert!(matches!(memory.look(&key(), at(*looked), SPAN, IDLE), Known::Live(..)));
+        }
+        memory.observe(at(polled));
+        let sent = memory.poll(at(polled));
+        assert!(memory.polled(&sent, answer(1, 10, 10, &[EntryKey::Subject(subject(9))])));
+        memory.tally().kill_delay.sum_ms()
+    };
+    assert_eq!(noted(&[], 50_000), 0, "nobody was let in");
+    assert_eq!(noted(&[(40_000, 41_000)], 50_000), 1_000, "by an answer that was so old");
+    assert_eq!(noted(&[(40_000, 42_000), (49_000, 50_000)], 50_000), 2_000, "the longest");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Edge {
     pub proof: Cell<Option<Micros>>,
     /// Where its window stood whenever it asked for what was the newest secret.
     grounds: RefCell<HashMap<SessionKey, Vec<Position>>>,
+    /// When a session object was last asked for what it has then said was the newest secret.
+    asked: RefCell<HashMap<SessionKey, Micros>>,
     /// When a session object has last said something of a key.
     pub heard: RefCell<HashMap<SessionKey, Micros>>,
     /// What requests have come to, by their whole texts.
@@ -53,10 +55,19 @@ impl Edge {
             bound,
             proof: Cell::new(None),
             grounds: RefCell::default(),
+            asked: RefCell::default(),
             heard: RefCell::default(),
             precedents: RefCell::default(),
             lately: Cell::new((0, 0)),
         }
+    }
+
+    /// The question that such a request waits for.
+    pub fn asked(&self, request: &Request, now: UnixMillis) -> Option<u64> {
+        let kept = self.precedents.borrow();
+        let precedent = kept.get(&text_of(request))?.precedent.as_ref()?;
+        let standing = precedent.stands(&self.site.config, &self.memory, now);
+        precedent.asked(&self.site.config, &self.memory, now).filter(|_| standing == Standing::Soon)
     }
 
     /// What a request comes to that is like one before, without the gate: as in
@@ -79,9 +90,20 @@ impl Edge {
         }
     }
 
-    /// A yes has come to a question that was asked with the window there.
-    pub fn answered(&self, key: SessionKey, asked_at: Option<Position>) {
+    /// A yes has come to a question that was asked with the window there; this isolate's own
+    /// was sent then.
+    pub fn answered(&self, key: SessionKey, asked_at: Option<Position>, sent: Option<Micros>) {
         self.grounds.borrow_mut().entry(key).or_default().extend(asked_at);
+        if let (Some(_), Some(sent)) = (asked_at, sent) {
+            let mut asked = self.asked.borrow_mut();
+            let newest = asked.entry(key).or_default();
+            *newest = sent.max(*newest);
+        }
+    }
+
+    /// The time up to which it can know of all that concerns a key.
+    pub fn proof_of(&self, key: &SessionKey) -> Option<Micros> {
+        self.proof.get().max(self.asked.borrow().get(key).copied())
     }
 
     /// What a cached yes on this key can rest on; memory keeps one of these.

@@ -187,6 +187,8 @@ pub struct Counts {
     pub cached: u64,
     /// By a precedent.
     pub followed: u64,
+    /// Who has waited for another's question.
+    pub waited: u64,
     pub replica: u64,
     pub outage: u64,
     pub kills: u64,

@@ -18,7 +18,7 @@ enum By {
     Schedule(fn() -> Outcome),
 }
 
-const MUTANTS: [(Mutant, By); 51] = [
+const MUTANTS: [(Mutant, By); 52] = [
     (Mutant::AcknowledgedEarly, By::Chance),
     (Mutant::PublishedBeforeCommit, By::Chance),
     (Mutant::OneShardOnly, By::Chance),
@@ -40,6 +40,7 @@ const MUTANTS: [(Mutant, By); 51] = [
     (Mutant::GapIgnored, By::Chance),
     (Mutant::OutOfOrder, By::Schedule(schedules::answers_cross)),
     (Mutant::WindowNeverOld, By::Chance),
+    (Mutant::AnswerNeverOld, By::Chance),
     (Mutant::PollsStop, By::Chance),
     (Mutant::PollTakenInVain, By::Schedule(schedules::a_stream_uses_up_its_calls)),
     (Mutant::StepUnnoticed, By::Schedule(schedules::a_step_with_a_poll_under_way)),

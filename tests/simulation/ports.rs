@@ -10,13 +10,14 @@ use warifu::error::{OriginError, StoreError};
 use warifu::gate::{self, Reply};
 use warifu::headers::HeaderBlock;
 use warifu::limit::Limit;
+use warifu::lookup;
 use warifu::ports::{
     After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Reading,
-    Replica, Shards,
+    Replica, Shards, told_or,
 };
 use warifu::replica::Record;
 use warifu::request::Request;
-use warifu::revocation::{Memory, Position};
+use warifu::revocation::{Memory, Position, Told};
 use warifu::session::{KillId, Served, SessionId};
 use warifu::store::feed::{FeedCall, FeedReply};
 use warifu::store::message::{EndCall, Found, Message, ShardAnswer, ShardCall, Which};
@@ -178,7 +179,12 @@ impl Visit {
     }
 
     /// What a shard has said, or that it has not, where it was waited for.
-    fn note_answer(&self, message: &Message, asked_at: Option<Position>, answer: &Result<ShardAnswer, StoreError>) {
+    fn note_answer(
+        &self,
+        message: &Message,
+        (asked_at, sent): (Option<Position>, Micros),
+        answer: &Result<ShardAnswer, StoreError>,
+    ) {
         let mut history = self.world.history.borrow_mut();
         let heard_of = match &message.call {
             // Whoever logs out with it hears that it is over.
@@ -197,7 +203,7 @@ impl Visit {
             (Ok(ShardAnswer::Checked { found: Some(Found { served, .. }), .. }), ShardCall::Check { key, .. }) => {
                 asked.is_confirmed = true;
                 asked.is_newest = *served == Served::Current;
-                self.edge.answered(key.0, asked_at.filter(|_| *served == Served::Current));
+                self.edge.answered(key.0, asked_at.filter(|_| *served == Served::Current), Some(sent));
             }
             _ => {}
         }
@@ -213,8 +219,18 @@ impl Visit {
     /// What it comes to by a precedent, if one stands.
     pub async fn follow(&self) -> Option<Reply<Head>> {
         // Half of them are heard in full all the same.
-        let outgoing =
-            if self.edge.dice.chance(500) { self.edge.follow(&self.message, Clock::now(self)) } else { None }?;
+        if !self.edge.dice.chance(500) {
+            return None;
+        }
+        if let Some(number) = self.edge.asked(&self.message, Clock::now(self)) {
+            let memory = &self.edge.memory;
+            self.until_told(
+                |told| memory.under_way().when_over(number, told),
+                lookup::patience(self.edge.site.config.bound),
+            )
+            .await;
+        }
+        let outgoing = self.edge.follow(&self.message, Clock::now(self))?;
         let sought = Reading::new(self);
         self.world.history.borrow_mut().counts.followed += 1;
         self.let_through(&outgoing);
@@ -279,10 +295,10 @@ impl Visit {
 
 impl Shards for Visit {
     async fn ask(&self, at: Locator, message: &Message) -> Result<ShardAnswer, StoreError> {
-        let asked_at = self.edge.memory.position();
+        let asked = (self.edge.memory.position(), self.world.exec.now());
         self.note_sent(message);
         let answer = self.ask_shard(at, message).await;
-        self.note_answer(message, asked_at, &answer);
+        self.note_answer(message, asked, &answer);
         answer
     }
 
@@ -293,7 +309,7 @@ impl Shards for Visit {
         then: impl FnOnce(Result<ShardAnswer, StoreError>, UnixMillis) -> After + 'static,
     ) {
         let visit = self.clone();
-        let asked_at = self.edge.memory.position();
+        let (asked_at, sent) = (self.edge.memory.position(), self.world.exec.now());
         self.world.exec.spawn(self.edge.group, async move {
             let ShardCall::Renew(renew) = &message.call else {
                 then(visit.ask_shard(at, &message).await, visit.time());
@@ -308,7 +324,7 @@ impl Shards for Visit {
             let answer = visit.ask_shard(at, &message).await;
             visit.world.note(|| format!("   r{} renews: {answer:?}", visit.request));
             if let Ok(ShardAnswer::Renewed { found: Some(Found { served, .. }), .. }) = &answer {
-                visit.edge.answered(key, asked_at.filter(|_| *served == Served::Current));
+                visit.edge.answered(key, asked_at.filter(|_| *served == Served::Current), Some(sent));
             }
             // It was checked by one clock just before the end, and is renewed by another after it.
             let is_too_late =
@@ -362,7 +378,7 @@ impl Replica for Visit {
             let mut history = history.borrow_mut();
             history.asked[self.request].has_record = true;
             if let Some(cookie) = history.asked[self.request].cookie {
-                self.edge.answered(history.cookies[cookie].key, Some(record.position));
+                self.edge.answered(history.cookies[cookie].key, Some(record.position), None);
             }
         }
         Ok(text)
@@ -482,6 +498,16 @@ impl Ports for Visit {
 
     async fn sleep(&self, span: Duration) {
         self.world.exec.sleep(u64::try_from(span.as_micros()).expect("a short time")).await;
+    }
+
+    async fn until_told(&self, begin: impl FnOnce(Told), at_most: Duration) {
+        {
+            let mut history = self.world.history.borrow_mut();
+            history.counts.waited += 1;
+            // Of one that was gone by it would not wait.
+            history.asked[self.request].has_record = false;
+        }
+        told_or(begin, self.sleep(at_most)).await;
     }
 
     fn place(&self) -> Place {

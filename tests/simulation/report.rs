@@ -46,6 +46,7 @@ struct Sums {
     acceptances: u64,
     cached: u64,
     followed: u64,
+    waited: u64,
     replica: u64,
     outage: u64,
     kills: u64,
@@ -77,6 +78,7 @@ impl Total {
         sums.acceptances += counts.acceptances;
         sums.cached += counts.cached;
         sums.followed += counts.followed;
+        sums.waited += counts.waited;
         sums.replica += counts.replica;
         sums.outage += counts.outage;
         sums.kills += counts.kills;
@@ -97,7 +99,7 @@ impl Total {
     pub fn print(&self) {
         let sums = self.sums.lock().expect("nobody panics with it");
         eprintln!(
-            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} of them by a precedent, {} from KV, {} in an outage), {} kills, {} left open ({} cut)",
+            "{} seeds in {:.1} s: {} requests, {} accepted ({} from memory, which is {} %, {} of them by a precedent, {} requests waited for another's question, {} from KV, {} in an outage), {} kills, {} left open ({} cut)",
             sums.seeds,
             self.began.elapsed().as_secs_f64(),
             sums.requests,
@@ -105,6 +107,7 @@ impl Total {
             sums.cached,
             sums.cached * 100 / sums.acceptances.max(1),
             sums.followed,
+            sums.waited,
             sums.replica,
             sums.outage,
             sums.kills,
@@ -123,6 +126,7 @@ impl Total {
         let sums = self.sums.lock().expect("nobody panics with it");
         assert!(sums.seeds > 0, "no seed was run");
         assert!(sums.seeds < 20 || sums.followed * 10 > sums.cached, "next to none goes by a precedent");
+        assert!(sums.seeds < 20 || sums.waited > 0, "nobody waits for another's question");
         assert_eq!(sums.failed, 0, "seeds that violate an invariant");
         for kind in truth::KINDS {
             let is_seen = sums.durable.get(kind).is_some_and(|count| *count > 0);

@@ -157,13 +157,15 @@ fn against(case: &Case<'_>, ground: Position, window: Position) -> Option<u64> {
         .map(|entry| entry.seq)
 }
 
-/// I5: an edge whose polls get no answer stops trusting its memory.
+/// I5: an edge that gets no answer, neither to its polls nor to its questions about the
+/// session, stops trusting its memory.
 fn i5_none_from_memory_when_cut_off(case: &Case<'_>) -> Option<String> {
     let Acceptance { edge, source, at, .. } = case.accepted;
     if *source == Source::Shard {
         return None;
     }
-    let Some(proof) = edge.proof.get() else { return Some("never heard of the feed".to_owned()) };
+    let asked = if *source == Source::Memory { edge.proof_of(&case.cookie.key) } else { None };
+    let Some(proof) = edge.proof.get().max(asked) else { return Some("never heard of the feed".to_owned()) };
     let age = at - proof;
     (age > allowed(case.bound())).then(|| format!("the newest proof is {} ms old", age / MILLI))
 }

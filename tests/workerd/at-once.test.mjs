@@ -1,0 +1,135 @@
+// Many requests of one session that come at once, after an isolate has rested: one asks the
+// session object, and the others wait for what it hears, each in its own context
+// (docs/adr/0014-an-answer-is-a-proof.md). Half of them are like one before, and wait in
+// JavaScript.
+import assert from "node:assert/strict";
+import http from "node:http";
+import { after, before, beforeEach, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { startEdges } from "./support/edges.mjs";
+import { until } from "./support/gateway.mjs";
+
+const BOUND = 1_000;
+const MANY = 20;
+
+let site, edge, other;
+
+before(async () => {
+  const warifu = { bound: `${BOUND}ms`, routes: [{ path: "/strict/*", access: "strict" }, { path: "/*", access: "required" }] };
+  site = await startEdges({ edges: [{ name: "one" }, { name: "two" }], warifu });
+  [edge, other] = site.edges;
+});
+after(() => site?.close());
+beforeEach(() => Promise.all(site.edges.map((edge) => edge.suffer([]))));
+
+const asked = async () => (await edge.counts()).check ?? 0;
+
+// A session that the edge has in memory, with a window that is too old by now.
+async function rested(subject) {
+  const session = await edge.mint({ subject });
+  await remembered(session.cookie);
+  await pause(BOUND + 200);
+  return session;
+}
+
+async function remembered(cookie) {
+  await until(async () => {
+    const before = await asked();
+    assert.equal((await edge.get("/like", cookie)).status, 200);
+    assert.equal((await edge.get("/like", cookie)).status, 200);
+    return (await asked()) === before;
+  }, "memory answers");
+}
+
+// Half of them on a path that had requests like these, half on paths of their own, which must
+// not be mixed up.
+async function atOnce(cookie, count = MANY) {
+  const before = await asked();
+  const paths = Array.from({ length: count }, (_, n) => (n % 2 ? `/like?${n}` : `/unlike/${n}`));
+  const answers = await Promise.all(paths.map((path, n) => edge.send("GET", path, { headers: { cookie, "x-request-id": `${n}` } })));
+  for (const [n, { status, headers }] of answers.entries()) {
+    if (status === 200) assert.equal(new Headers(JSON.parse(headers.told)).get("x-request-id"), `${n}`);
+  }
+  return { statuses: [...new Set(answers.map(({ status }) => status))], asked: (await asked()) - before, answers };
+}
+
+const slow = (ms, more = {}) => [{ to: "SESSIONS", kinds: ["check"], beforeMs: [ms, ms], ...more }];
+
+test("one asks, and all go by what it hears", async () => {
+  const { cookie } = await rested("many");
+  await edge.suffer(slow(150));
+  const { statuses, asked, answers } = await atOnce(cookie);
+  assert.deepEqual([statuses, asked], [[200], 1]);
+  for (const { sent, answered } of answers) assert.ok(answered - sent < 700, `${answered - sent} ms`);
+});
+
+test("what the object says counts for the bound, though the feed is away", async () => {
+  const { cookie } = await rested("feedless");
+  await edge.suffer([{ to: "FEED", lose: "message" }]);
+  const before = await asked();
+  const end = Date.now() + 3 * BOUND;
+  let requests = 0;
+  for (; Date.now() < end; requests += 1) assert.equal((await edge.get("/like", cookie)).status, 200);
+  const questions = (await asked()) - before;
+  assert.ok(questions >= 3 && questions <= 5 && requests > 50, `${questions} questions for ${requests} requests in three bounds`);
+});
+
+test("where the session has ended, each is refused, and one has asked", async () => {
+  const { cookie, id } = await rested("ended");
+  assert.equal((await other.admin("DELETE", `sessions/${id}`)).status, 200);
+  await edge.suffer(slow(150));
+  const { statuses, asked } = await atOnce(cookie);
+  assert.deepEqual([statuses, asked], [[401], 1]);
+});
+
+test("on strict routes each asks for itself", async () => {
+  const { cookie } = await rested("strict");
+  await edge.suffer(slow(100));
+  const before = await asked();
+  const answers = await Promise.all(Array.from({ length: 5 }, () => edge.get("/strict/x", cookie)));
+  assert.deepEqual([answers.map(({ status }) => status), (await asked()) - before], [Array(5).fill(200), 5]);
+});
+
+test("where no answer comes, each asks after a moment", async () => {
+  const { cookie } = await rested("lost");
+  await edge.suffer([...slow(100, { lose: "answer" }), { to: "FEED", lose: "message" }]);
+  const { statuses, asked } = await atOnce(cookie, 6);
+  assert.deepEqual([statuses, asked], [[503], 6]);
+  // A poll does as well.
+  await pause(BOUND / 2);
+  await edge.suffer(slow(100, { lose: "answer" }));
+  const again = await atOnce(cookie, 6);
+  assert.deepEqual([again.statuses, again.asked], [[503, 200], 1]);
+});
+
+test("where the answer takes long, nobody waits for more than half of the bound", async () => {
+  const { cookie } = await rested("slow");
+  await edge.suffer(slow(800));
+  const [first, later] = await Promise.all([
+    edge.get("/unlike/first", cookie),
+    pause(50).then(async () => {
+      await edge.suffer([]);
+      return [await edge.get("/like", cookie), await edge.get("/unlike/later", cookie)];
+    }),
+  ]);
+  for (const { status, sent, answered } of later) {
+    assert.equal(status, 200);
+    assert.ok(answered - sent < 700, `${answered - sent} ms`);
+  }
+  assert.equal(first.status, 200);
+});
+
+test("who asks and hangs up has asked for the others all the same", async () => {
+  const { cookie } = await rested("gone");
+  await edge.suffer(slow(300));
+  const before = await asked();
+  const leaving = http.request(new URL("/unlike/leaving", edge.url), { headers: { cookie }, agent: false, createConnection: edge.agent.createConnection });
+  leaving.on("error", () => {});
+  leaving.end();
+  await until(async () => (await asked()) > before, "it asks");
+  const waiting = atOnce(cookie, 6);
+  leaving.destroy();
+  const { statuses, asked: more } = await waiting;
+  assert.deepEqual([statuses, more], [[200], 0]);
+});
