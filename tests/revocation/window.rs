@@ -230,7 +230,9 @@ fn more_changes_than_are_remembered_speak_against_everything() {
     window.mark(&EntryKey::Session(id(1)), NOW);
     many(&mut window, 4_000, NOW);
     let stand = |window: &Window, who| window.lets_stand(position(1, 10), &session(who));
-    assert_eq!((stand(&window, 1), stand(&window, 2), window.marks()), (false, true, 4_001));
+    assert_eq!((stand(&window, 1), stand(&window, 2)), (false, true));
+    // Two of one hash of 32 bits are one: in each five-hundredth run there are such.
+    assert!((3_990..=4_001).contains(&window.marks()), "{}", window.marks());
     many(&mut window, 100_000, at(1));
     assert_eq!((stand(&window, 1), stand(&window, 2)), (false, false), "which they were is not known");
     assert!(window.marks() <= 4_096, "{}", window.marks());
