@@ -162,7 +162,7 @@ fn memory(entries: u32) -> Memory {
         held: None,
     };
     let question = memory.question(UnixMillis(NOW.0 - 1));
-    memory.keep(&question, Secret::new([7; 32]).session_key(), &session.into(), Served::Current);
+    memory.keep(&question, Secret::new([7; 32]).session_key(), session.into(), Served::Current);
     memory
 }
 

@@ -76,7 +76,7 @@ fn memory(entries: u32) -> Memory {
     memory.polled(&memory.poll(UnixMillis(NOW.0 - 2)), answer(0));
     for number in 0..SESSIONS {
         let question = memory.question(NOW);
-        memory.keep(&question, secret(number).session_key(), &Rc::new(session(number)), Served::Current);
+        memory.keep(&question, secret(number).session_key(), Rc::new(session(number)), Served::Current);
     }
     memory.polled(&memory.poll(UnixMillis(NOW.0 - 1)), answer(entries));
     let held = memory.holdings();

@@ -14,7 +14,7 @@ use crate::lookup;
 use crate::path::CanonicalPath;
 use crate::policy::{self, Demand};
 use crate::ports::{Ports, Reading};
-use crate::precedent::Precedent;
+use crate::precedent::{Asked, Precedent};
 use crate::request::Request;
 use crate::session::{Served, Session};
 use crate::sessions::{Look, Sessions, Verdict};
@@ -272,10 +272,11 @@ pub async fn identify<P: Ports>(
     look: Look,
 ) -> Result<Caller, Failure> {
     let [token] = presented else { return Err(Failure::NoSession) };
-    let sought = Reading::new(ports);
-    let Some(Verdict { session, served }) = lookup::look_up(site, ports, token, demand, look).await? else {
-        return Err(Failure::NoSession);
+    let (sought, found) = match ports.asked(&token.session_key()) {
+        Some(Asked { sought, said, .. }) => (sought, lookup::counted(ports.memory(), said)),
+        None => (Reading::new(ports), lookup::look_up(site, ports, token, demand, look).await),
     };
+    let Some(Verdict { session, served }) = found? else { return Err(Failure::NoSession) };
     let opened = Opened::of(site, ports, &session, token)?;
     let now = ports.time();
     let is_renewed = look == Look::Use && renew(site, ports, request, token, &session, demand, now);

@@ -297,7 +297,7 @@ pub async fn end_sessions<P: Ports>(
     }
     // After all have ended: two can be of one session, of which the older is no copy's.
     for (token, question) in left.into_iter().filter(|_| look == Look::Use) {
-        if let Checked::Nothing { is_final: true } = sessions.check(token, look).await? {
+        if let Checked::Nothing { is_final: true } = sessions.check(token.place(), look).await? {
             memory.keep_dead(&question, token.session_key(), ports.time());
         }
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 
 use crate::audit::Event;
-use crate::config::{Access, Replica as ReplicaMode};
+use crate::config::{Access, Config, Replica as ReplicaMode};
 use crate::error::{Failure, StoreError};
 use crate::limit;
 use crate::mutants::{self, Mutant};
@@ -25,7 +25,7 @@ use crate::site::Site;
 use crate::store::feed::{FeedCall, FeedReply, Poll};
 use crate::tally::{Outcome, Source, figures};
 use crate::time::{UnixMillis, millis};
-use crate::token::{SessionKey, Token};
+use crate::token::{Locator, SessionKey, Token};
 
 /// The live session that a token opens. `Ok(None)`: there is none.
 ///
@@ -43,12 +43,12 @@ pub async fn look_up<P: Ports>(
     let now = ports.time();
     let key = token.session_key();
     report_if_due(ports, now);
-    if (demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory)) || config.bound.is_zero() {
+    if asks_each_time(config, demand) {
         if memory.is_dead(&key, now) {
             memory.tally().check(Source::Memory, Outcome::None);
             return Ok(None);
         }
-        return counted(memory, ask(site, ports, token, look, None).boxed_local().await);
+        return counted(memory, ask(site, ports, token.place(), look, None).boxed_local().await);
     }
     if memory.wants_poll(now, config.bound) {
         poll_later(site, ports);
@@ -60,14 +60,15 @@ pub async fn look_up<P: Ports>(
         memory.tally().check(Source::Kv, Outcome::Live);
         return Ok(Some(Verdict { session, served: Served::Current }));
     }
-    if let Some(number) = asked_already(memory, &key, ports.time(), config.bound) {
+    let asked = if ports.has_waited() { None } else { asked_already(memory, &key, ports.time(), config.bound) };
+    if let Some(number) = asked {
         let told = |told| memory.under_way().when_over(number, told);
         ports.until_told(told, patience(config.bound)).boxed_local().await;
         if let ControlFlow::Break(known) = remembered(site, ports, &key, ports.time()) {
             return Ok(known);
         }
     }
-    match counted(memory, ask(site, ports, token, look, Some(config.bound)).boxed_local().await) {
+    match counted(memory, ask(site, ports, token.place(), look, Some(config.bound)).boxed_local().await) {
         Err(Failure::StoreUnavailable) if demand.continues || mutants::is(Mutant::OutageEverywhere) => {
             let verdict = go_on(site, ports, token).ok_or(Failure::StoreUnavailable)?;
             memory.tally().check(Source::Outage, Outcome::Live);
@@ -75,6 +76,12 @@ pub async fn look_up<P: Ports>(
         }
         answered => answered,
     }
+}
+
+/// Whether the session object is asked for each request.
+pub fn asks_each_time(config: &Config, demand: Demand) -> bool {
+    let is_strict = demand.access == Access::Strict && !mutants::is(Mutant::StrictFromMemory);
+    is_strict || config.bound.is_zero()
 }
 
 /// Breaks with the verdict of memory, where it has one.
@@ -89,11 +96,11 @@ fn remembered<P: Ports>(site: &Site, ports: &P, key: &SessionKey, now: UnixMilli
     ControlFlow::Break(verdict)
 }
 
-/// The question that somebody has under way about the same session: its answer will do, which
-/// is kept where this isolate has a window. One that takes long is not waited for.
+/// The question that somebody has under way about the same session, if its answer will do for
+/// who comes now.
 pub fn asked_already(memory: &Memory, key: &SessionKey, now: UnixMillis, bound: Duration) -> Option<u64> {
-    memory.position()?;
-    memory.under_way().shared(key, now, patience(bound))
+    let counts = |position| memory.would_count(position, now, bound);
+    memory.under_way().shared(key, counts, now, patience(bound))
 }
 
 /// For how long the answer to another's question is waited for: longer than most take. Who
@@ -102,7 +109,11 @@ pub fn patience(bound: Duration) -> Duration {
     WAIT_MAX.min(bound / 2)
 }
 
-fn counted(memory: &Memory, asked: Result<Option<Verdict>, Failure>) -> Result<Option<Verdict>, Failure> {
+/// Counts what a session object has said.
+///
+/// # Errors
+/// It has said nothing.
+pub fn counted(memory: &Memory, asked: Result<Option<Verdict>, Failure>) -> Result<Option<Verdict>, Failure> {
     let outcome = match &asked {
         Ok(Some(_)) => Outcome::Live,
         Ok(None) => Outcome::None,
@@ -117,24 +128,21 @@ fn counted(memory: &Memory, asked: Result<Option<Verdict>, Failure>) -> Result<O
 pub async fn ask<P: Ports>(
     site: &Site,
     ports: &P,
-    token: &Token,
+    (at, key): (Locator, SessionKey),
     mut look: Look,
     within: Option<Duration>,
 ) -> Result<Option<Verdict>, Failure> {
     let memory = ports.memory();
-    let key = token.session_key();
     let Some(asking) = memory.under_way().begin(&key, AT_ONCE, ports.time()) else {
         return Err(too_many(ports));
     };
-    if within.is_some() {
-        asking.share();
-    }
     // Or its place would be taken until V8 collects what is left of a request whose client
     // has gone away.
     let _stay = ports.stay();
     for _ in 0..ASKED_MAX {
         let question = memory.question(ports.time());
-        let checked = match Sessions::new(site, ports).check(token, look).await {
+        asking.share(within.and(question.position));
+        let checked = match Sessions::new(site, ports).check((at, key), look).await {
             Err(_) if mutants::is(Mutant::ErrorAsAbsence) => Checked::Nothing { is_final: false },
             checked => checked?,
         };
@@ -143,7 +151,11 @@ pub async fn ask<P: Ports>(
             look = Look::Again;
             continue;
         }
-        let verdict = match checked {
+        return Ok(match checked {
+            Checked::Live(Verdict { session, served }) if within.is_some() => {
+                let session = memory.keep(&question, key, session, served);
+                Some(Verdict { session, served })
+            }
             Checked::Live(verdict) => Some(verdict),
             Checked::Nothing { is_final } => {
                 if is_final {
@@ -151,11 +163,7 @@ pub async fn ask<P: Ports>(
                 }
                 None
             }
-        };
-        if let (Some(_), Some(Verdict { session, served })) = (within, &verdict) {
-            memory.keep(&question, key, session, *served);
-        }
-        return Ok(verdict);
+        });
     }
     Err(Sessions::new(site, ports)
         .failure(StoreError::Unreachable("each answer took longer than the bound".to_owned())))

@@ -18,12 +18,12 @@ use crate::error::{Failure, OriginError, StoreError};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::limit::Limit;
 use crate::mutants::{self, Mutant};
-use crate::precedent::Precedent;
+use crate::precedent::{Asked, Precedent};
 use crate::revocation::{Memory, Told};
 use crate::store::feed::{FeedCall, FeedReply};
 use crate::store::message::{Message, ShardAnswer};
 use crate::time::UnixMillis;
-use crate::token::Locator;
+use crate::token::{Locator, SessionKey};
 
 /// The session objects of one site: the truth. `crate::sessions` knows what to
 /// ask of them.
@@ -251,6 +251,17 @@ pub trait Ports {
 
     /// The same for as long as what is returned lives.
     fn stay(&self) -> impl Sized {}
+
+    /// What a session object has said to this very request of a session, before it was heard;
+    /// it is taken.
+    fn asked(&self, _key: &SessionKey) -> Option<Asked> {
+        None
+    }
+
+    /// Whether this request has waited for another's question already.
+    fn has_waited(&self) -> bool {
+        false
+    }
 
     /// Resolves after so long.
     async fn sleep(&self, span: Duration);

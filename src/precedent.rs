@@ -14,21 +14,23 @@ use crate::admission::Admitted;
 use crate::answer::TARGETED;
 use crate::config::{Access, Commands, Config};
 use crate::cookie;
+use crate::error::Failure;
 use crate::forward;
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::lookup;
 use crate::mutants::{self, Mutant};
 use crate::path::CanonicalPath;
 use crate::policy::Demand;
-use crate::ports::Random;
+use crate::ports::{Ports, Random, Reading};
 use crate::request::Request;
 use crate::revocation::{Known, Memory};
-use crate::session::Session;
+use crate::session::{Served, Session};
+use crate::sessions::{Look, Verdict};
 use crate::signature::Signed;
 use crate::site::Site;
 use crate::tally::{Outcome, Source};
 use crate::time::UnixMillis;
-use crate::token::SessionKey;
+use crate::token::{Locator, SessionKey};
 use crate::watch;
 
 /// Fields whose values differ from request to request, and which decide nothing about one
@@ -79,10 +81,13 @@ pub struct Precedent {
     pub demand: Demand,
     /// Whose request it was; `None`: nobody's, where that is let through.
     caller: Option<Caller>,
+    /// Whether the session object is asked for each request.
+    asks: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Caller {
+    at: Locator,
     key: SessionKey,
     /// The very verdict that was gone by. A newer one can have other claims.
     session: Rc<Session>,
@@ -98,8 +103,25 @@ pub enum Standing {
     NotNow = 1,
     /// It may come to the same as soon as somebody hears what they have asked.
     Soon = 2,
+    /// It would come to the same if the session object says what it has said before.
+    Asks = 3,
     /// It would come to the same.
     Same = 4,
+}
+
+/// What a session object has said to a request, which is heard in full by it.
+pub struct Asked {
+    key: SessionKey,
+    /// From before it was asked.
+    pub sought: Reading,
+    pub said: Result<Option<Verdict>, Failure>,
+}
+
+impl Asked {
+    /// Whether it is of this session.
+    pub fn is_of(&self, key: &SessionKey) -> bool {
+        self.key == *key
+    }
 }
 
 impl Precedent {
@@ -115,14 +137,15 @@ impl Precedent {
             && !["upgrade", "content-length", "transfer-encoding"].into_iter().any(has);
         // What an application says of the session is heard each time, and so is what it keeps with us.
         let is_quiet = demand.commands == Commands::No && config.custody.is_off();
-        let from_memory = demand.access != Access::Strict && !config.bound.is_zero();
         let is_signed = site.signer.is_some() && admitted.with_identity();
         let signs_too = is_signed && (has("signature") || has("signature-input"));
-        if !(is_plain && is_quiet && from_memory && admitted.is_settled()) || signs_too {
+        if !(is_plain && is_quiet && admitted.is_settled()) || signs_too {
             return None;
         }
         let caller = match admitted.caller() {
-            Some((caller, token)) => Some(Caller { key: token.session_key(), session: Rc::clone(&caller.session) }),
+            Some((caller, token)) => {
+                Some(Caller { at: token.locator(), key: token.session_key(), session: Rc::clone(&caller.session) })
+            }
             // It may move in, or is counted.
             None if demand.access != Access::Public
                 && (config.adopt.is_some()
@@ -132,7 +155,8 @@ impl Precedent {
             }
             None => None,
         };
-        Some(Self { scheme: (*request.scheme).into(), host: (*request.host).into(), demand, caller })
+        let (scheme, host) = ((*request.scheme).into(), (*request.host).into());
+        Some(Self { scheme, host, demand, caller, asks: lookup::asks_each_time(config, demand) })
     }
 
     /// Whether a request like this would come to the same now. Nothing is counted by it.
@@ -141,9 +165,16 @@ impl Precedent {
         if memory.tally().is_report_near(now) {
             return Standing::NotNow;
         }
-        let Some(Caller { key, session }) = &self.caller else { return Standing::Same };
+        let Some(Caller { key, session, .. }) = &self.caller else { return Standing::Same };
         if mutants::is(Mutant::PrecedentUnchecked) {
             return Standing::Same;
+        }
+        if self.asks {
+            return match memory.is_dead(key, now) {
+                true => Standing::Over,
+                false if self.is_plain_use(session, config, now) => Standing::Asks,
+                false => Standing::NotNow,
+            };
         }
         if memory.is_poll_wanted(now, config.bound) {
             return Standing::NotNow;
@@ -157,8 +188,31 @@ impl Precedent {
         if !Rc::ptr_eq(&found, session) {
             return Standing::Over;
         }
-        let is_due = self.demand.activity && found.wants_renewal(now, config.idle_timeout);
-        if is_due || self.demand.is_met_by(&found, now).is_err() { Standing::NotNow } else { Standing::Same }
+        if self.is_plain_use(&found, config, now) { Standing::Same } else { Standing::NotNow }
+    }
+
+    /// Whether nothing is to be written down of it, and the session is good enough.
+    fn is_plain_use(&self, session: &Session, config: &Config, now: UnixMillis) -> bool {
+        let is_due = self.demand.activity && session.wants_renewal(now, config.idle_timeout);
+        !is_due && self.demand.is_met_by(session, now).is_ok()
+    }
+
+    /// Asks the session object, where that is done for each request.
+    ///
+    /// # Errors
+    /// It has said something else than before, or nothing: by that the request is to be heard.
+    pub async fn ask<P: Ports>(&self, site: &Site, ports: &P) -> Result<(), Option<Asked>> {
+        let Caller { at, key, session } = self.caller.as_ref().ok_or(None)?;
+        let sought = Reading::new(ports);
+        let said = lookup::ask(site, ports, (*at, *key), Look::Use, None).await;
+        match &said {
+            Ok(Some(Verdict { session: found, served: Served::Current }))
+                if found == session && self.is_plain_use(found, &site.config, ports.time()) =>
+            {
+                Ok(())
+            }
+            _ => Err(Some(Asked { key: *key, sought, said })),
+        }
     }
 
     /// The question about its session that somebody has under way.
@@ -168,9 +222,13 @@ impl Precedent {
 
     /// Counts a request that goes by it. Whether the time of it to the origin is taken.
     pub fn follow(&self, memory: &Memory, now: UnixMillis) -> bool {
-        if self.caller.is_some() {
-            memory.looked(now);
-            memory.tally().check(Source::Memory, Outcome::Live);
+        match self.caller {
+            Some(_) if self.asks => memory.tally().check(Source::Object, Outcome::Live),
+            Some(_) => {
+                memory.looked(now);
+                memory.tally().check(Source::Memory, Outcome::Live);
+            }
+            None => {}
         }
         memory.tally().takes_origin_time()
     }

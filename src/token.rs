@@ -138,6 +138,11 @@ impl Token {
         self.key
     }
 
+    /// Which shard is asked, and under which key.
+    pub fn place(&self) -> (Locator, SessionKey) {
+        (self.locator, self.key)
+    }
+
     /// The secret, to mint from; it stays in the gate.
     pub fn secret(&self) -> &Secret {
         &self.secret

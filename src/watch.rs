@@ -264,7 +264,7 @@ impl<'a, P: Ports> Watch<'a, P> {
         if self.age < rest && !(is_fresh && self.is_current) {
             return Found::Nothing;
         }
-        match lookup::ask(site, ports, token, Look::Again, Some(bound)).await {
+        match lookup::ask(site, ports, token.place(), Look::Again, Some(bound)).await {
             Ok(Some(Verdict { session, served })) => self.judged(session, Duration::ZERO, served == Served::Current),
             Ok(None) => Found::Over,
             Err(_) => Found::Nothing,

@@ -161,9 +161,9 @@ impl World {
                 let question = self.memory.question(now);
                 let session = Rc::new(session(*which));
                 let key = SessionKey::from_bytes([which % 4; 32]);
-                self.memory.keep(&question, key, &session, Served::Current);
-                self.kept.retain(|kept| kept.key != key);
+                self.memory.keep(&question, key, Rc::clone(&session), Served::Current);
                 if let Some(position) = self.model.position() {
+                    self.kept.retain(|kept| kept.key != key);
                     self.kept.push(Kept { key, session, position, asked: now });
                 }
                 self.now += u64::from(*takes);

@@ -86,7 +86,7 @@ fn ignore<P: Ports>(visit: &Visit<'_, P>, reason: &'static str) -> Option<Writte
 
 /// Whether the session still holds what the request had.
 async fn is_held<P: Ports>(site: &Site, ports: &P, token: &Token, opened: &Opened) -> Result<bool, Failure> {
-    Ok(match Sessions::new(site, ports).check(token, Look::Again).await? {
+    Ok(match Sessions::new(site, ports).check(token.place(), Look::Again).await? {
         Checked::Live(verdict) => verdict.session.held.as_ref().is_none_or(|held| held.version == opened.version),
         Checked::Nothing { .. } => false,
     })

@@ -22,7 +22,7 @@ use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::ports::{Answer, Reading};
-use crate::precedent::{Precedent, is_answer_of_all};
+use crate::precedent::{Asked, Precedent, is_answer_of_all};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::revocation::Memory;
@@ -71,7 +71,19 @@ impl From<Response> for Served {
 /// response, or a promise of it.
 #[wasm_bindgen]
 pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
-    turn::take(Box::pin(async { respond(incoming, env, context, None).await.map(|served| served.response.into()) }))
+    turn::take(Box::pin(whole(incoming, env, context, Course::Whole)))
+}
+
+async fn whole(incoming: web_sys::Request, env: Env, context: Context, course: Course) -> Result<JsValue, JsValue> {
+    respond(incoming, env, context, course).await.map(|served| served.response.into())
+}
+
+/// How far a request has come.
+enum Course {
+    Whole,
+    /// The session object was asked.
+    Asked(Asked),
+    Answered(Followed),
 }
 
 /// A request that a precedent has sent on.
@@ -90,16 +102,39 @@ pub async fn respond_to_answer(
     context: Context,
     followed: Followed,
 ) -> Result<JsValue, JsValue> {
-    let Served { response, of_all } = respond(incoming, env, context, Some(followed)).await?;
+    let Served { response, of_all } = respond(incoming, env, context, Course::Answered(followed)).await?;
     Ok(js_sys::Array::of2(&response, &of_all.into()).into())
 }
 
-async fn respond(
+/// Asks the session object whether one like a precedent of this site comes to the same; then
+/// it comes to what `same` says, and else to the response.
+pub async fn respond_after_asking(
     incoming: web_sys::Request,
     env: Env,
     context: Context,
-    followed: Option<Followed>,
-) -> Result<Served, JsValue> {
+    (index, precedent): (usize, Rc<Precedent>),
+    same: impl FnOnce(&Memory) -> JsValue,
+) -> Result<JsValue, JsValue> {
+    let prepared = prepared().ok_or(JsValue::UNDEFINED)?;
+    let Prepared { sites, memories } = &*prepared;
+    let (site, memory) = (&sites.as_slice()[index], &memories[index]);
+    let network = Network { site: index };
+    let ports =
+        RequestPorts::new(env.clone(), copy_of(&context), &site.config, memory, Clone::clone(&incoming), network, None);
+    // Where that panics it is heard from the beginning, and told of if that does too.
+    let asked = AssertUnwindSafe(precedent.ask(site, &ports)).catch_unwind().await.unwrap_or(Err(None));
+    match asked {
+        Ok(()) => Ok(same(memory)),
+        Err(asked) => whole(incoming, env, context, asked.map_or(Course::Whole, Course::Asked)).boxed_local().await,
+    }
+}
+
+/// The same object.
+fn copy_of(context: &Context) -> Context {
+    AsRef::<JsValue>::as_ref(context).clone().unchecked_into()
+}
+
+async fn respond(incoming: web_sys::Request, env: Env, context: Context, course: Course) -> Result<Served, JsValue> {
     let request = match describe(&incoming) {
         Ok(request) => request,
         Err(thrown) => {
@@ -108,7 +143,7 @@ async fn respond(
         }
     };
     // Whatever escapes the gate, the client is told nothing of it.
-    let served = AssertUnwindSafe(serve(incoming, &request, env, context, followed)).catch_unwind().await;
+    let served = AssertUnwindSafe(serve(incoming, &request, env, context, course)).catch_unwind().await;
     let event = match served {
         Ok(Ok(served)) => return Ok(served),
         Ok(Err(thrown)) => Event::Threw { reason: glue::reason(&thrown) },
@@ -123,7 +158,7 @@ async fn serve(
     request: &Request,
     env: Env,
     context: Context,
-    followed: Option<Followed>,
+    course: Course,
 ) -> Result<Served, JsValue> {
     let prepared = PREPARED.with(|cell| cell.get_or_init(|| prepare(&env).map(Rc::new)).as_ref().ok().cloned());
     let Some(prepared) = prepared else {
@@ -134,9 +169,15 @@ async fn serve(
         return own(&response::refusal(None, request, &Failure::Misdirected));
     };
     let site = &sites.as_slice()[index];
+    let (asked, followed) = match course {
+        Course::Whole => (None, None),
+        Course::Asked(asked) => (Some(asked), None),
+        Course::Answered(followed) => (None, Some(followed)),
+    };
     let hears_answer = followed.is_some();
     let network = Network { site: index };
-    let ports = RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network);
+    let ports =
+        RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network, asked);
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);

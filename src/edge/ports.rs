@@ -1,5 +1,6 @@
 //! The ports over the Workers runtime, but for the session objects.
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -21,8 +22,10 @@ use crate::headers::HeaderBlock;
 use crate::limit::Limit;
 use crate::ports::Outgoing;
 use crate::ports::{Answer, Asset, Body, BodyError, Clock, Origin, Place, Ports, Probe, Probed, Random};
+use crate::precedent::Asked;
 use crate::revocation::{Memory, Told};
 use crate::time::{UnixMillis, millis};
+use crate::token::SessionKey;
 
 /// The world of one request.
 pub struct RequestPorts {
@@ -30,6 +33,17 @@ pub struct RequestPorts {
     memory: Rc<Memory>,
     incoming: web_sys::Request,
     network: Network,
+    asked: Cell<Option<Asked>>,
+    has_waited: bool,
+}
+
+thread_local! {
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The request that is served next, in this turn, has waited for another's question.
+pub fn has_waited() {
+    HAS_WAITED.set(true);
 }
 
 impl RequestPorts {
@@ -40,9 +54,17 @@ impl RequestPorts {
         memory: &Rc<Memory>,
         incoming: web_sys::Request,
         network: Network,
+        asked: Option<Asked>,
     ) -> Self {
         let objects = SiteObjects::new(env.into(), context, config.site.clone());
-        Self { objects, memory: Rc::clone(memory), incoming, network }
+        Self {
+            objects,
+            memory: Rc::clone(memory),
+            incoming,
+            network,
+            asked: Cell::new(asked),
+            has_waited: HAS_WAITED.replace(false),
+        }
     }
 }
 
@@ -100,6 +122,14 @@ impl Ports for RequestPorts {
 
     fn stay(&self) -> impl Sized {
         self.objects.stay()
+    }
+
+    fn asked(&self, key: &SessionKey) -> Option<Asked> {
+        self.asked.take().filter(|asked| asked.is_of(key))
+    }
+
+    fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Whoever sleeps becomes a task, which nothing drops when its request ends.

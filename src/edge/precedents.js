@@ -73,10 +73,9 @@ export function lendPrecedents(lending, names, max) {
   return last;
 }
 
-// The request that is served in full and may make a precedent, if it is sent on in the same
-// turn; and the text of its header fields, where that is known.
-let heard;
-let heardText;
+// The requests that are served in full and may make a precedent, when they are sent on; and
+// the text of their header fields, where that is known.
+const heard = new WeakMap();
 
 // Whatever the platform would write otherwise in a query.
 const ODD_QUERY = /[^!$-&(-;=?-~]/;
@@ -113,14 +112,12 @@ function textOf(headers, others) {
 // The response, or a promise of it, to a request that is like one before; undefined for any
 // other. `hear` serves it in full.
 globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
-  heard = undefined;
   const { method } = request;
   if (lent === undefined || (method !== "GET" && method !== "HEAD")) return undefined;
   const [place, query] = parted(request);
   const known = places.get(place);
   if (known === undefined) {
-    heard = request;
-    heardText = undefined;
+    heard.set(request, undefined);
     return undefined;
   }
   if (known.inVain > 0) {
@@ -136,8 +133,7 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
   if (found === undefined) {
     known.missed += 1;
     if (known.missed > MISSED_MAX) known.inVain = IN_VAIN;
-    heard = request;
-    heardText = text;
+    heard.set(request, text);
     return undefined;
   }
   return decide({ request, env, context, hear, known, found, which, text, query, others }, true);
@@ -145,32 +141,20 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
 
 // What comes of one that is like this case; undefined where it is to be heard in full.
 function decide(asked, mayWait) {
-  const { request, known, found, which, text, query, others } = asked;
-  const { method } = request;
+  const { request, found, which, text } = asked;
   try {
     const said = lent.stands(found.number);
+    if (said >= SAME) return send(asked, said, Date.now());
+    if (said === ASKS) return askObject(asked);
     if (said === SOON && mayWait) return later(asked);
     if (said === OVER) {
       cases.delete(which);
-      heard = request;
-      heardText = text;
+      heard.set(request, text);
     }
-    if (said < SAME) return undefined;
-    // Those of the case are all the same but for these, and whoever is given them copies them.
-    const { headers, named } = found;
-    for (let at = 0; at < others.length; at += 2) if (!named.has(others[at])) headers.set(others[at], others[at + 1]);
-    if (found.isSigned) {
-      const signature = lent.sign(found.number, method, known.path, query);
-      if (signature === undefined) return undefined;
-      apply(headers, signature);
-    }
-    known.missed = 0;
-    const init = { method, headers, body: null, redirect: "manual" };
-    if (!found.sharedCache) init.cache = "no-store";
-    return send(asked, init, said);
   } catch {
-    return undefined;
+    // The WebAssembly was begun anew.
   }
+  return undefined;
 }
 
 // Many who come at once after a rest would each ask the object. One does, and the others wait
@@ -179,12 +163,40 @@ function later(asked) {
   const [told, tell] = notice();
   const ms = lent.soon(asked.found.number, tell);
   if (ms === 0) return undefined;
-  return within(ms, told).then(() => decide(asked, false) ?? asked.hear());
+  return within(ms, told).then(() => decide(asked, false) ?? hearAtOnce(asked));
+}
+
+function hearAtOnce({ hear }) {
+  try {
+    lent.waited();
+  } catch {
+    // The WebAssembly was begun anew, and nobody has a question under way.
+  }
+  return hear();
+}
+
+// Where the object is asked for each request: it is sent on if that says what it has said
+// before. Else it is heard by what was said, and may make a precedent.
+function askObject(asked) {
+  const { request, env, context, hear, found, text } = asked;
+  const sought = Date.now();
+  heard.set(request, text);
+  const came = lent.ask(found.number, request, env, context);
+  const goOn = (came) => {
+    if (typeof came !== "number") return came;
+    try {
+      return send(asked, came, sought) ?? hear();
+    } catch {
+      return hear();
+    }
+  };
+  return came instanceof Promise ? came.then(goOn, hear) : (came && goOn(came));
 }
 
 // As in src/precedent.rs. What is more than SAME, and odd, is of one whose time is taken.
 const OVER = 0;
 const SOON = 2;
+const ASKS = 3;
 const SAME = 4;
 
 // Where so many in turn were like none before, or one came to what had to be heard, so many are
@@ -194,10 +206,9 @@ const IN_VAIN = 16;
 
 // One that is about to be sent on, and makes a precedent: `lines` are as for `forward`.
 export function keep(request, lines, sharedCache) {
-  if (heard !== request) return;
-  heard = undefined;
+  if (!heard.has(request)) return;
   const [place] = parted(request);
-  const text = heardText ?? textOf(request.headers, []);
+  const text = heard.get(request) ?? textOf(request.headers, []);
   const [target, ...edits] = lines.split("\n").slice(0, -1);
   if (text === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
   const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();
@@ -222,12 +233,26 @@ const PLACE_MAX = 512;
 const EDITS_MAX = 64;
 const copied = (text) => JSON.parse(JSON.stringify(text));
 
-function send(asked, init, said) {
-  const { known, found, query } = asked;
+// Sends it on, since that was `said`; `sought` is when it was asked whether it may be.
+// Undefined where it cannot be signed.
+function send(asked, said, sought) {
+  const { request, known, found, query, others } = asked;
+  const { method } = request;
+  // Those of the case are all the same but for these, and whoever is given them copies them.
+  const { headers, named } = found;
+  for (let at = 0; at < others.length; at += 2) if (!named.has(others[at])) headers.set(others[at], others[at + 1]);
+  if (found.isSigned) {
+    const signature = lent.sign(found.number, method, known.path, query);
+    if (signature === undefined) return undefined;
+    apply(headers, signature);
+  }
+  known.missed = 0;
+  const init = { method, headers, body: null, redirect: "manual" };
+  if (!found.sharedCache) init.cache = "no-store";
   const began = Date.now();
   const hearing = (hasThrown) => (outcome) => {
     if (said % 2 === 1) took(found.number, Date.now() - began);
-    return answered(asked, said, began, outcome, hasThrown);
+    return answered(asked, said, sought, outcome, hasThrown);
   };
   return within(found.msMax, fetch(known.url + query, init)).then(hearing(false), hearing(true));
 }
@@ -242,7 +267,7 @@ function took(number, ms) {
 
 // What the client gets. An answer like one before has the same edits; any other is heard in
 // full, with the request that it answers.
-function answered({ request, env, context, hear, known, found }, said, began, outcome, hasThrown) {
+function answered({ request, env, context, hear, known, found }, said, sought, outcome, hasThrown) {
   let lines;
   if (outcome !== null && !hasThrown) {
     lines = linesOf(outcome, found.ofAnswers);
@@ -254,7 +279,7 @@ function answered({ request, env, context, hear, known, found }, said, began, ou
   }
   let served;
   try {
-    served = lent.answered(found.number, said, began, request, env, context, outcome, hasThrown);
+    served = lent.answered(found.number, said, sought, request, env, context, outcome, hasThrown);
   } catch {
     // The WebAssembly was begun anew.
   }

@@ -10,9 +10,9 @@ use worker::Env;
 use worker::worker_sys::Context;
 
 use crate::config::Config;
-use crate::edge::fetch::{Followed, Prepared, prepared, respond_to_answer};
+use crate::edge::fetch::{Followed, Prepared, prepared, respond_after_asking, respond_to_answer};
 use crate::edge::glue;
-use crate::edge::ports::{PlatformClock, PlatformRandom};
+use crate::edge::ports::{self, PlatformClock, PlatformRandom};
 use crate::edge::turn;
 use crate::lookup;
 use crate::policy::Demand;
@@ -119,15 +119,21 @@ impl Precedents {
         let said = following(number, |_, precedent, config, memory| {
             let now = PlatformClock.now();
             let standing = precedent.stands(config, memory, now);
-            #[cfg(feature = "test-panic")]
-            count(1, standing == Standing::Same);
-            if standing != Standing::Same {
-                return Some(standing as u32);
-            }
-            let steps = u32::try_from(memory.steps()).ok()?.checked_mul(2)?;
-            (Standing::Same as u32).checked_add(steps)?.checked_add(u32::from(precedent.follow(memory, now)))
+            if standing == Standing::Same { same(precedent, memory, now) } else { Some(standing as u32) }
         });
         said.unwrap_or(Standing::Over as u32)
+    }
+
+    /// Asks the session object whether it is let through, where [`Self::stands`] says so: the
+    /// number that it else has from there; or, where that is not so, the response; or a
+    /// promise of one of them. `undefined` where the precedent is no longer kept.
+    pub fn ask(number: u32, request: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+        let Some((index, precedent)) = KEPT.with_borrow(|kept| kept.get(number)) else {
+            return Ok(JsValue::UNDEFINED);
+        };
+        let asked = Rc::clone(&precedent);
+        let same = move |memory: &Memory| same(&asked, memory, PlatformClock.now()).into();
+        turn::take(Box::pin(respond_after_asking(request, env, context, (index, precedent), same)))
     }
 
     /// Has it told when the question is over that this precedent waits for, and says how many
@@ -139,6 +145,11 @@ impl Precedents {
             u32::try_from(millis(lookup::patience(config.bound))).ok()
         });
         ms.unwrap_or_default()
+    }
+
+    /// The request that is heard next, in this turn, has waited for a question in vain.
+    pub fn waited() {
+        ports::has_waited();
     }
 
     /// How many milliseconds one took to its answer, of which the time was taken.
@@ -202,6 +213,14 @@ fn count(what: usize, counts: bool) {
 #[cfg(feature = "test-panic")]
 pub fn counts() -> [u32; 3] {
     COUNTS.get()
+}
+
+/// What is said of one that goes by it, which is counted.
+fn same(precedent: &Precedent, memory: &Memory, now: UnixMillis) -> Option<u32> {
+    #[cfg(feature = "test-panic")]
+    count(1, true);
+    let steps = u32::try_from(memory.steps()).ok()?.checked_mul(2)?;
+    (Standing::Same as u32).checked_add(steps)?.checked_add(u32::from(precedent.follow(memory, now)))
 }
 
 /// What comes of a precedent that is still kept.

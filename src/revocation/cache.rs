@@ -120,11 +120,17 @@ impl Verdicts {
     }
 
     /// Keeps a verdict, and evicts the ones that were not looked at for longest.
-    pub fn keep(&mut self, key: SessionKey, session: Rc<Session>, position: Position, asked: UnixMillis) {
-        self.keep_for(key, session, position, asked, None);
+    pub fn keep(
+        &mut self,
+        key: SessionKey,
+        session: Rc<Session>,
+        position: Position,
+        asked: UnixMillis,
+    ) -> Rc<Session> {
+        self.keep_for(key, session, position, asked, None)
     }
 
-    /// The same, for what was found in KV, which counts for `reach`.
+    /// The same, for what was found in KV, which counts for `reach`. Returns what is kept.
     pub fn keep_for(
         &mut self,
         key: SessionKey,
@@ -132,22 +138,32 @@ impl Verdicts {
         position: Position,
         asked: UnixMillis,
         reach: Option<Duration>,
-    ) {
+    ) -> Rc<Session> {
         let bytes = VERDICT_BYTES + weight(&session);
         if bytes > BYTES_MAX {
-            return;
+            return session;
         }
-        // What has not changed stays what it is: precedents go by that.
-        let kept = self.kept.peek(&key).map(|kept| Rc::clone(&kept.session)).filter(|kept| *kept == session);
-        let session = kept.unwrap_or(session);
+        let mut kept = session;
+        if let Some(before) = self.kept.peek(&key) {
+            // An earlier question can be answered later.
+            if before.reach.is_none() && reach.is_none() && before.asked > asked {
+                return kept;
+            }
+            // What has not changed stays what it is: precedents go by that.
+            if before.session == kept {
+                kept = Rc::clone(&before.session);
+            }
+        }
         self.forget(&key);
         self.bytes += bytes;
+        let session = Rc::clone(&kept);
         self.kept.put(key, Verdict { session, position, asked, reach, renewed: UnixMillis(0), bytes });
         while self.bytes > BYTES_MAX || self.kept.len() > VERDICTS_MAX {
             let Some((_, evicted)) = self.kept.pop_lru() else { break };
             self.bytes -= evicted.bytes;
             self.evicted += 1;
         }
+        kept
     }
 
     /// Whether a renewal is to be sent now: not for every request of the moment

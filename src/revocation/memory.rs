@@ -75,7 +75,7 @@ pub enum Known {
 /// A question to a session object, from before it was sent.
 #[derive(Clone, Copy)]
 pub struct Question {
-    position: Option<Position>,
+    pub position: Option<Position>,
     asked: UnixMillis,
     steps: u64,
 }
@@ -178,17 +178,30 @@ impl Memory {
             && (now.since(question.asked) <= within.saturating_sub(CLOCK_STILL_MAX) || mutants::is(Mutant::NoAgeLimit))
     }
 
-    /// Keeps what a session object has said. An old secret's yes is never kept:
-    /// the first use of its successor ends it without a word to the edges.
-    pub fn keep(&self, question: &Question, key: SessionKey, session: &Rc<Session>, served: Served) {
+    /// Whether an answer to a question that was asked with the window there would count, if it
+    /// came now.
+    pub fn would_count(&self, position: Position, now: UnixMillis, bound: Duration) -> bool {
+        let window = self.window.borrow();
+        window.reaches(position) && window.proof(Some(now), now, bound).is_some()
+    }
+
+    /// Keeps what a session object has said, and returns it; what was kept, where that is the
+    /// same. An old secret's yes is never kept: the first use of its successor ends it without
+    /// a word to the edges.
+    pub fn keep(&self, question: &Question, key: SessionKey, session: Rc<Session>, served: Served) -> Rc<Session> {
         if question.steps != self.steps.get() && !mutants::is(Mutant::StepUnnoticed) {
-            return;
+            return session;
         }
         let mut verdicts = self.verdicts.borrow_mut();
+        if served != Served::Current && !mutants::is(Mutant::OldSecretCached) {
+            verdicts.forget(&key);
+            return session;
+        }
         let position = if mutants::is(Mutant::PositionNotedLate) { self.position() } else { question.position };
-        match position.filter(|_| served == Served::Current || mutants::is(Mutant::OldSecretCached)) {
-            Some(position) => verdicts.keep(key, Rc::clone(session), position, question.asked),
-            None => verdicts.forget(&key),
+        // Without a window it proves nothing, and says nothing against what is kept.
+        match position {
+            Some(position) => verdicts.keep(key, session, position, question.asked),
+            None => session,
         }
     }
 
@@ -214,9 +227,9 @@ impl Memory {
         if !counts {
             return None;
         }
-        let session = Rc::new(record.session);
         let asked = record.confirmed.min(now);
-        self.verdicts.borrow_mut().keep_for(key, Rc::clone(&session), record.position, asked, Some(horizon));
+        let kept = Rc::new(record.session);
+        let session = self.verdicts.borrow_mut().keep_for(key, kept, record.position, asked, Some(horizon));
         if let Some(proof) = window.proof(None, now, bound) {
             self.rely(now, proof);
         }
@@ -312,11 +325,7 @@ impl Memory {
         let unaware = self.relied.get().map_or(Duration::ZERO, |(_, unaware)| unaware);
         let applied = self.window.borrow_mut().apply(sent, poll.since, answer);
         match applied {
-            Applied::Advanced => {
-                (0..kills).for_each(|_| self.tally.kill_delay.note(unaware));
-                // What is told of next had not happened when this poll was sent.
-                self.relied.set(self.relied.get().map(|(at, unaware)| (at, unaware.min(at.since(sent)))));
-            }
+            Applied::Advanced => (0..kills).for_each(|_| self.tally.kill_delay.note(unaware)),
             Applied::Late => {}
             Applied::Restarted if mutants::is(Mutant::OutOfOrder) => {}
             Applied::Restarted => self.verdicts.borrow_mut().clear(),
@@ -324,6 +333,10 @@ impl Memory {
                 self.verdicts.borrow_mut().clear();
                 self.tally.refused_answers.add();
             }
+        }
+        // What is told of next had not happened when this poll was sent.
+        if matches!(applied, Applied::Advanced | Applied::Restarted) {
+            self.relied.set(self.relied.get().map(|(at, unaware)| (at, unaware.min(at.since(sent)))));
         }
         applied != Applied::Refused
     }

@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::Position;
 use crate::time::UnixMillis;
 use crate::token::SessionKey;
 
@@ -21,8 +22,8 @@ struct Begun {
     number: u64,
     at: UnixMillis,
     about: About,
-    /// Whether others can go by what comes of it.
-    is_shared: bool,
+    /// Where the window was when it was asked, if others can go by what comes of it.
+    shared: Option<Position>,
 }
 
 /// What is told that a question is over.
@@ -56,13 +57,14 @@ impl UnderWay {
         };
         if is_full(&begun) {
             begun.retain(|it| now.since(it.at) <= most.takes);
+            self.waiting.borrow_mut().retain(|(number, _)| place(&begun, *number).is_some());
             if is_full(&begun) {
                 return None;
             }
         }
         let number = self.last.get() + 1;
         self.last.set(number);
-        begun.push_back(Begun { number, at: now, about, is_shared: false });
+        begun.push_back(Begun { number, at: now, about, shared: None });
         Some(Asking { under_way: self, number })
     }
 
@@ -80,20 +82,28 @@ impl UnderWay {
         place(&begun, number).is_some_and(|place| now.since(begun[place].at) <= at_most)
     }
 
-    /// The first question about this key that others can wait for, and was begun less than
-    /// `at_most` ago.
-    pub fn shared(&self, key: &SessionKey, now: UnixMillis, at_most: Duration) -> Option<u64> {
+    /// The first question about this key that others can wait for, since it was asked at a
+    /// place that `counts`, less than `at_most` ago.
+    pub fn shared(
+        &self,
+        key: &SessionKey,
+        counts: impl Fn(Position) -> bool,
+        now: UnixMillis,
+        at_most: Duration,
+    ) -> Option<u64> {
         let about = about(key);
-        let is_one = |it: &&Begun| it.about == about && it.is_shared && now.since(it.at) < at_most;
+        let is_one = |it: &&Begun| it.about == about && now.since(it.at) < at_most && it.shared.is_some_and(&counts);
         self.begun.borrow().iter().find(is_one).map(|it| it.number)
     }
 
-    /// Tells when that question is over, which may be now.
+    /// Tells when that question is over; at once where it is, or where too many wait: they
+    /// hold what a request holds.
     pub fn when_over(&self, number: u64, told: Told) {
-        self.waiting.borrow_mut().push((number, told));
-        if place(&self.begun.borrow(), number).is_none() {
-            self.tell(number);
+        let is_full = self.waiting.borrow().len() >= WAITING_MAX;
+        if is_full || place(&self.begun.borrow(), number).is_none() {
+            return told();
         }
+        self.waiting.borrow_mut().push((number, told));
     }
 
     fn tell(&self, number: u64) {
@@ -112,6 +122,7 @@ impl UnderWay {
     /// them does so until it has enough.
     pub fn clear(&self) {
         self.begun.borrow_mut().clear();
+        self.waiting.borrow_mut().clear();
     }
 }
 
@@ -132,11 +143,12 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Others who would ask the same can wait for it: its answer is kept.
-    pub fn share(&self) {
+    /// Others who would ask the same can wait for it, if it was asked with a window, which was
+    /// here: its answer is kept.
+    pub fn share(&self, position: Option<Position>) {
         let mut begun = self.under_way.begun.borrow_mut();
         if let Some(place) = place(&begun, self.number) {
-            begun[place].is_shared = true;
+            begun[place].shared = position;
         }
     }
 }
@@ -152,9 +164,13 @@ impl Drop for Asking<'_> {
     }
 }
 
+/// About as many requests as an isolate has room for.
+const WAITING_MAX: usize = 1_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::revocation::Epoch;
 
     const TAKES_MAX: Duration = Duration::from_secs(30);
     const MOST: AtOnce = AtOnce { all: 50, of_one: 10, takes: TAKES_MAX };
@@ -219,6 +235,10 @@ mod tests {
         assert_eq!(under_way.before(&fifth, late, TAKES_MAX / 2), Some(fourth.number));
     }
 
+    fn at(seq: u64) -> Position {
+        Position { epoch: Epoch([1; 8]), seq }
+    }
+
     #[test]
     fn who_waits_for_a_question_is_told_when_it_is_over() {
         let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
@@ -227,25 +247,42 @@ mod tests {
             let told = std::rc::Rc::clone(&told);
             under_way.when_over(number, Box::new(move || told.set(told.get() + 1)));
         };
-        let unshared = ask(&under_way, 1, now).expect("a place");
-        assert_eq!(under_way.shared(&key(1), now, TAKES_MAX), None);
-        let first = ask(&under_way, 1, now).expect("a place");
-        let other = ask(&under_way, 2, now).expect("a place");
-        [&first, &other].into_iter().for_each(Asking::share);
-        assert_eq!(under_way.shared(&key(1), now, TAKES_MAX), Some(first.number));
-        assert_eq!(under_way.shared(&key(1), now.plus(TAKES_MAX), TAKES_MAX), None, "that is too old");
+        let shared = |now| under_way.shared(&key(1), |at| at.seq > 5, now, TAKES_MAX);
+        let asking = [1, 1, 1, 2].map(|of| ask(&under_way, of, now).expect("a place"));
+        let [unshared, early, first, other] = asking;
+        early.share(Some(at(5)));
+        other.share(Some(at(6)));
+        assert_eq!(shared(now), None);
+        first.share(Some(at(6)));
+        assert_eq!(shared(now), Some(first.number));
+        assert_eq!(shared(now.plus(TAKES_MAX)), None, "that is too old");
         [first.number, first.number, other.number].into_iter().for_each(wait);
-        drop(unshared);
+        drop((unshared, early));
         assert_eq!(told.get(), 0);
         let number = first.number;
         drop(first);
-        assert_eq!((told.get(), under_way.shared(&key(1), now, TAKES_MAX)), (2, None));
+        assert_eq!((told.get(), shared(now)), (2, None));
         wait(number);
         assert_eq!(told.get(), 3, "it is over already");
         under_way.clear();
-        assert_eq!(told.get(), 3);
         drop(other);
-        assert_eq!(told.get(), 4, "also of what nobody knows the age of any more");
+        assert_eq!((told.get(), under_way.waiting.borrow().len()), (3, 0), "nobody knows how old it was");
+    }
+
+    #[test]
+    fn no_more_wait_than_there_is_room_for_and_none_for_what_is_lost() {
+        let (under_way, now) = (UnderWay::default(), UnixMillis(1_000_000));
+        let lost = ask(&under_way, 1, now).expect("a place").number;
+        core::mem::forget(ask(&under_way, 1, now));
+        let told = std::rc::Rc::new(Cell::new(0));
+        for _ in 0..=WAITING_MAX {
+            let told = std::rc::Rc::clone(&told);
+            under_way.when_over(lost + 1, Box::new(move || told.set(told.get() + 1)));
+        }
+        assert_eq!((told.get(), under_way.waiting.borrow().len()), (1, WAITING_MAX));
+        fill(&under_way, now).into_iter().for_each(core::mem::forget);
+        let _anew = ask(&under_way, 1, now.plus(TAKES_MAX + Duration::from_millis(1))).expect("a place");
+        assert_eq!(under_way.waiting.borrow().len(), 0);
     }
 
     #[test]

@@ -144,6 +144,14 @@ impl Window {
         Some(asked.map_or(fresh, |asked| asked.max(fresh))).filter(|at| now.since(*at) <= limit || never_old)
     }
 
+    /// Whether all is known that was said after this place.
+    pub fn reaches(&self, position: Position) -> bool {
+        let Some(view) = &self.view else { return false };
+        let is_of_another = position.epoch != view.epoch && !mutants::is(Mutant::EpochIgnored);
+        let is_too_old = position.seq < view.low && !mutants::is(Mutant::GapIgnored);
+        !(is_of_another || is_too_old || position.seq > view.high)
+    }
+
     /// Whether a verdict that somebody has asked for at `position` still stands:
     /// nothing has been said of its session since.
     pub fn lets_stand(&self, position: Position, session: &Session) -> bool {
@@ -158,12 +166,7 @@ impl Window {
     }
 
     fn knows_nothing_against(&self, position: Position, asked: Option<UnixMillis>, session: &Session) -> bool {
-        let Some(view) = &self.view else { return false };
-        let is_of_another = position.epoch != view.epoch && !mutants::is(Mutant::EpochIgnored);
-        let is_too_old = position.seq < view.low && !mutants::is(Mutant::GapIgnored);
-        if is_of_another || is_too_old || position.seq > view.high {
-            return false;
-        }
+        let Some(view) = self.view.as_ref().filter(|_| self.reaches(position)) else { return false };
         // The common case, without hashing anything.
         let are_silent = self.marks.are_silent(position.seq, asked);
         if position.seq == view.high && are_silent {

@@ -78,17 +78,17 @@ impl<'a, P: Ports> Sessions<'a, P> {
         Self { site, ports }
     }
 
-    /// What a token opens.
-    pub async fn check(&self, token: &Token, look: Look) -> Result<Checked, Failure> {
-        let Some(home) = self.home(token.locator())? else { return Ok(Checked::Nothing { is_final: true }) };
+    /// What a token of this place and session key opens.
+    pub async fn check(&self, (at, key): (Locator, SessionKey), look: Look) -> Result<Checked, Failure> {
+        let Some(home) = self.home(at)? else { return Ok(Checked::Nothing { is_final: true }) };
         let is_use = look == Look::Use || mutants::is(Mutant::LookIsUse);
         let end_on_replay = match self.site.config.on_replay {
-            OnReplay::End if is_use => Some(self.handle(token.locator())?),
+            OnReplay::End if is_use => Some(self.handle(at)?),
             _ => None,
         };
         // Without anybody's name the shard writes nothing down.
         let by = if is_use { self.by(CHECK) } else { None };
-        let call = ShardCall::Check { key: Key(token.session_key()), end_on_replay };
+        let call = ShardCall::Check { key: Key(key), end_on_replay };
         match self.send(home, Message { by, ..self.message(home, call) }).await? {
             ShardAnswer::Checked { found, replayed, ended, is_final } => {
                 // A use that comes later is a replay, and has to be seen.
@@ -127,8 +127,7 @@ impl<'a, P: Ports> Sessions<'a, P> {
             }
             match answer {
                 Ok(ShardAnswer::Renewed { found: Some(Found { session, served }), is_written }) => {
-                    let session = Rc::new(session);
-                    memory.keep(&question, key, &session, served);
+                    let session = memory.keep(&question, key, Rc::new(session), served);
                     let copies = is_written && served == Served::Current;
                     let put = place.filter(|_| copies).and_then(|at| put(&memory, &question, at, &session, keep));
                     return After { put, tell: None };

@@ -71,7 +71,9 @@ impl<P: Ports> Sessions<'_, P> {
         if *served == Served::Current && token.is_current() {
             return None;
         }
-        let Ok(Checked::Live(Verdict { session, served })) = self.check(token, Look::Again).await else { return None };
+        let Ok(Checked::Live(Verdict { session, served })) = self.check(token.place(), Look::Again).await else {
+            return None;
+        };
         let secret = match served {
             Served::Current => return Some((self.mint(token, token.secret()), session)),
             Served::InGrace { salt } => token.secret().successor(&salt?),

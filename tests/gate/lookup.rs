@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use warifu::lookup::AT_ONCE;
+use warifu::revocation::{Epoch, Position};
 use warifu::site::Site;
 use warifu::tally::{Outcome, Source};
 use warifu::token::SessionKey;
@@ -214,10 +215,9 @@ fn of_many_at_once_one_asks() {
     kill_alice(&world, &other());
     world.pass(10 * SECOND);
     assert_eq!(at_once(&world, &site, &cookie, 20), (vec![Some(401); 20], 1, 1));
-    // Without a window nothing is kept, and nobody waits in vain.
+    // Without a window nothing is kept: the first asks for itself alone. The second polls.
     let (cold, cookie) = (other(), world.log_in(&site));
-    let (seen, asked, _) = at_once(&world, &cold, &cookie, 5);
-    assert_eq!((seen, asked), (vec![None; 5], 5));
+    assert_eq!(at_once(&world, &cold, &cookie, 5), (vec![None; 5], 2, 1));
 }
 
 #[test]
@@ -241,12 +241,41 @@ fn who_has_waited_in_vain_asks() {
     let token = site.ring.verify(new.split_once('=').expect("a cookie").1).expect("our own");
     let memory = world.memory(&site);
     let stuck = memory.under_way().begin(&token.session_key(), AT_ONCE, world.shards.now.get()).expect("a place");
-    stuck.share();
+    stuck.share(memory.position());
     let (asked, now) = (calls(&world).0, world.shards.now.get());
     assert_eq!(status(&world, &site, new), None);
     assert_eq!((calls(&world).0 - asked, world.shards.now.get().since(now)), (1, SECOND));
     assert_eq!(status(&world, &site, new), None);
     assert_eq!((calls(&world).0 - asked, world.shards.now.get().since(now)), (1, SECOND), "and then no more");
+}
+
+#[test]
+fn nobody_waits_for_an_answer_that_cannot_count() {
+    let site = site();
+    let (world, cookie) = warm(&site);
+    let memory = world.memory(&site);
+    let token = site.ring.verify(cookie.split_once('=').expect("a cookie").1).expect("our own");
+    // What is asked without a window, and with one of another epoch.
+    for position in [None, Some(Position { epoch: Epoch([9; 8]), seq: 0 })] {
+        world.pass(10 * SECOND);
+        let asking = memory.under_way().begin(&token.session_key(), AT_ONCE, world.shards.now.get()).expect("a place");
+        asking.share(position);
+        let now = world.shards.now.get();
+        assert_eq!(status(&world, &site, &cookie), None);
+        assert_eq!(world.shards.now.get(), now, "{position:?}");
+    }
+    // Whose window is so old that no answer counts without the feed.
+    world.shards.is_feed_down.set(true);
+    world.pass(Duration::from_mins(61));
+    let cookie = world.log_in(&site);
+    let (seen, asked, _) = at_once(&world, &site, &cookie, 5);
+    assert_eq!((seen, asked), (vec![None; 5], 5));
+    let token = site.ring.verify(cookie.split_once('=').expect("a cookie").1).expect("our own");
+    let asking = memory.under_way().begin(&token.session_key(), AT_ONCE, world.shards.now.get()).expect("a place");
+    asking.share(memory.position());
+    let now = world.shards.now.get();
+    assert_eq!(status(&world, &site, &cookie), None);
+    assert_eq!(world.shards.now.get(), now);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 mod admission;
 mod adopt;
+mod asks;
 mod audit;
 mod bad_commands;
 mod browsers;

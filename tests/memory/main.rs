@@ -77,7 +77,7 @@ fn a_million_sessions_pass_through_a_bounded_memory() {
     let before = bytes_held();
     for number in 0..1_000_000 {
         let question = memory.question(NOW);
-        memory.keep(&question, key(number), &Rc::new(session(number)), Served::Current);
+        memory.keep(&question, key(number), Rc::new(session(number)), Served::Current);
     }
     let verdicts = memory.holdings().verdicts;
     let taken = (bytes_held() - before) >> 10;

@@ -62,25 +62,11 @@ impl Edge {
         }
     }
 
-    /// The question that such a request waits for.
-    pub fn asked(&self, request: &Request, now: UnixMillis) -> Option<u64> {
-        let kept = self.precedents.borrow();
-        let precedent = kept.get(&text_of(request))?.precedent.as_ref()?;
-        let standing = precedent.stands(&self.site.config, &self.memory, now);
-        precedent.asked(&self.site.config, &self.memory, now).filter(|_| standing == Standing::Soon)
-    }
-
-    /// What a request comes to that is like one before, without the gate: as in
-    /// `src/edge/precedents.js`.
-    pub fn follow(&self, request: &Request, now: UnixMillis) -> Option<Outgoing> {
-        let kept = self.precedents.borrow();
-        let outgoing = kept.get(&text_of(request))?;
-        let precedent = outgoing.precedent.as_ref()?;
-        let standing = precedent.stands(&self.site.config, &self.memory, now);
-        (standing == Standing::Same).then(|| {
-            precedent.follow(&self.memory, now);
-            outgoing.clone()
-        })
+    /// What one like it has come to, and whether that stands.
+    pub fn known(&self, request: &Request, now: UnixMillis) -> Option<(Outgoing, Standing)> {
+        let outgoing = self.precedents.borrow().get(&text_of(request))?.clone();
+        let standing = outgoing.precedent.as_ref()?.stands(&self.site.config, &self.memory, now);
+        Some((outgoing, standing))
     }
 
     /// Keeps what one has come to.

@@ -1,5 +1,6 @@
 //! The ports of the gate, for one request at one edge.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use warifu::ports::{
     After, Answer, Body, BodyError, Clock, Feed, Origin, Outgoing, Place, Ports, Probe, Probed, Put, Random, Reading,
     Replica, Shards, told_or,
 };
+use warifu::precedent::{Asked, Standing};
 use warifu::replica::Record;
 use warifu::request::Request;
 use warifu::revocation::{Memory, Position, Told};
@@ -22,13 +24,13 @@ use warifu::session::{KillId, Served, SessionId};
 use warifu::store::feed::{FeedCall, FeedReply};
 use warifu::store::message::{EndCall, Found, Message, ShardAnswer, ShardCall, Which};
 use warifu::time::UnixMillis;
-use warifu::token::Locator;
+use warifu::token::{Locator, SessionKey};
 
 use super::check::acceptance::{self, Acceptance, Source};
 use super::check::feed;
 use super::edge::Edge;
 use super::executor::{FOREVER, MILLI, Micros};
-use super::history::{History, Kill, Scope};
+use super::history::{History, Kill, Route, Scope};
 use super::moving;
 use super::objects::{FEED_PATIENCE, SHARD_PATIENCE};
 use super::truth;
@@ -41,6 +43,8 @@ pub struct Visit {
     pub edge: Rc<Edge>,
     pub request: usize,
     pub message: Rc<Request>,
+    /// What a session object has said to it before it is heard.
+    pub said: Rc<Cell<Option<Asked>>>,
 }
 
 impl Visit {
@@ -203,7 +207,11 @@ impl Visit {
             (Ok(ShardAnswer::Checked { found: Some(Found { served, .. }), .. }), ShardCall::Check { key, .. }) => {
                 asked.is_confirmed = true;
                 asked.is_newest = *served == Served::Current;
-                self.edge.answered(key.0, asked_at.filter(|_| *served == Served::Current), Some(sent));
+                // Of a strict route only what is asked of the connection that it has opened is kept.
+                let is_kept = asked.route != Route::Strict || asked.forwarded.is_some();
+                let is_in_time = self.world.exec.now() - sent <= self.edge.bound;
+                let sent = Some(sent).filter(|_| is_kept && is_in_time);
+                self.edge.answered(key.0, asked_at.filter(|_| *served == Served::Current), sent);
             }
             _ => {}
         }
@@ -216,31 +224,41 @@ impl Visit {
         }
     }
 
-    /// What it comes to by a precedent, if one stands.
+    /// What it comes to by a precedent, if one stands, without the gate: as in
+    /// `src/edge/precedents.js`. Half of them are heard in full all the same.
     pub async fn follow(&self) -> Option<Reply<Head>> {
-        // Half of them are heard in full all the same.
         if !self.edge.dice.chance(500) {
             return None;
         }
-        if let Some(number) = self.edge.asked(&self.message, Clock::now(self)) {
-            let memory = &self.edge.memory;
-            self.until_told(
-                |told| memory.under_way().when_over(number, told),
-                lookup::patience(self.edge.site.config.bound),
-            )
-            .await;
+        let mut sought = Reading::new(self);
+        let (mut outgoing, mut standing) = self.edge.known(&self.message, Clock::now(self))?;
+        if standing == Standing::Soon {
+            let (memory, bound) = (&self.edge.memory, self.edge.site.config.bound);
+            let number = outgoing.precedent.as_ref()?.asked(&self.edge.site.config, memory, Clock::now(self))?;
+            self.until_told(|told| memory.under_way().when_over(number, told), lookup::patience(bound)).await;
+            sought = Reading::new(self);
+            (outgoing, standing) = self.edge.known(&self.message, Clock::now(self))?;
         }
-        let outgoing = self.edge.follow(&self.message, Clock::now(self))?;
-        let sought = Reading::new(self);
+        let precedent = outgoing.precedent.as_ref()?;
+        match standing {
+            Standing::Same => {}
+            Standing::Asks => {
+                if let Err(asked) = precedent.ask(&self.edge.site, self).await {
+                    self.said.set(asked);
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        precedent.follow(&self.edge.memory, Clock::now(self));
         self.world.history.borrow_mut().counts.followed += 1;
         self.let_through(&outgoing);
-        let answer = self.asked().await;
-        let precedent = outgoing.precedent.as_ref()?;
+        let answer = self.application().await;
         Some(gate::serve_answer(&self.edge.site, self, &self.message, (precedent, sought), Ok(answer)).await)
     }
 
     /// What the application says.
-    async fn asked(&self) -> Head {
+    async fn application(&self) -> Head {
         let (command, span) = self.world.command_of(self.request);
         self.world.exec.sleep(span).await;
         let opened = self.world.opens(self.request).then_some(("Sec-WebSocket-Accept", "x"));
@@ -404,7 +422,7 @@ impl Origin for Visit {
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
         self.let_through(outgoing);
         self.edge.keep(&self.message, outgoing);
-        Ok(self.asked().await)
+        Ok(self.application().await)
     }
 }
 
@@ -498,6 +516,10 @@ impl Ports for Visit {
 
     async fn sleep(&self, span: Duration) {
         self.world.exec.sleep(u64::try_from(span.as_micros()).expect("a short time")).await;
+    }
+
+    fn asked(&self, key: &SessionKey) -> Option<Asked> {
+        self.said.take().filter(|asked| asked.is_of(key))
     }
 
     async fn until_told(&self, begin: impl FnOnce(Told), at_most: Duration) {

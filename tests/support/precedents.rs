@@ -8,12 +8,10 @@ use std::rc::Rc;
 
 use warifu::headers::{HeaderBlock, HeaderEdits};
 use warifu::policy::Demand;
-use warifu::ports::Outgoing;
-use warifu::precedent::{CHARS_MAX, LEFT_OUT, Precedent, Standing, is_answer_of_all};
+use warifu::ports::{Clock, Outgoing, Ports};
+use warifu::precedent::{Asked, CHARS_MAX, LEFT_OUT, Precedent, Standing, is_answer_of_all};
 use warifu::request::Request;
-use warifu::revocation::Memory;
 use warifu::site::Site;
-use warifu::time::UnixMillis;
 
 /// What an isolate keeps, by the same keys as in `src/edge/precedents.js`.
 #[derive(Default)]
@@ -40,13 +38,29 @@ struct Kept {
 /// What a request has to come to.
 pub struct Claim {
     lines: String,
+    /// How many questions were asked for it.
+    pub asks: u32,
     shared_cache: bool,
     kept: Rc<Kept>,
 }
 
 impl Precedents {
-    /// What it has to come to, if a precedent stands.
-    pub fn claim(&self, site: &Site, request: &Request, memory: &Memory, now: UnixMillis) -> Option<Claim> {
+    /// What it has to come to, if a precedent stands; and what a session object that was asked
+    /// has said otherwise.
+    pub async fn claim<P: Ports>(&self, site: &Site, request: &Request, ports: &P) -> Result<Claim, Option<Asked>> {
+        let (kept, lines) = self.kept(site, request).ok_or(None)?;
+        let standing = kept.precedent.stands(&site.config, ports.memory(), ports.clock().now());
+        match standing {
+            Standing::Same => {}
+            Standing::Asks => kept.precedent.ask(site, ports).await?,
+            _ => return Err(None),
+        }
+        *self.stood.borrow_mut() += 1;
+        Ok(Claim { lines, shared_cache: kept.shared_cache, asks: u32::from(standing == Standing::Asks), kept })
+    }
+
+    /// The precedent, and what such a request is sent on as.
+    fn kept(&self, site: &Site, request: &Request) -> Option<(Rc<Kept>, String)> {
         let text = text_of(request)?;
         let is_odd = |query: &String| query.bytes().any(|b| !b.is_ascii_graphic() || b"\"'#<>".contains(&b));
         if request.query.as_ref().is_some_and(is_odd) {
@@ -55,12 +69,9 @@ impl Precedents {
         let places = self.places.borrow();
         let (demand, url) = places.get(&place(site, request))?;
         let kept = Rc::clone(self.cases.borrow().get(&case(site, request, *demand, text))?);
-        if kept.precedent.stands(&site.config, memory, now) != Standing::Same {
-            return None;
-        }
-        *self.stood.borrow_mut() += 1;
         let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
-        Some(Claim { lines: format!("{url}{query}\n{}", kept.edits), shared_cache: kept.shared_cache, kept })
+        let lines = format!("{url}{query}\n{}", kept.edits);
+        Some((kept, lines))
     }
 
     /// What was sent on: compares it, or keeps what it makes.

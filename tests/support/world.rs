@@ -16,7 +16,7 @@ use warifu::ports::{
     After, Answer, Asset, Body, BodyError, Clock, Feed, Origin, Place, Ports, Probe, Probed, Put, Random, Reading,
     Replica,
 };
-use warifu::precedent::Precedent;
+use warifu::precedent::{Asked, Precedent};
 use warifu::request::Request;
 use warifu::response::OwnResponse;
 use warifu::revocation::{Epoch, Memory};
@@ -29,7 +29,7 @@ use warifu::store::fence::Confirm;
 use warifu::store::message::{Home, Message, ShardAnswer, ShardCall};
 use warifu::store::session_object::{ObjectPorts, SessionObject};
 use warifu::time::UnixMillis;
-use warifu::token::Locator;
+use warifu::token::{Locator, SessionKey};
 use warifu::watch::{self, End, Watched};
 
 use super::precedents::{Claim, Precedents};
@@ -233,11 +233,16 @@ impl World {
     }
 
     async fn served(&self, site: &Site, request: &Request, body: Vec<u8>) -> Seen {
-        let isolate = Isolate { world: self, memory: self.memory(site) };
+        let isolate = Isolate { world: self, memory: self.memory(site), asked: Cell::default() };
         let body = Bytes(body, Rc::clone(&self.meanwhile));
         let is_alone = !self.shards.is_crowded.get() && !self.random.is_broken.get();
-        let now = Clock::now(&self.shards);
-        let claim = if is_alone { self.precedents.claim(site, request, &isolate.memory, now) } else { None };
+        let began = self.shards.state();
+        let claim = if is_alone { self.precedents.claim(site, request, &isolate).await } else { Err(None) };
+        // Where it comes to the same, what was asked for that is asked by the gate once more.
+        let claim = claim.map_err(|asked| isolate.asked.set(asked)).ok();
+        if claim.is_some() {
+            self.shards.set_back(began);
+        }
         let before = (self.shards.calls.get(), self.shards.polls.get(), self.origin.seen.borrow().len());
         let reply = gate::serve(site, &isolate, request, body).await;
         if is_alone {
@@ -254,14 +259,14 @@ impl World {
         followed: (&Precedent, Reading),
         fields: &[(&str, &str)],
     ) -> Seen {
-        let isolate = Isolate { world: self, memory: self.memory(site) };
+        let isolate = Isolate { world: self, memory: self.memory(site), asked: Cell::default() };
         let answer = Head { headers: HeaderBlock::from_pairs(fields.iter().copied()), status: 200, body: None };
         seen_of(pollster::block_on(gate::serve_answer(site, &isolate, request, followed, Ok(answer))))
     }
 
     /// What an isolate of this site reads from the clock now.
     pub fn reading(&self, site: &Site) -> Reading {
-        Reading::new(&Isolate { world: self, memory: self.memory(site) })
+        Reading::new(&Isolate { world: self, memory: self.memory(site), asked: Cell::default() })
     }
 
     /// Whether the gate came to what a precedent had said, and asked nobody.
@@ -279,7 +284,8 @@ impl World {
         }
         let Some(claim) = claim else { return };
         assert!(sent.is_some(), "the gate lets nothing through where a precedent stands");
-        assert_eq!((calls, polls), (self.shards.calls.get(), self.shards.polls.get()), "somebody was asked");
+        let asked = (self.shards.calls.get() - calls, self.shards.polls.get() - polls);
+        assert_eq!(asked, (claim.asks, 0), "somebody was asked");
         if let Reply::Forwarded { answer, edits, body, watched } = reply {
             let is_plain = body.is_none() && watched.is_none();
             self.precedents.answered(site, claim, (answer.status(), answer.headers()), edits, is_plain);
@@ -289,7 +295,7 @@ impl World {
     /// Watches what a request has opened, until it is cut; `was_used` is asked
     /// at each look.
     pub fn watch(&self, site: &Site, watched: &Watched, was_used: impl Fn() -> bool) -> End {
-        let isolate = Isolate { world: self, memory: self.memory(site) };
+        let isolate = Isolate { world: self, memory: self.memory(site), asked: Cell::default() };
         pollster::block_on(watch::until_end(site, &isolate, watched, was_used))
     }
 
@@ -369,6 +375,8 @@ pub fn owned(set: Vec<(Name, String)>) -> impl Iterator<Item = (String, String)>
 struct Isolate<'a> {
     world: &'a World,
     memory: Rc<Memory>,
+    /// What a session object has said to the request before it is heard.
+    asked: Cell<Option<Asked>>,
 }
 
 impl Ports for Isolate<'_> {
@@ -403,6 +411,10 @@ impl Ports for Isolate<'_> {
 
     fn memory(&self) -> &Rc<Memory> {
         &self.memory
+    }
+
+    fn asked(&self, key: &SessionKey) -> Option<Asked> {
+        self.asked.take().filter(|asked| asked.is_of(key))
     }
 
     async fn asset(&self, path: &str) -> Result<Option<Asset>, String> {
@@ -554,6 +566,17 @@ impl Feed for Shards {
 }
 
 impl Shards {
+    /// What a question changes, but for the time, which does not go back.
+    fn state(&self) -> (u32, Option<u32>, bool) {
+        (self.calls.get(), self.calls_left.get(), self.is_used_up.get())
+    }
+
+    fn set_back(&self, (calls, calls_left, is_used_up): (u32, Option<u32>, bool)) {
+        self.calls.set(calls);
+        self.calls_left.set(calls_left);
+        self.is_used_up.set(is_used_up);
+    }
+
     /// Where there are any.
     async fn let_others(&self) {
         if self.is_crowded.get() {
