@@ -32,9 +32,12 @@ const exported = WebAssembly.Module.exports(new WebAssembly.Module(readFileSync(
 const left = exported.filter((name) => isOfUnused.test(name));
 if (left.length > 0) throw new Error(`${left} are exported: scripts/linker/wasm-ld was to leave them out`);
 
+// What can flow where is found out first, with which the passes after it leave out more.
+const FIRST = "--gufa-optimizing";
+
 const binaryen = fileURLToPath(new URL("../node_modules/binaryen/bin/wasm-opt", import.meta.url));
 const without = options.filter((option) => option !== "--debuginfo");
 mkdirSync(path.dirname(named), { recursive: true });
 for (const [to, names] of [[output, "--strip-debug"], [named, "--debuginfo"]]) {
-  execFileSync(binaryen, [input, "-o", to, ...without, names, `--one-caller-inline-max-function-size=${INLINED_MAX}`], { stdio: "inherit" });
+  execFileSync(binaryen, [input, "-o", to, FIRST, ...without, names, `--one-caller-inline-max-function-size=${INLINED_MAX}`], { stdio: "inherit" });
 }

@@ -170,11 +170,9 @@ impl Precedent {
             return Standing::Same;
         }
         if self.asks {
-            return match memory.is_dead(key, now) {
-                true => Standing::Over,
-                false if self.is_plain_use(session, config, now) => Standing::Asks,
-                false => Standing::NotNow,
-            };
+            // What is due for its session is due until that is another.
+            let stands = !memory.is_dead(key, now) && self.is_plain_use(session, config, now);
+            return if stands { Standing::Asks } else { Standing::Over };
         }
         if memory.is_poll_wanted(now, config.bound) {
             return Standing::NotNow;

@@ -1,6 +1,6 @@
 //! The Worker's entry.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -16,13 +16,13 @@ use crate::config::{Mistake, Replica};
 use crate::edge::connection;
 use crate::edge::glue;
 use crate::edge::log::{bind, log, log_of};
-use crate::edge::ports::{ClientBody, Network, RequestPorts, answer_of};
+use crate::edge::ports::{Before, ClientBody, Network, RequestPorts, answer_of};
 use crate::edge::turn;
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
 use crate::ports::{Answer, Reading};
-use crate::precedent::{Asked, Precedent, is_answer_of_all};
+use crate::precedent::{Precedent, is_answer_of_all};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
 use crate::revocation::Memory;
@@ -71,7 +71,8 @@ impl From<Response> for Served {
 /// response, or a promise of it.
 #[wasm_bindgen]
 pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
-    turn::take(Box::pin(whole(incoming, env, context, Course::Whole)))
+    let before = Before { has_waited: HAS_WAITED.replace(false), ..Before::default() };
+    turn::take(Box::pin(whole(incoming, env, context, Course::Whole(before))))
 }
 
 async fn whole(incoming: web_sys::Request, env: Env, context: Context, course: Course) -> Result<JsValue, JsValue> {
@@ -80,10 +81,17 @@ async fn whole(incoming: web_sys::Request, env: Env, context: Context, course: C
 
 /// How far a request has come.
 enum Course {
-    Whole,
-    /// The session object was asked.
-    Asked(Asked),
+    Whole(Before),
     Answered(Followed),
+}
+
+thread_local! {
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The request that is heard next, in this turn, has waited for another's question.
+pub fn has_waited() {
+    HAS_WAITED.set(true);
 }
 
 /// A request that a precedent has sent on.
@@ -119,14 +127,26 @@ pub async fn respond_after_asking(
     let Prepared { sites, memories } = &*prepared;
     let (site, memory) = (&sites.as_slice()[index], &memories[index]);
     let network = Network { site: index };
-    let ports =
-        RequestPorts::new(env.clone(), copy_of(&context), &site.config, memory, Clone::clone(&incoming), network, None);
-    // Where that panics it is heard from the beginning, and told of if that does too.
-    let asked = AssertUnwindSafe(precedent.ask(site, &ports)).catch_unwind().await.unwrap_or(Err(None));
-    match asked {
-        Ok(()) => Ok(same(memory)),
-        Err(asked) => whole(incoming, env, context, asked.map_or(Course::Whole, Course::Asked)).boxed_local().await,
-    }
+    let ports = RequestPorts::new(
+        env.clone(),
+        copy_of(&context),
+        &site.config,
+        memory,
+        Clone::clone(&incoming),
+        network,
+        Before::default(),
+    );
+    let asked = match AssertUnwindSafe(precedent.ask(site, &ports)).catch_unwind().await {
+        Ok(Ok(())) => return Ok(same(memory)),
+        Ok(Err(asked)) => asked,
+        Err(_) => {
+            let name = log_of(&Event::Panicked { place: "worker" }, &Whence::of(&site.config.site));
+            memory.tally().event(&name);
+            None
+        }
+    };
+    let before = Before { asked, has_waited: false };
+    whole(incoming, env, context, Course::Whole(before)).boxed_local().await
 }
 
 /// The same object.
@@ -169,15 +189,14 @@ async fn serve(
         return own(&response::refusal(None, request, &Failure::Misdirected));
     };
     let site = &sites.as_slice()[index];
-    let (asked, followed) = match course {
-        Course::Whole => (None, None),
-        Course::Asked(asked) => (Some(asked), None),
-        Course::Answered(followed) => (None, Some(followed)),
+    let (before, followed) = match course {
+        Course::Whole(before) => (before, None),
+        Course::Answered(followed) => (Before::default(), Some(followed)),
     };
     let hears_answer = followed.is_some();
     let network = Network { site: index };
     let ports =
-        RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network, asked);
+        RequestPorts::new(env, context, &site.config, &memories[index], Clone::clone(&incoming), network, before);
     #[cfg(feature = "test-panic")]
     if let Some(answer) = crate::edge::test_panic::answer(request, &ports).await {
         return own(&answer);

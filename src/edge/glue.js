@@ -98,7 +98,7 @@ export function forward(request, lines, replaced, sharedCache, isPrecedent) {
     if (request.headers.get("content-length") !== "0") return undefined;
     body = null;
   }
-  if (isPrecedent) keep(request, lines, sharedCache);
+  keep(request, lines, sharedCache, isPrecedent);
   const end = lines.indexOf("\n");
   const headers = new Headers(request.headers);
   apply(headers, lines, end + 1);

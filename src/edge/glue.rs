@@ -111,7 +111,8 @@ extern "C" {
 #[wasm_bindgen(module = "/src/edge/objects.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    pub fn ask(namespace: &JsValue, name: &str, hint: Option<&str>, message: &str) -> Result<Promise, JsValue>;
+    pub fn ask(env: &JsValue, binding: &str, name: &str, hint: Option<&str>, message: &str)
+    -> Result<Promise, JsValue>;
 
     /// A text, or a promise of one.
     #[wasm_bindgen(catch)]

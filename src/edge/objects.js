@@ -12,17 +12,18 @@ const FITS = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/; // as a field value is
 const fits = (message) => message.length <= FIELD_CHARACTERS_MAX && FITS.test(message);
 
 // One message to an object and its answer, both text.
-export function ask(namespace, name, locationHint, message) {
+export function ask(env, binding, name, locationHint, message) {
+  const namespace = env[binding];
+  if (namespace === undefined) throw new Error(`the binding ${binding} is missing`);
   const stub = namespace.getByName(name, locationHint === undefined ? undefined : { locationHint });
   if (!fits(message)) return post(stub, message);
-  return stub.fetch("http://object/", { headers: { [FIELD]: message } }).then(async (response) => {
+  return stub.fetch("http://object/", { headers: { [FIELD]: message } }).then((response) => {
     const answer = response.headers.get(FIELD);
     if (answer === IN_BODY) return response.text();
     if (answer !== null) return answer;
     // An object that a version before this one still runs has found no message, and has
     // done nothing.
-    await response.body?.cancel();
-    return post(stub, message);
+    return Promise.resolve(response.body?.cancel()).then(() => post(stub, message));
   });
 }
 

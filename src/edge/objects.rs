@@ -74,11 +74,6 @@ impl Objects {
         self.is_used_up.get()
     }
 
-    fn namespace(&self, binding: &str) -> Result<JsValue, StoreError> {
-        let found = js_sys::Reflect::get(&self.env, &binding.into()).ok().filter(|found| !found.is_undefined());
-        found.ok_or_else(|| StoreError::Unreachable(format!("the binding {binding} is missing")))
-    }
-
     pub fn site(&self) -> &str {
         self.site.as_deref().unwrap_or_default()
     }
@@ -144,7 +139,7 @@ impl Objects {
             self.is_used_up.set(self.is_used_up() || error == StoreError::UsedUp);
             error
         };
-        let asked = glue::ask(&self.namespace(binding)?, name, hint, message).map_err(thrown)?;
+        let asked = glue::ask(&self.env, binding, name, hint, message).map_err(thrown)?;
         // An object that hangs must not hold its callers.
         let answer = settled(asked, Patience::Millis(ms_max)).await.map_err(thrown)?;
         answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))

@@ -37,13 +37,13 @@ pub struct RequestPorts {
     has_waited: bool,
 }
 
-thread_local! {
-    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The request that is served next, in this turn, has waited for another's question.
-pub fn has_waited() {
-    HAS_WAITED.set(true);
+/// What was done for a request before it is heard.
+#[derive(Default)]
+pub struct Before {
+    /// What its session object has said.
+    pub asked: Option<Asked>,
+    /// Whether it has waited for another's question.
+    pub has_waited: bool,
 }
 
 impl RequestPorts {
@@ -54,17 +54,10 @@ impl RequestPorts {
         memory: &Rc<Memory>,
         incoming: web_sys::Request,
         network: Network,
-        asked: Option<Asked>,
+        Before { asked, has_waited }: Before,
     ) -> Self {
         let objects = SiteObjects::new(env.into(), context, config.site.clone());
-        Self {
-            objects,
-            memory: Rc::clone(memory),
-            incoming,
-            network,
-            asked: Cell::new(asked),
-            has_waited: HAS_WAITED.replace(false),
-        }
+        Self { objects, memory: Rc::clone(memory), incoming, network, asked: Cell::new(asked), has_waited }
     }
 }
 

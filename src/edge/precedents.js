@@ -190,7 +190,12 @@ function askObject(asked) {
       return hear();
     }
   };
-  return came instanceof Promise ? came.then(goOn, hear) : (came && goOn(came));
+  // Where the WebAssembly has ended before it was sent on, it is heard from the beginning.
+  const ended = (thrown) => {
+    if (!heard.has(request)) throw thrown;
+    return hear();
+  };
+  return came instanceof Promise ? came.then(goOn, ended) : (came && goOn(came));
 }
 
 // As in src/precedent.rs. What is more than SAME, and odd, is of one whose time is taken.
@@ -204,11 +209,14 @@ const SAME = 4;
 const MISSED_MAX = 32;
 const IN_VAIN = 16;
 
-// One that is about to be sent on, and makes a precedent: `lines` are as for `forward`.
-export function keep(request, lines, sharedCache) {
+// One that is about to be sent on, and may make a precedent: `lines` are as for `forward`.
+export function keep(request, lines, sharedCache, isPrecedent) {
   if (!heard.has(request)) return;
+  const known = heard.get(request);
+  heard.delete(request);
+  if (!isPrecedent) return;
   const [place] = parted(request);
-  const text = heard.get(request) ?? textOf(request.headers, []);
+  const text = known ?? textOf(request.headers, []);
   const [target, ...edits] = lines.split("\n").slice(0, -1);
   if (text === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
   const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();

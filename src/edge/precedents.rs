@@ -10,9 +10,9 @@ use worker::Env;
 use worker::worker_sys::Context;
 
 use crate::config::Config;
-use crate::edge::fetch::{Followed, Prepared, prepared, respond_after_asking, respond_to_answer};
+use crate::edge::fetch::{Followed, Prepared, has_waited, prepared, respond_after_asking, respond_to_answer};
 use crate::edge::glue;
-use crate::edge::ports::{self, PlatformClock, PlatformRandom};
+use crate::edge::ports::{PlatformClock, PlatformRandom};
 use crate::edge::turn;
 use crate::lookup;
 use crate::policy::Demand;
@@ -119,7 +119,11 @@ impl Precedents {
         let said = following(number, |_, precedent, config, memory| {
             let now = PlatformClock.now();
             let standing = precedent.stands(config, memory, now);
-            if standing == Standing::Same { same(precedent, memory, now) } else { Some(standing as u32) }
+            if standing == Standing::Same {
+                same(precedent, memory, memory.steps(), now)
+            } else {
+                Some(standing as u32)
+            }
         });
         said.unwrap_or(Standing::Over as u32)
     }
@@ -131,8 +135,10 @@ impl Precedents {
         let Some((index, precedent)) = KEPT.with_borrow(|kept| kept.get(number)) else {
             return Ok(JsValue::UNDEFINED);
         };
+        // As the clock was when the time was noted.
+        let steps = following(number, |_, _, _, memory| Some(memory.steps())).unwrap_or_default();
         let asked = Rc::clone(&precedent);
-        let same = move |memory: &Memory| same(&asked, memory, PlatformClock.now()).into();
+        let same = move |memory: &Memory| same(&asked, memory, steps, PlatformClock.now()).into();
         turn::take(Box::pin(respond_after_asking(request, env, context, (index, precedent), same)))
     }
 
@@ -149,7 +155,7 @@ impl Precedents {
 
     /// The request that is heard next, in this turn, has waited for a question in vain.
     pub fn waited() {
-        ports::has_waited();
+        has_waited();
     }
 
     /// How many milliseconds one took to its answer, of which the time was taken.
@@ -215,11 +221,11 @@ pub fn counts() -> [u32; 3] {
     COUNTS.get()
 }
 
-/// What is said of one that goes by it, which is counted.
-fn same(precedent: &Precedent, memory: &Memory, now: UnixMillis) -> Option<u32> {
+/// What is said of one that goes by it, which is counted; `steps`: from before it was asked.
+fn same(precedent: &Precedent, memory: &Memory, steps: u64, now: UnixMillis) -> Option<u32> {
     #[cfg(feature = "test-panic")]
     count(1, true);
-    let steps = u32::try_from(memory.steps()).ok()?.checked_mul(2)?;
+    let steps = u32::try_from(steps).ok()?.checked_mul(2)?;
     (Standing::Same as u32).checked_add(steps)?.checked_add(u32::from(precedent.follow(memory, now)))
 }
 

@@ -135,6 +135,14 @@ fn what_is_due_is_done_by_one_that_is_heard() {
     }
     // A report each minute, and twenty renewals, after each of which the session is another.
     assert!((20..=60).contains(&heard), "{heard} of 120");
+    // A precedent of before is over: what was due for its session would be due for ever.
+    get(&world, &site, &cookie);
+    let kept = precedent(&world);
+    assert_eq!(standing(&world, &site, &kept), Standing::Asks);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(standing(&world, &site, &kept), Standing::NotNow, "a report is due");
+    get(&world, &site, &cookie);
+    assert_eq!(standing(&world, &site, &kept), Standing::Over);
 }
 
 #[test]

@@ -45,6 +45,10 @@ pub struct Visit {
     pub message: Rc<Request>,
     /// What a session object has said to it before it is heard.
     pub said: Rc<Cell<Option<Asked>>>,
+    /// Whether it has waited for another's question.
+    pub waited: Rc<Cell<bool>>,
+    /// Whether there is a precedent that it does not follow for the moment only.
+    pub makes_none: Rc<Cell<bool>>,
 }
 
 impl Visit {
@@ -240,6 +244,7 @@ impl Visit {
             (outgoing, standing) = self.edge.known(&self.message, Clock::now(self))?;
         }
         let precedent = outgoing.precedent.as_ref()?;
+        self.makes_none.set(matches!(standing, Standing::NotNow | Standing::Soon));
         match standing {
             Standing::Same => {}
             Standing::Asks => {
@@ -421,7 +426,9 @@ impl Origin for Visit {
 
     async fn send(&self, outgoing: &Outgoing, _: Bytes) -> Result<Head, OriginError> {
         self.let_through(outgoing);
-        self.edge.keep(&self.message, outgoing);
+        if !self.makes_none.get() {
+            self.edge.keep(&self.message, outgoing);
+        }
         Ok(self.application().await)
     }
 }
@@ -522,7 +529,12 @@ impl Ports for Visit {
         self.said.take().filter(|asked| asked.is_of(key))
     }
 
+    fn has_waited(&self) -> bool {
+        self.waited.get()
+    }
+
     async fn until_told(&self, begin: impl FnOnce(Told), at_most: Duration) {
+        assert!(!self.waited.replace(true), "nobody waits twice");
         {
             let mut history = self.world.history.borrow_mut();
             history.counts.waited += 1;

@@ -302,7 +302,15 @@ impl World {
         self.history.borrow_mut().asked[request].arrived = Some(self.exec.now());
         let (sender, receiver) = channel();
         let message = Rc::new(self.message(&ask));
-        let visit = Visit { world: Rc::clone(self), edge: Rc::clone(&edge), request, message, said: Rc::default() };
+        let visit = Visit {
+            world: Rc::clone(self),
+            edge: Rc::clone(&edge),
+            request,
+            message,
+            said: Rc::default(),
+            waited: Rc::default(),
+            makes_none: Rc::default(),
+        };
         self.exec.spawn(edge.group, async move {
             let reply = match visit.follow().await {
                 Some(reply) => reply,

@@ -1,8 +1,8 @@
 //! What the edge does with precedents, done beside each request of a native test: where one
 //! stands, the gate, which hears the request in full all the same, has to come to just that,
-//! and to ask nobody for it.
+//! and to ask nobody for it, or, on a strict route, once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -44,19 +44,39 @@ pub struct Claim {
     kept: Rc<Kept>,
 }
 
+/// Why a request is heard in full.
+pub enum Unfollowed {
+    /// There is no precedent, or none that counts: it may make one.
+    New,
+    /// The same, after the session object has said something else.
+    Asked(Option<Asked>),
+    /// There is one, and something is due.
+    NotNow,
+}
+
 impl Precedents {
-    /// What it has to come to, if a precedent stands; and what a session object that was asked
-    /// has said otherwise.
-    pub async fn claim<P: Ports>(&self, site: &Site, request: &Request, ports: &P) -> Result<Claim, Option<Asked>> {
-        let (kept, lines) = self.kept(site, request).ok_or(None)?;
-        let standing = kept.precedent.stands(&site.config, ports.memory(), ports.clock().now());
-        match standing {
+    /// What it has to come to, if a precedent stands; or else why it is heard.
+    pub async fn claim<P: Ports>(
+        &self,
+        site: &Site,
+        request: &Request,
+        ports: &P,
+        calls: &Cell<u32>,
+    ) -> Result<Claim, Unfollowed> {
+        let Some((kept, lines)) = self.kept(site, request) else { return Err(Unfollowed::New) };
+        let before = calls.get();
+        match kept.precedent.stands(&site.config, ports.memory(), ports.clock().now()) {
             Standing::Same => {}
-            Standing::Asks => kept.precedent.ask(site, ports).await?,
-            _ => return Err(None),
+            Standing::Asks => {
+                let asked = kept.precedent.ask(site, ports).await;
+                assert!(calls.get() - before <= 1, "one question each");
+                asked.map_err(Unfollowed::Asked)?;
+            }
+            Standing::Over => return Err(Unfollowed::New),
+            Standing::Soon | Standing::NotNow => return Err(Unfollowed::NotNow),
         }
         *self.stood.borrow_mut() += 1;
-        Ok(Claim { lines, shared_cache: kept.shared_cache, asks: u32::from(standing == Standing::Asks), kept })
+        Ok(Claim { lines, shared_cache: kept.shared_cache, asks: calls.get() - before, kept })
     }
 
     /// The precedent, and what such a request is sent on as.
@@ -74,14 +94,14 @@ impl Precedents {
         Some((kept, lines))
     }
 
-    /// What was sent on: compares it, or keeps what it makes.
-    pub fn sent(&self, site: &Site, request: &Request, outgoing: &Outgoing, claim: Option<&Claim>) {
-        if let Some(claim) = claim {
+    /// What was sent on: compares it, or keeps what it makes, where the edge would.
+    pub fn sent(&self, site: &Site, request: &Request, outgoing: &Outgoing, claim: Result<&Claim, bool>) {
+        if let Ok(claim) = claim {
             assert_eq!(claim.lines, lines(outgoing), "the precedent came to something else");
             assert_eq!(claim.shared_cache, outgoing.shared_cache);
             assert!(outgoing.timeout == Some(site.config.origin_timeout) && outgoing.body.is_none());
         }
-        let (Some(precedent), Some(text)) = (&outgoing.precedent, text_of(request)) else { return };
+        let (Some(precedent), Some(text), Err(true)) = (&outgoing.precedent, text_of(request), claim) else { return };
         let url = outgoing.url.split('?').next().unwrap_or_default().to_owned();
         let sent = lines(outgoing);
         let edits = sent.split_once('\n').expect("a URL").1.to_owned();

@@ -32,7 +32,7 @@ use warifu::time::UnixMillis;
 use warifu::token::{Locator, SessionKey};
 use warifu::watch::{self, End, Watched};
 
-use super::precedents::{Claim, Precedents};
+use super::precedents::{Claim, Precedents, Unfollowed};
 use super::sqlite::Sqlite;
 
 pub struct World {
@@ -237,16 +237,27 @@ impl World {
         let body = Bytes(body, Rc::clone(&self.meanwhile));
         let is_alone = !self.shards.is_crowded.get() && !self.random.is_broken.get();
         let began = self.shards.state();
-        let claim = if is_alone { self.precedents.claim(site, request, &isolate).await } else { Err(None) };
+        let claim = if is_alone {
+            self.precedents.claim(site, request, &isolate, &self.shards.calls).await
+        } else {
+            Err(Unfollowed::NotNow)
+        };
+        let claim = claim.map_err(|why| match why {
+            Unfollowed::New => true,
+            Unfollowed::NotNow => false,
+            Unfollowed::Asked(asked) => {
+                isolate.asked.set(asked);
+                true
+            }
+        });
         // Where it comes to the same, what was asked for that is asked by the gate once more.
-        let claim = claim.map_err(|asked| isolate.asked.set(asked)).ok();
-        if claim.is_some() {
+        if claim.is_ok() {
             self.shards.set_back(began);
         }
         let before = (self.shards.calls.get(), self.shards.polls.get(), self.origin.seen.borrow().len());
         let reply = gate::serve(site, &isolate, request, body).await;
         if is_alone {
-            self.compare(site, request, claim.as_ref(), before, &reply);
+            self.compare(site, request, claim.as_ref().map_err(|keeps| *keeps), before, &reply);
         }
         seen_of(reply)
     }
@@ -269,12 +280,12 @@ impl World {
         Reading::new(&Isolate { world: self, memory: self.memory(site), asked: Cell::default() })
     }
 
-    /// Whether the gate came to what a precedent had said, and asked nobody.
+    /// Whether the gate came to what a precedent had said, and asked as often as that does.
     fn compare(
         &self,
         site: &Site,
         request: &Request,
-        claim: Option<&Claim>,
+        claim: Result<&Claim, bool>,
         (calls, polls, seen): (u32, u32, usize),
         reply: &Reply<Head>,
     ) {
@@ -282,7 +293,7 @@ impl World {
         if let Some(sent) = &sent {
             self.precedents.sent(site, request, sent, claim);
         }
-        let Some(claim) = claim else { return };
+        let Ok(claim) = claim else { return };
         assert!(sent.is_some(), "the gate lets nothing through where a precedent stands");
         let asked = (self.shards.calls.get() - calls, self.shards.polls.get() - polls);
         assert_eq!(asked, (claim.asks, 0), "somebody was asked");

@@ -91,12 +91,22 @@ test("where the session has ended, each is refused, and one has asked", async ()
   assert.deepEqual([statuses, asked], [[401], 1]);
 });
 
-test("on strict routes each asks for itself", async () => {
+test("on strict routes each asks for itself, and is refused where no answer comes", async () => {
   const { cookie } = await rested("strict");
-  await edge.suffer(slow(100));
-  const before = await asked();
-  const answers = await Promise.all(Array.from({ length: 5 }, () => edge.get("/strict/x", cookie)));
-  assert.deepEqual([answers.map(({ status }) => status), (await asked()) - before], [Array(5).fill(200), 5]);
+  const strict = (n) => like(cookie, n, "/strict/x");
+  assert.equal((await strict(0)).status, 200);
+  await until(async () => {
+    const before = await followed();
+    await strict(1);
+    return (await followed()) > before;
+  }, "one goes by a precedent");
+  for (const [faults, expected, by] of [[{}, 200, 5], [{ lose: "answer" }, 503, 0]]) {
+    await edge.suffer(slow(100, faults));
+    const before = [await asked(), await followed()];
+    const answers = await Promise.all(Array.from({ length: 5 }, (_, n) => strict(n)));
+    assert.deepEqual(answers.map(({ status }) => status), Array(5).fill(expected));
+    assert.deepEqual([(await asked()) - before[0], (await followed()) - before[1]], [5, by]);
+  }
 });
 
 test("where no answer comes, each asks after a moment", async () => {

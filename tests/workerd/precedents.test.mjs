@@ -5,6 +5,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { callsTo } from "./support/calls.mjs";
 import { newAdminKey, sessionCookie, start, told, until } from "./support/gateway.mjs";
@@ -13,7 +14,7 @@ const ops = newAdminKey();
 const originKey = randomBytes(32);
 const originKeys = JSON.stringify([{ kid: 7, key: originKey.toString("base64url") }]);
 
-let origin, plain, signing, strict;
+let origin, plain, signing, strict, renewing;
 // What the application does for a path; else it says what it has been asked.
 const paths = {};
 let seen = [];
@@ -43,14 +44,15 @@ before(async () => {
       { path: "/do/*", access: "required", commands: true },
     ],
   };
-  [plain, signing, strict] = await Promise.all([
+  [plain, signing, strict, renewing] = await Promise.all([
     start({ ...common, warifu }),
     start({ ...common, warifu, originKeys }),
     start({ ...common, warifu: { ...warifu, origin_timeout: "10s", rotation_grace: "1s", on_replay: "end" } }),
+    start({ ...common, warifu: { ...warifu, idle_timeout: "1m" } }),
   ]);
 });
 after(async () => {
-  await Promise.all([plain?.close(), signing?.close(), strict?.close()]);
+  await Promise.all([plain, signing, strict, renewing].map((gateway) => gateway?.close()));
   origin?.closeAllConnections();
   origin?.close();
 });
@@ -144,9 +146,9 @@ test("a header that is not known to say nothing makes another case", async () =>
   assert.deepEqual([JSON.parse(bob.text).headers["warifu-subject"], bob.followed], ["bob", 0]);
 });
 
-test("other methods, strict routes and those with commands are heard each time", async () => {
+test("other methods and routes with commands are heard each time", async () => {
   const headers = { cookie: await mint(plain, "alice"), "sec-fetch-site": "same-origin" };
-  for (const [path, method] of [["/strict/a", "GET"], ["/do/a", "GET"], ["/a", "POST"], ["/a", "DELETE"]]) {
+  for (const [path, method] of [["/do/a", "GET"], ["/a", "POST"], ["/strict/a", "POST"], ["/a", "DELETE"]]) {
     for (let times = 0; times < 3; times += 1) {
       const { status, kept, followed } = await ask(plain, path, { method, headers });
       assert.deepEqual([status, kept, followed], [200, 0, 0], `${method} ${path}`);
@@ -156,6 +158,58 @@ test("other methods, strict routes and those with commands are heard each time",
   const body = new ReadableStream({ start: (it) => (it.enqueue(new TextEncoder().encode("abc")), it.close()) });
   await plain.fetch("/a", { headers: { ...headers, "transfer-encoding": "chunked" }, body }).catch(() => {});
   assert.equal((await counts(plain)).followed, before.followed, "a GET with a body");
+});
+
+const storeCalls = async (gateway) => (await (await gateway.fetch("/_warifu/test/store-calls")).json()).store_calls;
+
+test("on strict routes each asks the object, and goes on where that says the same", async () => {
+  const headers = { cookie: await mint(plain, "stella"), "user-agent": "a browser" };
+  const first = await ask(plain, "/strict/a", { headers });
+  assert.deepEqual([first.status, first.followed], [200, 0]);
+  await followed(plain, "/strict/a", { headers });
+  const before = await storeCalls(plain);
+  const other = await followed(plain, "/strict/a?b=1", { headers });
+  assert.equal((await storeCalls(plain)) - before, 1);
+  assert.deepEqual([other.headers, other.heard], [first.headers, 0]);
+  const [one, two] = [first, other].map(({ text }) => JSON.parse(text));
+  assert.deepEqual([two.headers, two.url], [one.headers, "/strict/a?b=1"]);
+  await kill("stella");
+  const after = await ask(plain, "/strict/a", { headers });
+  assert.deepEqual([after.status, after.followed], [401, 0]);
+});
+
+test("after a renewal another precedent is made", async () => {
+  const headers = { cookie: await mint(renewing, "rena"), "user-agent": "a browser" };
+  const began = Date.now();
+  await followed(renewing, "/strict/a", { headers });
+  // A tenth of its idle timeout is six seconds.
+  for (let kept = 0; kept === 0; ) {
+    assert.ok(Date.now() - began < 20_000, "none is made");
+    ({ kept } = await ask(renewing, "/strict/a", { headers }));
+    await pause(100);
+  }
+  await followed(renewing, "/strict/a", { headers });
+});
+
+test("those that ask at one time stay apart", async () => {
+  const people = await Promise.all(["sol", "sky"].map(async (name) => ({ name, headers: { cookie: await mint(signing, name) } })));
+  for (const { headers } of people) await followed(signing, "/strict/apart", { headers: { ...headers, "x-request-id": "0" } });
+  const before = await storeCalls(signing);
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, async (_, n) => {
+      const { name, headers } = people[n % 2];
+      const answer = await signing.fetch(`/strict/apart?${n}`, { headers: { ...headers, "x-request-id": `${n}` } });
+      return { n, name, told: await answer.json() };
+    }),
+  );
+  // None goes by another's question.
+  assert.ok((await storeCalls(signing)) - before >= 30, `${(await storeCalls(signing)) - before} questions`);
+  const signatures = new Set();
+  for (const { n, name, told } of answers) {
+    assert.deepEqual([told.url, told.headers["warifu-subject"], told.headers["x-request-id"]], [`/strict/apart?${n}`, name, `${n}`]);
+    signatures.add(told.headers.signature);
+  }
+  assert.equal(signatures.size, 30);
 });
 
 test("who is killed is refused at the next request", async () => {
@@ -341,7 +395,8 @@ test("each has a signature of its own, of what arrives", async () => {
 
 test("hosts that are made up do not take away what others wait for", async () => {
   const { asked, go, waiting } = await waits("/public/waits", {}, (response) => response.writeHead(404).end());
-  for (let n = 0; n < 270; n += 1) await plain.fetch("/public/x", { headers: { host: `h${n}.test` } });
+  const hosts = Array.from({ length: 270 }, (_, n) => `h${n}.test`);
+  while (hosts.length > 0) await Promise.all(hosts.splice(0, 30).map((host) => plain.fetch("/public/x", { headers: { host } })));
   const { kept } = await counts(plain);
   await plain.fetch("/public/x", { headers: { host: "another.test" } });
   assert.equal((await counts(plain)).kept, kept + 1, "others are kept");
