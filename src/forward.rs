@@ -58,7 +58,7 @@ pub fn compose<P: Ports>(
         shared_cache: !admitted.with_identity() && is_for_all(site, request),
         timeout: has_small_body(request).then_some(config.origin_timeout),
         body: None,
-        precedent: Precedent::of(site, request, path, admitted),
+        precedent: Precedent::of(site, request, path, admitted, ports.time()),
     })
 }
 

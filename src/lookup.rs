@@ -1,8 +1,8 @@
 //! Where the verdict on a token comes from, and what proof it carries: the
 //! isolate's memory, the copy in KV, or the session object.
 //!
-//! A verdict from memory counts only while the feed is known to be fresh; see
-//! `docs/consistency.md`. Whatever is in doubt is asked of the session object.
+//! A verdict from memory counts only while the feed is known to be fresh, or it was asked for
+//! lately; see `docs/consistency.md`. Whatever is in doubt is asked of the session object.
 
 use core::ops::ControlFlow;
 use core::time::Duration;

@@ -127,7 +127,13 @@ impl Asked {
 impl Precedent {
     /// The precedent that a request makes which is about to be forwarded; `None`: one like
     /// it could come to something else.
-    pub fn of(site: &Site, request: &Request, path: &CanonicalPath, admitted: &Admitted) -> Option<Self> {
+    pub fn of(
+        site: &Site,
+        request: &Request,
+        path: &CanonicalPath,
+        admitted: &Admitted,
+        now: UnixMillis,
+    ) -> Option<Self> {
         let (config, demand) = (&site.config, admitted.demand());
         let has = |name: &str| request.headers.get(name).is_some();
         let is_plain = matches!(request.method.as_str(), "GET" | "HEAD")
@@ -143,6 +149,8 @@ impl Precedent {
             return None;
         }
         let caller = match admitted.caller() {
+            // Its renewal is under way, and what comes of that is another session.
+            Some((caller, _)) if is_renewal_due(demand, &caller.session, config, now) => return None,
             Some((caller, token)) => {
                 Some(Caller { at: token.locator(), key: token.session_key(), session: Rc::clone(&caller.session) })
             }
@@ -191,8 +199,7 @@ impl Precedent {
 
     /// Whether nothing is to be written down of it, and the session is good enough.
     fn is_plain_use(&self, session: &Session, config: &Config, now: UnixMillis) -> bool {
-        let is_due = self.demand.activity && session.wants_renewal(now, config.idle_timeout);
-        !is_due && self.demand.is_met_by(session, now).is_ok()
+        !is_renewal_due(self.demand, session, config, now) && self.demand.is_met_by(session, now).is_ok()
     }
 
     /// Asks the session object, where that is done for each request.
@@ -256,6 +263,10 @@ impl Precedent {
         let authority = forward::authority(&site.config, &self.host);
         forward::sign(signer, &forward::Target { method, authority, path, query }, &identity, now, random)
     }
+}
+
+fn is_renewal_due(demand: Demand, session: &Session, config: &Config, now: UnixMillis) -> bool {
+    demand.activity && session.wants_renewal(now, config.idle_timeout)
 }
 
 /// Whether an answer with these fields gets these edits each time, whichever request like

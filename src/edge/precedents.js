@@ -148,7 +148,7 @@ function decide(asked, mayWait) {
     if (said === ASKS) return askObject(asked);
     if (said === SOON && mayWait) return later(asked);
     if (said === OVER) {
-      cases.delete(which);
+      if (cases.get(which) === found) cases.delete(which);
       heard.set(request, text);
     }
   } catch {
@@ -163,7 +163,11 @@ function later(asked) {
   const [told, tell] = notice();
   const ms = lent.soon(asked.found.number, tell);
   if (ms === 0) return undefined;
-  return within(ms, told).then(() => decide(asked, false) ?? hearAtOnce(asked));
+  return within(ms, told).then(() => {
+    // One that was heard meanwhile may have made another.
+    const found = cases.get(asked.which) ?? asked.found;
+    return decide({ ...asked, found }, false) ?? hearAtOnce(asked);
+  });
 }
 
 function hearAtOnce({ hear }) {

@@ -145,13 +145,13 @@ impl Verdicts {
         }
         let mut kept = session;
         if let Some(before) = self.kept.peek(&key) {
-            // An earlier question can be answered later.
-            if before.reach.is_none() && reach.is_none() && before.asked > asked {
-                return kept;
-            }
             // What has not changed stays what it is: precedents go by that.
             if before.session == kept {
                 kept = Rc::clone(&before.session);
+            }
+            // An earlier question can be answered later.
+            if before.reach.is_none() && reach.is_none() && before.asked > asked {
+                return kept;
             }
         }
         self.forget(&key);

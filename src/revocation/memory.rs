@@ -271,7 +271,7 @@ impl Memory {
 
     /// Whether the feed is to be polled now, in the background: the window is
     /// older than half the bound, the last poll was sent as long ago, and
-    /// requests come often enough to gain by it. With fewer, each asks.
+    /// requests come often enough to gain by it. With fewer, they ask.
     pub fn wants_poll(&self, now: UnixMillis, bound: Duration) -> bool {
         let wants = self.is_poll_wanted(now, bound);
         self.looked(now);
