@@ -237,10 +237,15 @@ test("an answer of another kind is heard in full", async () => {
     [() => {}, 504, { "content-type": "application/problem+json" }],
   ];
   for (const [answer, status, fields] of cases) {
-    paths["/kinds"] = says(200, { "cache-control": "private" });
-    await followed(plain, "/kinds", { headers });
-    paths["/kinds"] = answer;
-    const got = await followed(plain, "/kinds", { headers });
+    let got;
+    // After one that took as long as the bound, the next has something to do along with it again.
+    await until(async () => {
+      paths["/kinds"] = says(200, { "cache-control": "private" });
+      await followed(plain, "/kinds", { headers });
+      paths["/kinds"] = answer;
+      got = await ask(plain, "/kinds", { headers });
+      return got.followed === 1;
+    }, `${status} by a precedent`);
     assert.equal(got.status, status);
     assert.equal(got.heard, 1);
     for (const [name, value] of Object.entries(fields)) assert.equal(got.headers[name], value, `${status}: ${name}`);
