@@ -21,7 +21,7 @@ use crate::edge::turn;
 use crate::error::Failure;
 use crate::gate::{self, Reply};
 use crate::headers::{HeaderBlock, HeaderEdits};
-use crate::ports::{Answer, Reading};
+use crate::ports::{Answer, Ports, Reading};
 use crate::precedent::{Precedent, is_answer_of_all};
 use crate::request::Request;
 use crate::response::{self, OwnResponse};
@@ -115,18 +115,19 @@ pub async fn respond_to_answer(
 }
 
 /// Asks the session object whether one like a precedent of this site comes to the same; then
-/// it comes to what `same` says, and else to the response.
+/// it comes to what `same` says, by how often the clock had stepped back before, and else to the
+/// response.
 pub async fn respond_after_asking(
     incoming: web_sys::Request,
     env: Env,
     context: Context,
     (index, precedent): (usize, Rc<Precedent>),
-    same: impl FnOnce(&Memory) -> JsValue,
+    same: impl FnOnce(&Memory, u64) -> JsValue,
 ) -> Result<JsValue, JsValue> {
     let prepared = prepared().ok_or(JsValue::UNDEFINED)?;
     let Prepared { sites, memories } = &*prepared;
     let (site, memory) = (&sites.as_slice()[index], &memories[index]);
-    let network = Network { site: index };
+    let (steps, network) = (memory.steps(), Network { site: index });
     let ports = RequestPorts::new(
         env.clone(),
         copy_of(&context),
@@ -137,11 +138,10 @@ pub async fn respond_after_asking(
         Before::default(),
     );
     let asked = match AssertUnwindSafe(precedent.ask(site, &ports)).catch_unwind().await {
-        Ok(Ok(())) => return Ok(same(memory)),
+        Ok(Ok(())) => return Ok(same(memory, steps)),
         Ok(Err(asked)) => asked,
         Err(_) => {
-            let name = log_of(&Event::Panicked { place: "worker" }, &Whence::of(&site.config.site));
-            memory.tally().event(&name);
+            ports.tell(Event::Panicked { place: "worker" });
             None
         }
     };

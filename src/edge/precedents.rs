@@ -135,10 +135,8 @@ impl Precedents {
         let Some((index, precedent)) = KEPT.with_borrow(|kept| kept.get(number)) else {
             return Ok(JsValue::UNDEFINED);
         };
-        // As the clock was when the time was noted.
-        let steps = following(number, |_, _, _, memory| Some(memory.steps())).unwrap_or_default();
         let asked = Rc::clone(&precedent);
-        let same = move |memory: &Memory| same(&asked, memory, steps, PlatformClock.now()).into();
+        let same = move |memory: &Memory, steps| same(&asked, memory, steps, PlatformClock.now()).into();
         turn::take(Box::pin(respond_after_asking(request, env, context, (index, precedent), same)))
     }
 
