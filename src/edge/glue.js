@@ -113,17 +113,20 @@ const LOOKED_AT = new Set([
   "content-type", "set-cookie", "signature", "signature-input", "upgrade",
 ]);
 
+export const isLookedAt = (name) => LOOKED_AT.has(name) || name.startsWith("warifu");
+
+export function isPassedOn(response) {
+  const { status } = response;
+  return (status >= 200 && status <= 599) || (status === 101 && Boolean(response.webSocket));
+}
+
 // The status, and those fields, each on a line. Throws for what could not be passed on: that
 // must fail before a command in it is obeyed.
 export function answerLines(response) {
   const { status } = response;
-  if (status < 200 || status > 599) {
-    if (status !== 101 || !response.webSocket) throw new Error(`the origin answered ${status}`);
-  }
+  if (!isPassedOn(response)) throw new Error(`the origin answered ${status}`);
   let text = `${status}\n`;
-  for (const [name, value] of response.headers) {
-    if (LOOKED_AT.has(name) || name.startsWith("warifu")) text += `${name}: ${value}\n`;
-  }
+  for (const [name, value] of response.headers) if (isLookedAt(name)) text += `${name}: ${value}\n`;
   return text;
 }
 

@@ -80,10 +80,22 @@ extern "C" {
     pub fn kv_delete(kv: &JsValue, name: &str) -> Result<Promise, JsValue>;
 }
 
+#[wasm_bindgen(module = "/src/edge/cases.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = leaveOut)]
+    pub fn leave_out(names: &str, chars_max: usize) -> Result<(), JsValue>;
+}
+
 #[wasm_bindgen(module = "/src/edge/precedents.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = lendPrecedents)]
-    pub fn lend_precedents(lent: Precedents, left_out: &str, chars_max: usize) -> Result<u32, JsValue>;
+    pub fn lend_precedents(lent: Precedents) -> Result<u32, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/patience.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/edge/turns.js")]
@@ -93,9 +105,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = lendTurns)]
     pub fn lend_turns(turns: Turns) -> Result<f64, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub fn within(ms_max: i32, promise: &Promise) -> Result<Promise, JsValue>;
 
     /// A promise, and the function that keeps it.
     #[wasm_bindgen(catch)]

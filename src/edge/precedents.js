@@ -1,60 +1,20 @@
-// Requests that are like one before; src/precedent.rs says what that means. Here is the
-// text by which they are known, what they come to, and how one is sent on without its
-// header fields crossing to the WebAssembly, which is asked by a number whether the
-// precedent still stands.
+// Requests that are like one before; src/precedent.rs says what that means. Here is what
+// they come to, and how one is sent on without its header fields crossing to the WebAssembly,
+// which is asked by a number whether the precedent still stands.
 
-import { answerLines, apply, edited } from "./glue.js";
-import { notice, within } from "./turns.js";
+import { NONE, Recent, caseOf, fieldsOf, fits, patternOfAnswer } from "./cases.js";
+import { apply, edited, isPassedOn } from "./glue.js";
+import { within, withinShared } from "./patience.js";
+import { notice } from "./turns.js";
 
 // What asks the WebAssembly, in whatever instance of it there is.
 let lent;
-let leftOut;
-let charsMax;
 
 // The largest number of a precedent so far.
 let last = 0;
 
-// Maps in two halves, of which the older one goes when the newer is full, or has been there
-// for a minute: what is in use is moved to the newer one.
-class Recent {
-  #max;
-  #newer = new Map();
-  #older = new Map();
-  #since = 0;
-
-  constructor(max) {
-    this.#max = max;
-  }
-
-  get(key) {
-    const found = this.#newer.get(key);
-    if (found !== undefined) return found;
-    const older = this.#older.get(key);
-    if (older !== undefined) this.set(key, older);
-    return older;
-  }
-
-  delete(key) {
-    this.#newer.delete(key);
-    this.#older.delete(key);
-  }
-
-  set(key, value) {
-    const now = Date.now();
-    if (this.#newer.size >= this.#max || Math.abs(now - this.#since) > KEPT_MS) {
-      this.#older = this.#newer;
-      this.#newer = new Map();
-      this.#since = now;
-    }
-    this.#newer.set(key, value);
-  }
-}
-
-// There are cookies in them.
-const KEPT_MS = 60_000;
-
-// By method and URL without query: the class of such requests, and where they go. By
-// class and header fields: the edits. By class of answers and their lines: theirs.
+// By method and URL without query: the class of such requests, and where they go. By class and
+// header fields: the edits. By class of answers, status and those fields that are looked at: theirs.
 let places, cases, answers;
 
 function forget() {
@@ -65,16 +25,14 @@ function forget() {
 
 // Keeps the class of it: an object would be a pointer into one instance. What another one
 // has given numbers to is forgotten, and it says which it had.
-export function lendPrecedents(lending, names, max) {
+export function lendPrecedents(lending) {
   lent = lending.constructor;
-  leftOut = new Set(names.split(" "));
-  charsMax = max;
   forget();
   return last;
 }
 
 // The requests that are served in full and may make a precedent, when they are sent on; and
-// the text of their header fields, where that is known.
+// their header fields, where these have been read.
 const heard = new WeakMap();
 
 // Whatever the platform would write otherwise in a query.
@@ -86,27 +44,15 @@ function parted({ method, url }) {
   return at < 0 ? [`${method} ${url}`, ""] : [`${method} ${url.slice(0, at)}`, url.slice(at)];
 }
 
-// What can be set as it was read.
-const ASCII = /^[\t -~]*$/;
+// Requests of one class are found by their cookies, where they have any.
+function keyOf(ofRequests, fields) {
+  const value = valueOf(fields, "cookie") ?? valueOf(fields, "user-agent") ?? "";
+  return `${ofRequests}\n${value}`;
+}
 
-// What stands for bytes that are no text: others would be the same.
-const NO_TEXT = "\uFFFD";
-
-// The header fields that count; undefined where they are too long, or no text. What is left
-// out comes to `others`, names and values.
-function textOf(headers, others) {
-  let text = "";
-  let chars = 0;
-  for (const [name, value] of headers) {
-    chars += name.length + value.length + 4;
-    if (leftOut.has(name) && ASCII.test(value)) {
-      text += `${name}\n`;
-      others.push(name, value);
-    } else {
-      text += `${name}: ${value}\n`;
-    }
-  }
-  return chars <= charsMax && !text.includes(NO_TEXT) ? text : undefined;
+function valueOf(fields, name) {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return fields[at + 1];
+  return undefined;
 }
 
 // The response, or a promise of it, to a request that is like one before; undefined for any
@@ -125,31 +71,30 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
     return undefined;
   }
   if (request.body !== null || ODD_QUERY.test(query)) return undefined;
-  const others = [];
-  const text = textOf(request.headers, others);
-  if (text === undefined) return undefined;
-  const which = `${known.ofRequests}\n${text}`;
-  const found = cases.get(which);
+  const fields = fieldsOf(request.headers);
+  const key = keyOf(known.ofRequests, fields);
+  const found = cases.get(key, fields);
   if (found === undefined) {
     known.missed += 1;
     if (known.missed > MISSED_MAX) known.inVain = IN_VAIN;
-    heard.set(request, text);
+    heard.set(request, fields);
     return undefined;
   }
-  return decide({ request, env, context, hear, known, found, which, text, query, others }, true);
+  if (!fits(found, fields)) return undefined;
+  return decide({ request, env, context, hear, known, found, key, query, fields }, true);
 };
 
 // What comes of one that is like this case; undefined where it is to be heard in full.
 function decide(asked, mayWait) {
-  const { request, found, which, text } = asked;
+  const { request, found, key, fields } = asked;
   try {
     const said = lent.stands(found.number);
     if (said >= SAME) return send(asked, said, Date.now());
     if (said === ASKS) return askObject(asked);
     if (said === SOON && mayWait) return later(asked);
     if (said === OVER) {
-      if (cases.get(which) === found) cases.delete(which);
-      heard.set(request, text);
+      cases.delete(key, found);
+      heard.set(request, fields);
     }
   } catch {
     // The WebAssembly was begun anew.
@@ -165,7 +110,7 @@ function later(asked) {
   if (ms === 0) return undefined;
   return within(ms, told).then(() => {
     // One that was heard meanwhile may have made another.
-    const found = cases.get(asked.which) ?? asked.found;
+    const found = cases.get(asked.key, asked.fields) ?? asked.found;
     return decide({ ...asked, found }, false) ?? hearAtOnce(asked);
   });
 }
@@ -182,9 +127,9 @@ function hearAtOnce({ hear }) {
 // Where the object is asked for each request: it is sent on if that says what it has said
 // before. Else it is heard by what was said, and may make a precedent.
 function askObject(asked) {
-  const { request, env, context, hear, found, text } = asked;
+  const { request, env, context, hear, found, fields } = asked;
   const sought = Date.now();
-  heard.set(request, text);
+  heard.set(request, fields);
   const came = lent.ask(found.number, request, env, context);
   const goOn = (came) => {
     if (typeof came !== "number") return came;
@@ -216,13 +161,13 @@ const IN_VAIN = 16;
 // One that is about to be sent on, and may make a precedent: `lines` are as for `forward`.
 export function keep(request, lines, sharedCache, isPrecedent) {
   if (!heard.has(request)) return;
-  const known = heard.get(request);
+  const fields = heard.get(request) ?? fieldsOf(request.headers);
   heard.delete(request);
   if (!isPrecedent) return;
   const [place] = parted(request);
-  const text = known ?? textOf(request.headers, []);
+  const made = caseOf(fields);
   const [target, ...edits] = lines.split("\n").slice(0, -1);
-  if (text === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
+  if (made === undefined || place.length > PLACE_MAX || edits.length > EDITS_MAX) return;
   const [number, ofRequests, ofAnswers, msMax, isSigned] = lent.keep();
   if (number === 0) {
     if (ofRequests === 1) forget();
@@ -233,12 +178,13 @@ export function keep(request, lines, sharedCache, isPrecedent) {
     // A part of a text would keep the whole of it.
     const url = copied(target.split("?", 1)[0]);
     const path = copied(place.slice(place.indexOf("/", place.indexOf("//") + 2)));
-    places.set(place, { ofRequests, url, path, inVain: 0, missed: 0, kinds: 0 });
+    places.set(place, { pattern: NONE, ofRequests, url, path, inVain: 0, missed: 0, kinds: 0 });
   }
   const headers = new Headers(request.headers);
   apply(headers, lines, target.length + 1);
-  const named = new Set(edits.map((edit) => copied(edit.slice(1).split(": ", 1)[0])));
-  cases.set(`${ofRequests}\n${text}`, { number, headers, named, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
+  const named = new Set(edits.map((edit) => edit.slice(1).split(": ", 1)[0]));
+  const passedOn = made.own.filter((at) => !named.has(fields[at - 1]));
+  cases.set(keyOf(ofRequests, fields), { ...made, passedOn, number, headers, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
 }
 
 const PLACE_MAX = 512;
@@ -248,11 +194,11 @@ const copied = (text) => JSON.parse(JSON.stringify(text));
 // Sends it on, since that was `said`; `sought` is when it was asked whether it may be.
 // Undefined where it cannot be signed.
 function send(asked, said, sought) {
-  const { request, known, found, query, others } = asked;
+  const { request, context, known, found, query, fields } = asked;
   const { method } = request;
   // Those of the case are all the same but for these, and whoever is given them copies them.
-  const { headers, named } = found;
-  for (let at = 0; at < others.length; at += 2) if (!named.has(others[at])) headers.set(others[at], others[at + 1]);
+  const { headers, passedOn } = found;
+  for (const at of passedOn) headers.set(fields[at - 1], fields[at]);
   if (found.isSigned) {
     const signature = lent.sign(found.number, method, known.path, query);
     if (signature === undefined) return undefined;
@@ -261,12 +207,13 @@ function send(asked, said, sought) {
   known.missed = 0;
   const init = { method, headers, body: null, redirect: "manual" };
   if (!found.sharedCache) init.cache = "no-store";
-  const began = Date.now();
+  const isTimed = said % 2 === 1;
+  const began = isTimed ? Date.now() : 0;
   const hearing = (hasThrown) => (outcome) => {
-    if (said % 2 === 1) took(found.number, Date.now() - began);
+    if (isTimed) took(found.number, Date.now() - began);
     return answered(asked, said, sought, outcome, hasThrown);
   };
-  return within(found.msMax, fetch(known.url + query, init)).then(hearing(false), hearing(true));
+  return withinShared(context, found.msMax, fetch(known.url + query, init)).then(hearing(false), hearing(true));
 }
 
 function took(number, ms) {
@@ -280,13 +227,14 @@ function took(number, ms) {
 // What the client gets. An answer like one before has the same edits; any other is heard in
 // full, with the request that it answers.
 function answered({ request, env, context, hear, known, found }, said, sought, outcome, hasThrown) {
-  let lines;
-  if (outcome !== null && !hasThrown) {
-    lines = linesOf(outcome, found.ofAnswers);
-    const edits = answers.get(lines);
-    if (edits !== undefined) {
+  let fields, kind;
+  if (outcome !== null && !hasThrown && isPassedOn(outcome)) {
+    kind = `${found.ofAnswers} ${outcome.status}`;
+    fields = fieldsOf(outcome.headers);
+    const like = answers.get(kind, fields);
+    if (like !== undefined) {
       known.kinds = 0;
-      return edited(outcome, edits);
+      return edited(outcome, like.edits);
     }
   }
   let served;
@@ -302,9 +250,9 @@ function answered({ request, env, context, hear, known, found }, said, sought, o
   }
   return Promise.resolve(served).then(([response, edits]) => {
     known.kinds += 1;
-    const isOfAll = edits !== undefined && lines.length <= LINES_MAX;
-    if (isOfAll) answers.set(lines, edits);
-    if (!isOfAll || known.kinds > KINDS_MAX) {
+    const pattern = edits === undefined ? undefined : patternOfAnswer(fields);
+    if (pattern !== undefined) answers.set(kind, { pattern, edits });
+    if (pattern === undefined || known.kinds > KINDS_MAX) {
       known.inVain = IN_VAIN;
       known.kinds = 0;
     }
@@ -314,12 +262,3 @@ function answered({ request, env, context, hear, known, found }, said, sought, o
 
 // Where so many kinds of answers come in turn, each may have something of its own.
 const KINDS_MAX = 4;
-const LINES_MAX = 1_024;
-
-function linesOf(response, ofAnswers) {
-  try {
-    return `${ofAnswers} ${answerLines(response)}`;
-  } catch {
-    return undefined;
-  }
-}

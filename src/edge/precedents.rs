@@ -41,7 +41,7 @@ struct Class(usize, Box<str>, Box<str>, Demand);
 thread_local! {
     static KEPT: RefCell<Kept> = {
         // It only keeps it, and says which numbers it has had from an instance before this one.
-        let had = glue::lend_precedents(Precedents(()), &LEFT_OUT.join(" "), CHARS_MAX).unwrap_or(0);
+        let had = glue::leave_out(&LEFT_OUT.join(" "), CHARS_MAX).and_then(|()| glue::lend_precedents(Precedents(()))).unwrap_or(0);
         RefCell::new(Kept { first: had.saturating_add(1), ..Kept::default() })
     };
 }

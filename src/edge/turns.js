@@ -1,22 +1,5 @@
 // What takes the turns of requests; src/edge/turn.rs says what they are.
 
-// What the promise comes to; null where that takes longer.
-export function within(msMax, promise) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, msMax, null);
-    promise.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (thrown) => {
-        clearTimeout(timer);
-        reject(thrown);
-      },
-    );
-  });
-}
-
 // What takes the turns of requests, in whatever instance of the WebAssembly there is. Where
 // that had to be begun anew, it has never heard of what waits, and says so.
 let turns;

@@ -36,6 +36,7 @@ before(async () => {
   const warifu = {
     origin_timeout: "2s",
     bound: "2s",
+    max_header_bytes: 16_384,
     routes: [
       { path: "/public/*", access: "public" },
       { path: "/optional/*", access: "optional" },
@@ -144,6 +145,17 @@ test("a header that is not known to say nothing makes another case", async () =>
   assert.deepEqual([JSON.parse(text).headers["x-tenant"], how], ["2", 0]);
   const bob = await ask(plain, "/case", { headers: { cookie: await mint(plain, "bob"), "x-tenant": "1" } });
   assert.deepEqual([JSON.parse(bob.text).headers["warifu-subject"], bob.followed], ["bob", 0]);
+});
+
+test("what is left out can be too long all the same, or no text", async () => {
+  const headers = { cookie: await mint(plain, "alice") };
+  const referer = (chars, first = "") => ({ ...headers, referer: `${first}${"a".repeat(chars)}` });
+  await followed(plain, "/long", { headers: referer(10) });
+  await followed(plain, "/long", { headers: referer(4_000) });
+  for (const [chars, first, status] of [[6_000, "", 200], [17_000, "", 431], [10, "\u00e9", 200]]) {
+    const { status: got, followed: how } = await ask(plain, "/long", { headers: referer(chars, first) });
+    assert.deepEqual([got, how], [status, 0], `${first}${chars}`);
+  }
 });
 
 test("other methods and routes with commands are heard each time", async () => {

@@ -1,0 +1,150 @@
+// How long the application may take, where requests share a timer (src/edge/patience.js): each
+// has its whole time and no more, also where the client has gone away whose timer it is.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { after, before, beforeEach, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { withinShared } from "../../src/edge/patience.js";
+import { startEdges } from "./support/edges.mjs";
+import { until } from "./support/gateway.mjs";
+
+const TIMEOUT = 3_000;
+const PATH = "/slow";
+
+let origin, site, edge, cookie;
+// What the application does with what comes, and what it holds.
+let does;
+let held = [];
+const answers = (response) => response.writeHead(200, { "cache-control": "private" }).end("at once");
+const holds = (response) => held.push(response);
+const breaks = (response) => response.socket.destroy();
+
+before(async () => {
+  origin = http.createServer((request, response) => {
+    request.resume();
+    does(response);
+  });
+  await once(origin.listen(0, "127.0.0.1"), "listening");
+  site = await startEdges({
+    build: "build-test",
+    edges: [{ name: "one" }],
+    warifu: { origin_timeout: `${TIMEOUT}ms`, bound: "1m", routes: [{ path: "/*", access: "required" }] },
+    origin: `http://127.0.0.1:${origin.address().port}`,
+  });
+  [edge] = site.edges;
+  ({ cookie } = await edge.mint({ subject: "waits" }));
+});
+after(async () => {
+  origin?.closeAllConnections();
+  origin?.close();
+  await site?.close();
+});
+
+const ask = () => edge.send("GET", PATH, { headers: { cookie } });
+const followed = async () => JSON.parse((await edge.send("GET", "/_warifu/test/precedents")).text).followed;
+
+// One that waits alone has a timer of its own. The first that comes meanwhile sets the one that
+// it shares with those after it.
+beforeEach(async () => {
+  [held, does] = [[], answers];
+  await until(async () => {
+    const before = await followed();
+    await ask();
+    return (await followed()) > before;
+  }, "one goes by a precedent");
+  does = holds;
+});
+
+// Begins one, and goes on once the application has it. `leave` goes away.
+async function begin() {
+  const count = held.length;
+  const request = http.request(new URL(PATH, edge.url), { headers: { cookie }, agent: false, createConnection: edge.agent.createConnection });
+  const sent = Date.now();
+  const answer = once(request, "response").then(([{ statusCode }]) => ({ status: statusCode, took: Date.now() - sent }));
+  answer.catch(() => {});
+  request.end();
+  await until(() => held.length > count, "the application has it");
+  return { answer, leave: () => request.destroy() };
+}
+
+// The platform's timers count from when its turn began.
+function isInTime({ status, took }, name) {
+  assert.equal(status, 504, name);
+  assert.ok(took > TIMEOUT - 100 && took < TIMEOUT + 700, `${name}: ${took} ms`);
+}
+
+test("each has the time that one has who waits alone", async () => {
+  const before = await followed();
+  const [alone, keeper] = [await begin(), await begin()];
+  const others = await Promise.all(Array.from({ length: 8 }, ask));
+  for (const { status, sent, answered } of others) isInTime({ status, took: answered - sent }, "another");
+  isInTime(await alone.answer, "the one that waits alone");
+  isInTime(await keeper.answer, "the one whose timer it is");
+  // But for one that may have something to do along with it.
+  assert.ok((await followed()) - before >= 9);
+});
+
+test("who has its answer after the timer has rung gets it", async () => {
+  const begun = [await begin(), await begin(), await begin(), await begin()];
+  await pause(1_500);
+  for (const response of held) response.writeHead(200).end();
+  for (const { answer } of begun) assert.equal((await answer).status, 200);
+});
+
+test("who loses the application is told so, before and after it rings", async () => {
+  for (const ms of [100, 1_500]) {
+    [held, does] = [[], holds];
+    const begun = [await begin(), await begin(), await begin()];
+    await pause(ms);
+    // The platform may ask once more.
+    does = breaks;
+    held.forEach(breaks);
+    for (const { answer } of begun) assert.equal((await answer).status, 502);
+  }
+});
+
+test("though the client has gone away whose timer it is", async () => {
+  const [alone, keeper] = [await begin(), await begin()];
+  const others = [await begin(), await begin(), await begin()];
+  keeper.leave();
+  await until(() => held[1].socket.destroyed, "the gateway sees that it has gone");
+  for (const { answer } of others) isInTime(await answer, "another");
+  isInTime(await alone.answer, "the one that waits alone");
+});
+
+test("though whoever set it has had its answer", async () => {
+  const [, keeper, other] = [await begin(), await begin(), await begin()];
+  held[1].writeHead(200).end();
+  assert.equal((await keeper.answer).status, 200);
+  isInTime(await other.answer, "another");
+});
+
+// As where the platform has ended whose timer it is: nobody can see to that but who comes later.
+test("where the timer never rings, the next that comes tells the others", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const context = { waitUntil() {} };
+  const never = new Promise(() => {});
+  const settled = [];
+  const wait = (name) => withinShared(context, 5_000, never).then((value) => settled.push([name, value]));
+  const turns = async () => {
+    for (let n = 0; n < 10; n += 1) await null;
+  };
+  wait("alone");
+  const { setTimeout: real } = globalThis;
+  globalThis.setTimeout = () => {};
+  wait("keeper");
+  globalThis.setTimeout = real;
+  wait("other");
+  t.mock.timers.tick(4_000);
+  await turns();
+  wait("later");
+  await turns();
+  t.mock.timers.tick(1_000);
+  await turns();
+  assert.deepEqual(settled, [["alone", null], ["keeper", null], ["other", null]]);
+  t.mock.timers.tick(4_000);
+  await turns();
+  assert.deepEqual(settled.at(-1), ["later", null]);
+});
