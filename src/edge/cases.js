@@ -34,9 +34,10 @@ export function leaveOut(names, max) {
 // there can be none like it.
 export function caseOf(fields) {
   const pattern = patternOf(fields, (name) => leftOut.has(name));
-  const room = charsMax - charsOf(pattern ?? fields);
-  if (pattern === undefined || room < 0) return undefined;
-  return { pattern, room, own: pattern.flatMap((value, at) => (value === null ? [at] : [])) };
+  if (pattern === undefined) return undefined;
+  const own = pattern.flatMap((value, at) => (value === null ? [at] : []));
+  const made = { pattern, own, room: charsMax - charsOf(pattern) };
+  return fits(made, fields) ? made : undefined;
 }
 
 // Whether one that is like a case can be sent on as that was.
@@ -44,9 +45,9 @@ export function fits({ own, room }, fields) {
   let left = room;
   for (const at of own) {
     left -= fields[at].length;
-    if (left < 0 || !ASCII.test(fields[at])) return false;
+    if (!ASCII.test(fields[at])) return false;
   }
-  return true;
+  return left >= 0;
 }
 
 // What can be set as it was read.
@@ -73,9 +74,28 @@ function patternOf(fields, isLeftOut) {
 
 const NO_TEXT = "\uFFFD";
 
+// By what requests of one class are looked for: by their address and cookies, or the browser. All
+// of these count, so that nothing is lost by it; and few of one key are left to be compared.
+export function keyOfRequest(ofRequests, fields) {
+  let [address, cookie, agent] = ["", undefined, ""];
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at];
+    if (name === "cookie") cookie = fields[at + 1];
+    else if (name === "user-agent") agent = fields[at + 1];
+    else if (name === "cf-connecting-ip") address = fields[at + 1];
+  }
+  return `${ofRequests}\n${address}\n${cookie ?? agent}`;
+}
+
+// And answers of one class.
+export function keyOfAnswer(ofAnswers, status, fields) {
+  const at = fields.indexOf("content-type");
+  return `${ofAnswers} ${status} ${at < 0 ? "" : fields[at + 1]}`;
+}
+
 // What is known, in two halves, of which the older one goes when the newer is full, or has been
-// there for a minute: what is in use is moved to the newer one. Of those with the same key, and
-// that is a few, each has a `pattern` of its own.
+// there for a minute: what is in use is moved to the newer one. Of those with the same key each
+// has a `pattern` of its own, and the one that was used last comes first.
 export class Recent {
   #max;
   #count = 0;
@@ -89,11 +109,14 @@ export class Recent {
 
   // What has a pattern that these fields are like.
   get(key, fields = NONE) {
-    const newer = search(this.#newer, key, fields);
-    if (newer !== undefined) return newer;
-    const older = search(this.#older, key, fields);
-    if (older !== undefined) this.set(key, older);
-    return older;
+    const list = this.#newer.get(key);
+    const place = placeIn(list, fields);
+    if (place > 0) list.unshift(...list.splice(place, 1));
+    if (place >= 0) return list[0];
+    const older = this.#older.get(key);
+    const found = older?.[placeIn(older, fields)];
+    if (found !== undefined) this.set(key, found);
+    return found;
   }
 
   // In the place of what has the same pattern.
@@ -107,8 +130,9 @@ export class Recent {
     }
     this.#drop(key, ({ pattern }) => isLike(pattern, known.pattern));
     const others = this.#newer.get(key) ?? [];
-    this.#newer.set(key, [known, ...others.slice(0, SAME_KEY_MAX - 1)]);
-    this.#count += 1;
+    const list = [known, ...others.slice(0, SAME_KEY_MAX - 1)];
+    this.#newer.set(key, list);
+    this.#count += list.length - others.length;
   }
 
   delete(key, known) {
@@ -116,16 +140,26 @@ export class Recent {
   }
 
   #drop(key, isMeant) {
-    for (const half of [this.#newer, this.#older]) {
-      const all = half.get(key);
-      if (all?.some(isMeant)) half.set(key, all.filter((one) => !isMeant(one)));
-    }
+    this.#count -= dropped(this.#newer, key, isMeant);
+    dropped(this.#older, key, isMeant);
   }
 }
 
-const search = (half, key, fields) => half.get(key)?.find(({ pattern }) => isLike(pattern, fields));
+function placeIn(list, fields) {
+  return list === undefined ? -1 : list.findIndex(({ pattern }) => isLike(pattern, fields));
+}
+
+// How many those were.
+function dropped(half, key, isMeant) {
+  const all = half.get(key);
+  if (!all?.some(isMeant)) return 0;
+  const left = all.filter((one) => !isMeant(one));
+  if (left.length > 0) half.set(key, left);
+  else half.delete(key);
+  return all.length - left.length;
+}
 
 // There are cookies in them.
 const KEPT_MS = 60_000;
-const SAME_KEY_MAX = 16;
+const SAME_KEY_MAX = 32;
 export const NONE = [];

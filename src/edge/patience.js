@@ -17,10 +17,9 @@ export function within(msMax, promise) {
 // within a moment. So of those that wait beside others, those that begin within a second share
 // one. When it rings, whoever still waits is told, and sets a timer of their own.
 export function withinShared(context, msMax, promise) {
-  if (msMax < 2 * SHARED_MS) return within(msMax, promise);
+  if (msMax < SHARED_MS + LATE_MS) return within(msMax, promise);
+  remind();
   const began = Date.now();
-  // Whose timer it was has been ended by the platform.
-  if (shared !== undefined && began > shared.until + LATE_MS) shared.end();
   const { promise: first, resolve, reject } = Promise.withResolvers();
   let settled;
   if (shared === undefined && single === undefined) {
@@ -31,9 +30,9 @@ export function withinShared(context, msMax, promise) {
       if (single === timer) single = undefined;
     };
   } else {
-    const mine = (shared ??= new Shared(context, began));
     single = undefined;
-    mine.waiting.add(resolve);
+    const mine = (shared ??= new Shared(began));
+    mine.join(context, resolve);
     settled = () => mine.waiting.delete(resolve);
   }
   promise.then(
@@ -48,25 +47,40 @@ export function withinShared(context, msMax, promise) {
   );
   return first.then((value) => {
     if (value !== STILL) return value;
-    return within(Math.min(msMax, Math.max(0, began + msMax - Date.now())), promise);
+    // No less than is left for certain, whatever the clock has done.
+    const left = Math.max(began + msMax - Date.now(), msMax - SHARED_MS - LATE_MS);
+    return within(Math.min(left, msMax), promise);
   });
+}
+
+// Where the platform has ended those whose timers they were, whoever comes next sees to it.
+export function remind() {
+  if (shared !== undefined && Date.now() > shared.until + LATE_MS) shared.end();
 }
 
 const SHARED_MS = 1_000;
 const LATE_MS = 1_000;
+const KEEPERS = 2;
 const STILL = Symbol("it waits still");
 
 // The one that requests rely on which begin now; else the timer of one that waits alone.
 let shared, single;
 
 // A timer is ended with the request that has set it: so that is kept going until it rings, also
-// without its client. Where a request waits, the platform goes on with it where its promise was
-// made, whoever settles that.
+// without its client; and there are two, since the platform may end any request. Where one waits,
+// the platform goes on with it where its promise was made, whoever settles that.
 class Shared {
   waiting = new Set();
+  #keepers = 0;
 
-  constructor(context, now) {
+  constructor(now) {
     this.until = now + SHARED_MS;
+  }
+
+  join(context, tell) {
+    this.waiting.add(tell);
+    if (this.#keepers === KEEPERS) return;
+    this.#keepers += 1;
     const rung = new Promise((resolve) => setTimeout(resolve, SHARED_MS));
     context.waitUntil(rung.then(() => this.end()));
   }

@@ -2,9 +2,9 @@
 // they come to, and how one is sent on without its header fields crossing to the WebAssembly,
 // which is asked by a number whether the precedent still stands.
 
-import { NONE, Recent, caseOf, fieldsOf, fits, patternOfAnswer } from "./cases.js";
+import { NONE, Recent, caseOf, fieldsOf, fits, keyOfAnswer, keyOfRequest, patternOfAnswer } from "./cases.js";
 import { apply, edited, isPassedOn } from "./glue.js";
-import { within, withinShared } from "./patience.js";
+import { remind, within, withinShared } from "./patience.js";
 import { notice } from "./turns.js";
 
 // What asks the WebAssembly, in whatever instance of it there is.
@@ -44,20 +44,10 @@ function parted({ method, url }) {
   return at < 0 ? [`${method} ${url}`, ""] : [`${method} ${url.slice(0, at)}`, url.slice(at)];
 }
 
-// Requests of one class are found by their cookies, where they have any.
-function keyOf(ofRequests, fields) {
-  const value = valueOf(fields, "cookie") ?? valueOf(fields, "user-agent") ?? "";
-  return `${ofRequests}\n${value}`;
-}
-
-function valueOf(fields, name) {
-  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return fields[at + 1];
-  return undefined;
-}
-
 // The response, or a promise of it, to a request that is like one before; undefined for any
 // other. `hear` serves it in full.
 globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
+  remind();
   const { method } = request;
   if (lent === undefined || (method !== "GET" && method !== "HEAD")) return undefined;
   const [place, query] = parted(request);
@@ -72,7 +62,7 @@ globalThis[Symbol.for("warifu.repeat")] = (request, env, context, hear) => {
   }
   if (request.body !== null || ODD_QUERY.test(query)) return undefined;
   const fields = fieldsOf(request.headers);
-  const key = keyOf(known.ofRequests, fields);
+  const key = keyOfRequest(known.ofRequests, fields);
   const found = cases.get(key, fields);
   if (found === undefined) {
     known.missed += 1;
@@ -108,9 +98,11 @@ function later(asked) {
   const [told, tell] = notice();
   const ms = lent.soon(asked.found.number, tell);
   if (ms === 0) return undefined;
+  const before = cases;
   return within(ms, told).then(() => {
-    // One that was heard meanwhile may have made another.
-    const found = cases.get(asked.key, asked.fields) ?? asked.found;
+    // One that was heard meanwhile may have made another. Where all was forgotten, the same key
+    // may be of another class.
+    const found = (cases === before && cases.get(asked.key, asked.fields)) || asked.found;
     return decide({ ...asked, found }, false) ?? hearAtOnce(asked);
   });
 }
@@ -184,7 +176,8 @@ export function keep(request, lines, sharedCache, isPrecedent) {
   apply(headers, lines, target.length + 1);
   const named = new Set(edits.map((edit) => edit.slice(1).split(": ", 1)[0]));
   const passedOn = made.own.filter((at) => !named.has(fields[at - 1]));
-  cases.set(keyOf(ofRequests, fields), { ...made, passedOn, number, headers, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
+  for (const at of passedOn) headers.delete(fields[at - 1]);
+  cases.set(keyOfRequest(ofRequests, fields), { ...made, passedOn, number, headers, sharedCache, ofAnswers, msMax, isSigned: isSigned === 1 });
 }
 
 const PLACE_MAX = 512;
@@ -229,8 +222,8 @@ function took(number, ms) {
 function answered({ request, env, context, hear, known, found }, said, sought, outcome, hasThrown) {
   let fields, kind;
   if (outcome !== null && !hasThrown && isPassedOn(outcome)) {
-    kind = `${found.ofAnswers} ${outcome.status}`;
     fields = fieldsOf(outcome.headers);
+    kind = keyOfAnswer(found.ofAnswers, outcome.status, fields);
     const like = answers.get(kind, fields);
     if (like !== undefined) {
       known.kinds = 0;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Recent, caseOf, fieldsOf, fits, leaveOut, patternOfAnswer } from "../../src/edge/cases.js";
+import { Recent, caseOf, fieldsOf, fits, keyOfAnswer, keyOfRequest, leaveOut, patternOfAnswer } from "../../src/edge/cases.js";
 
 const CHARS_MAX = 200;
 before(() => leaveOut("cf-ray referer", CHARS_MAX));
@@ -88,7 +88,8 @@ test("one that is too long, or no text, makes none", () => {
 
 test("one like it that is too long, or has what cannot be set as it was read, is heard", () => {
   const of = (value) => ["cf-ray", value, "x-a", "1"];
-  const known = caseOf(of("a".repeat(500)));
+  assert.equal(caseOf(of("a".repeat(500))), undefined);
+  const known = caseOf(of("a"));
   assert.deepEqual(known.pattern, ["cf-ray", null, "x-a", "1"]);
   const most = CHARS_MAX - "cf-rayx-a1".length - 8;
   assert.equal(fits(known, of("a".repeat(most))), true);
@@ -99,4 +100,35 @@ test("one like it that is too long, or has what cannot be set as it was read, is
 test("of answers the fields count that the gate looks at, and all names", () => {
   const fields = ["cache-control", "private", "date", "Sun", "warifu-command", "do=end"];
   assert.deepEqual(patternOfAnswer(fields), ["cache-control", "private", "date", null, "warifu-command", "do=end"]);
+});
+
+test("one is looked for by what counts", () => {
+  const key = (...fields) => keyOfRequest(1, fields);
+  const known = key("cf-connecting-ip", "192.0.2.1", "cookie", "a=1", "user-agent", "a browser");
+  assert.notEqual(known, key("cf-connecting-ip", "192.0.2.2", "cookie", "a=1", "user-agent", "a browser"));
+  assert.notEqual(known, key("cf-connecting-ip", "192.0.2.1", "cookie", "a=2", "user-agent", "a browser"));
+  assert.notEqual(key("user-agent", "a browser"), key("user-agent", "another"));
+  assert.notEqual(keyOfRequest(1, []), keyOfRequest(2, []));
+  assert.notEqual(keyOfAnswer(1, 200, ["content-type", "text/plain"]), keyOfAnswer(1, 200, ["content-type", "text/html"]));
+  assert.notEqual(keyOfAnswer(1, 200, []), keyOfAnswer(1, 404, []));
+});
+
+// A case that is made anew takes no room of others: each URL that was not there before makes one.
+test("who is made again and again pushes nobody out", () => {
+  const known = new Recent(64);
+  known.set("other", { pattern: [], other: true });
+  for (let n = 0; n < 1_000; n += 1) known.set("again", { pattern: [], n });
+  assert.equal(known.get("other")?.other, true);
+  assert.equal(known.get("again").n, 999);
+});
+
+test("of one key those are forgotten that were used before all others", () => {
+  const known = new Recent(1_000);
+  const made = (n) => ({ pattern: ["x-a", `${n}`], n });
+  for (let n = 0; n < 100; n += 1) {
+    known.set("key", made(n));
+    assert.equal(known.get("key", ["x-a", "0"])?.n, 0);
+  }
+  assert.equal(known.get("key", ["x-a", "98"]).n, 98);
+  assert.equal(known.get("key", ["x-a", "1"]), undefined);
 });

@@ -6,7 +6,7 @@ import http from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { withinShared } from "../../src/edge/patience.js";
+import { remind, withinShared } from "../../src/edge/patience.js";
 import { startEdges } from "./support/edges.mjs";
 import { until } from "./support/gateway.mjs";
 
@@ -105,46 +105,47 @@ test("who loses the application is told so, before and after it rings", async ()
   }
 });
 
-test("though the client has gone away whose timer it is", async () => {
-  const [alone, keeper] = [await begin(), await begin()];
+test("though the clients have gone away whose timers they are", async () => {
+  const alone = await begin();
+  const gone = [await begin(), await begin(), await begin()];
   const others = [await begin(), await begin(), await begin()];
-  keeper.leave();
-  await until(() => held[1].socket.destroyed, "the gateway sees that it has gone");
+  for (const one of gone) one.leave();
+  await until(() => held[1].socket.destroyed || held[2].socket.destroyed, "the gateway sees that they have gone");
   for (const { answer } of others) isInTime(await answer, "another");
   isInTime(await alone.answer, "the one that waits alone");
 });
 
 test("though whoever set it has had its answer", async () => {
-  const [, keeper, other] = [await begin(), await begin(), await begin()];
-  held[1].writeHead(200).end();
-  assert.equal((await keeper.answer).status, 200);
+  const [, one, two, other] = [await begin(), await begin(), await begin(), await begin()];
+  for (const response of held.slice(1, 3)) response.writeHead(200).end();
+  for (const { answer } of [one, two]) assert.equal((await answer).status, 200);
   isInTime(await other.answer, "another");
 });
 
-// As where the platform has ended whose timer it is: nobody can see to that but who comes later.
-test("where the timer never rings, the next that comes tells the others", async (t) => {
+// As where the platform has ended those whose timers they are: who comes later sees to it.
+test("where no timer rings, the next that comes tells the others, and nobody has less time than there is", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const context = { waitUntil() {} };
   const never = new Promise(() => {});
   const settled = [];
   const wait = (name) => withinShared(context, 5_000, never).then((value) => settled.push([name, value]));
-  const turns = async () => {
+  const after = async (ms) => {
+    t.mock.timers.tick(ms);
     for (let n = 0; n < 10; n += 1) await null;
+    return settled.splice(0);
   };
   wait("alone");
   const { setTimeout: real } = globalThis;
   globalThis.setTimeout = () => {};
-  wait("keeper");
+  wait("one");
+  wait("two");
   globalThis.setTimeout = real;
   wait("other");
-  t.mock.timers.tick(4_000);
-  await turns();
-  wait("later");
-  await turns();
-  t.mock.timers.tick(1_000);
-  await turns();
-  assert.deepEqual(settled, [["alone", null], ["keeper", null], ["other", null]]);
-  t.mock.timers.tick(4_000);
-  await turns();
-  assert.deepEqual(settled.at(-1), ["later", null]);
+  assert.deepEqual(await after(2_500), []);
+  remind();
+  assert.deepEqual(await after(0), []);
+  assert.deepEqual(await after(2_499), []);
+  assert.deepEqual(await after(1), [["alone", null]]);
+  // What is left by the clock is not less than what is left for certain.
+  assert.deepEqual(await after(500), [["one", null], ["two", null], ["other", null]]);
 });
