@@ -72,7 +72,8 @@ impl From<Response> for Served {
 #[wasm_bindgen]
 pub fn fetch(incoming: web_sys::Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
     let before = Before { has_waited: HAS_WAITED.replace(false), ..Before::default() };
-    turn::take(Box::pin(whole(incoming, env, context, Course::Whole(before))))
+    let shares = turn::copy_of(&context);
+    turn::take_sharing(shares, Box::pin(whole(incoming, env, context, Course::Whole(before))))
 }
 
 async fn whole(incoming: web_sys::Request, env: Env, context: Context, course: Course) -> Result<JsValue, JsValue> {
@@ -130,7 +131,7 @@ pub async fn respond_after_asking(
     let (steps, network) = (memory.steps(), Network { site: index });
     let ports = RequestPorts::new(
         env.clone(),
-        copy_of(&context),
+        turn::copy_of(&context),
         &site.config,
         memory,
         Clone::clone(&incoming),
@@ -147,11 +148,6 @@ pub async fn respond_after_asking(
     };
     let before = Before { asked, has_waited: false };
     whole(incoming, env, context, Course::Whole(before)).boxed_local().await
-}
-
-/// The same object.
-fn copy_of(context: &Context) -> Context {
-    AsRef::<JsValue>::as_ref(context).clone().unchecked_into()
 }
 
 async fn respond(incoming: web_sys::Request, env: Env, context: Context, course: Course) -> Result<Served, JsValue> {

@@ -101,7 +101,7 @@ extern "C" {
 #[wasm_bindgen(module = "/src/edge/turns.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    pub fn follow(promise: &Promise, number: f64, ms_max: i32) -> Result<JsValue, JsValue>;
+    pub fn follow(promise: &Promise, number: f64, ms_max: i32, shares: Option<&Context>) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = lendTurns)]
     pub fn lend_turns(turns: Turns) -> Result<f64, JsValue>;

@@ -141,7 +141,7 @@ impl Objects {
         };
         let asked = glue::ask(&self.env, binding, name, hint, message).map_err(thrown)?;
         // An object that hangs must not hold its callers.
-        let answer = settled(asked, Patience::Millis(ms_max)).await.map_err(thrown)?;
+        let answer = settled(asked, Patience::Shared(ms_max)).await.map_err(thrown)?;
         answer.as_string().ok_or_else(|| StoreError::Unreachable("no answer in time".to_owned()))
     }
 }

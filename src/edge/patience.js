@@ -12,7 +12,8 @@ export function within(msMax, promise) {
   });
 }
 
-// The same for a request to the application, of which the platform knows that it waits. To set a
+// The same for what a request has asked of the application or an object, so that the platform
+// knows that it waits. To set a
 // timer and to take it back is a twentieth of what a request costs, and most have their answer
 // within a moment. So of those that wait beside others, those that begin within a second share
 // one. When it rings, whoever still waits is told, and sets a timer of their own.

@@ -214,7 +214,7 @@ impl Origin for Network {
         let call = call.map_err(unreachable)?.ok_or(OriginError::BodyNotCarried)?;
         let patience = outgoing
             .timeout
-            .map_or(Patience::Endless, |span| Patience::Millis(u32::try_from(millis(span)).unwrap_or(u32::MAX)));
+            .map_or(Patience::Endless, |span| Patience::Shared(u32::try_from(millis(span)).unwrap_or(u32::MAX)));
         answer_of(turn::settled(call, patience).await)
     }
 }

@@ -137,7 +137,8 @@ impl Precedents {
         };
         let asked = Rc::clone(&precedent);
         let same = move |memory: &Memory, steps| same(&asked, memory, steps, PlatformClock.now()).into();
-        turn::take(Box::pin(respond_after_asking(request, env, context, (index, precedent), same)))
+        let shares = turn::copy_of(&context);
+        turn::take_sharing(shares, Box::pin(respond_after_asking(request, env, context, (index, precedent), same)))
     }
 
     /// Has it told when the question is over that this precedent waits for, and says how many

@@ -10,7 +10,7 @@
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{self, Poll, Waker};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +22,8 @@ use futures_util::FutureExt;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use worker::{Delay, worker_sys};
+use worker::Delay;
+use worker::worker_sys::Context;
 
 use crate::edge::glue;
 
@@ -31,22 +32,34 @@ pub type Served = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 
 /// Serves a request as far as it goes: its response, or a promise of it.
 pub fn take(served: Served) -> Result<JsValue, JsValue> {
-    go_on(served, Arc::default())
+    go_on(served, None, Arc::default())
 }
 
-fn go_on(mut served: Served, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
+/// The same for a request of this context, which shares timers with others.
+pub fn take_sharing(context: Context, served: Served) -> Result<JsValue, JsValue> {
+    go_on(served, Some(context), Arc::default())
+}
+
+/// The same object.
+pub fn copy_of(context: &Context) -> Context {
+    AsRef::<JsValue>::as_ref(context).clone().unchecked_into()
+}
+
+fn go_on(mut served: Served, context: Option<Context>, relay: Arc<Relay>) -> Result<JsValue, JsValue> {
     let pause = Rc::new(Pause::default());
     // Panics are caught inside of `served`, so this is always taken back.
     let before = CURRENT.replace(Some(Rc::clone(&pause)));
-    let polled = served.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&relay))));
+    let polled = served.as_mut().poll(&mut task::Context::from_waker(&Waker::from(Arc::clone(&relay))));
     CURRENT.set(before);
     if let Poll::Ready(response) = polled {
         return response;
     }
     match pause.promise.take() {
         Some((promise, patience)) if !pause.waits_for_more.get() => {
-            let number = WAITING.with(|waiting| waiting.borrow_mut().put(served, pause, relay));
-            glue::follow(&promise, number, patience.to_ms())
+            let shares = context.as_ref().filter(|_| matches!(patience, Patience::Shared(_))).map(copy_of);
+            let paused = Paused { number: 0.0, served, context, pause, relay };
+            let number = WAITING.with(|waiting| waiting.borrow_mut().put(paused));
+            glue::follow(&promise, number, patience.to_ms(), shares.as_ref())
         }
         promise => as_task(served, pause, relay, promise),
     }
@@ -75,24 +88,22 @@ fn as_task(
 struct Paused {
     number: f64,
     served: Served,
+    context: Option<Context>,
     pause: Rc<Pause>,
     relay: Arc<Relay>,
 }
 
 /// Goes on with what no answer waits for, and keeps it going after the answer.
 /// It begins at once; a panic in it costs nothing but itself.
-pub fn alongside(
-    context: &worker_sys::Context,
-    work: impl Future<Output = ()> + 'static,
-    panicked: impl FnOnce() + 'static,
-) {
+pub fn alongside(context: &Context, work: impl Future<Output = ()> + 'static, panicked: impl FnOnce() + 'static) {
     let work = AssertUnwindSafe(work).catch_unwind();
-    let begun = take(Box::pin(async move {
+    let work = async move {
         if work.await.is_err() {
             panicked();
         }
         Ok(JsValue::UNDEFINED)
-    }));
+    };
+    let begun = take(Box::pin(work));
     if let Ok(promise) = begun
         && !promise.is_undefined()
     {
@@ -111,11 +122,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn put(&mut self, served: Served, pause: Rc<Pause>, relay: Arc<Relay>) -> f64 {
+    fn put(&mut self, paused: Paused) -> f64 {
         // No number stands for two: a turn must never be taken for somebody else. At a
         // million requests a second a double counts for 285 years.
         self.last += 1.0;
-        self.paused.push_back(Paused { number: self.last, served, pause, relay });
+        self.paused.push_back(Paused { number: self.last, ..paused });
         self.last
     }
 
@@ -156,10 +167,10 @@ pub fn waiting() -> usize {
 }
 
 fn settle(number: f64, outcome: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
-    let Paused { served, pause, relay, .. } =
+    let Paused { served, context, pause, relay, .. } =
         taken(number).ok_or_else(|| JsValue::from_str("no request waits under this number"))?;
     pause.settled.set(Some(outcome));
-    go_on(served, relay)
+    go_on(served, context, relay)
 }
 
 /// Wakes the task that a request has become. Some futures, such as `worker::Delay`,
@@ -188,6 +199,8 @@ pub enum Patience {
     Short,
     /// For at most so many milliseconds: null where it takes longer.
     Millis(u32),
+    /// The same, for what the platform knows to be under way: by a timer that others share.
+    Shared(u32),
     /// As long as it takes.
     Endless,
 }
@@ -197,7 +210,7 @@ impl Patience {
         match self {
             Self::Short => 0,
             // A longer timer would ring at once.
-            Self::Millis(ms) => i32::try_from(ms).unwrap_or(i32::MAX),
+            Self::Millis(ms) | Self::Shared(ms) => i32::try_from(ms).unwrap_or(i32::MAX),
             Self::Endless => -1,
         }
     }
@@ -217,7 +230,7 @@ pub async fn settled(promise: Promise, patience: Patience) -> Result<JsValue, Js
 /// The common way.
 fn followed(promise: Promise, patience: Patience) -> Result<JsFuture, JsValue> {
     Ok(JsFuture::from(match patience {
-        Patience::Millis(_) => glue::within(patience.to_ms(), &promise)?,
+        Patience::Millis(_) | Patience::Shared(_) => glue::within(patience.to_ms(), &promise)?,
         Patience::Short | Patience::Endless => promise,
     }))
 }

@@ -1,5 +1,7 @@
 // What takes the turns of requests; src/edge/turn.rs says what they are.
 
+import { within, withinShared } from "./patience.js";
+
 // What takes the turns of requests, in whatever instance of the WebAssembly there is. Where
 // that had to be begun anew, it has never heard of what waits, and says so.
 let turns;
@@ -38,8 +40,8 @@ function together() {
 
 // Takes the next turn of the request with this number when a promise is settled, or with
 // null where that takes longer than so many milliseconds. 0: it will not take long; -1: it
-// takes as long as it takes.
-export function follow(promise, number, msMax) {
+// takes as long as it takes. `shares`: the context of a request that shares timers.
+export function follow(promise, number, msMax, shares) {
   last = number;
   const held = msMax < 0 ? alone() : together();
   held.numbers.add(number);
@@ -47,29 +49,12 @@ export function follow(promise, number, msMax) {
     held.numbers.delete(number);
     return turns[how](number, what);
   };
-  if (msMax <= 0) {
-    return promise.then(
-      (value) => take("resolved", value),
-      (thrown) => take("rejected", thrown),
-    );
-  }
-  return new Promise((resolve, reject) => {
-    let timer = setTimeout(() => goOn("resolved", null), msMax);
-    const goOn = (how, what) => {
-      if (timer === undefined) return;
-      clearTimeout(timer);
-      timer = undefined;
-      try {
-        resolve(take(how, what));
-      } catch (thrown) {
-        reject(thrown);
-      }
-    };
-    promise.then(
-      (value) => goOn("resolved", value),
-      (thrown) => goOn("rejected", thrown),
-    );
-  });
+  let settled = promise;
+  if (msMax > 0) settled = shares === undefined ? within(msMax, promise) : withinShared(shares, msMax, promise);
+  return settled.then(
+    (value) => take("resolved", value),
+    (thrown) => take("rejected", thrown),
+  );
 }
 
 // A promise of this request's own, and the function by which another one keeps it: the
