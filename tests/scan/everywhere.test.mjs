@@ -17,6 +17,7 @@ const WITHOUT = {
   "tests/dev/twice.test.mjs": "starts a stage and no gateway",
   "tests/release/": "packs files, and reads them",
   "tests/soak/": "runs the command, which looks into its store, and parts of it",
+  "tests/workerd/cases.test.mjs": "calls functions of the Worker, by themselves",
   "tests/timing/": "calls the comparisons themselves",
   "tests/pages/pages.test.mjs": "reads the files of the pages",
   "tests/scan/everywhere.test.mjs": "reads the tests",
