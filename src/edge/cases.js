@@ -89,7 +89,7 @@ export function keyOfRequest(ofRequests, fields) {
 
 // And answers of one class.
 export function keyOfAnswer(ofAnswers, status, fields) {
-  const at = fields.indexOf("content-type");
+  const at = fields.findIndex((text, at) => at % 2 === 0 && text === "content-type");
   return `${ofAnswers} ${status} ${at < 0 ? "" : fields[at + 1]}`;
 }
 

@@ -13,12 +13,12 @@ export function within(msMax, promise) {
 }
 
 // The same for what a request has asked of the application or an object, so that the platform
-// knows that it waits. To set a
-// timer and to take it back is a twentieth of what a request costs, and most have their answer
-// within a moment. So of those that wait beside others, those that begin within a second share
-// one. When it rings, whoever still waits is told, and sets a timer of their own.
+// knows that it waits. To set a timer and to take it back is a twentieth of what a request costs,
+// and most have their answer within a moment. So of those that wait beside others, those that
+// begin within a second share one. When it rings, whoever still waits is told, and sets a timer
+// of their own.
 export function withinShared(context, msMax, promise) {
-  if (msMax < SHARED_MS + LATE_MS) return within(msMax, promise);
+  if (msMax <= SHARED_MS + LATE_MS) return within(msMax, promise);
   remind();
   const began = Date.now();
   const { promise: first, resolve, reject } = Promise.withResolvers();
@@ -48,7 +48,7 @@ export function withinShared(context, msMax, promise) {
   );
   return first.then((value) => {
     if (value !== STILL) return value;
-    // No less than is left for certain, whatever the clock has done.
+    // No less than is left for certain: a clock that jumps costs two seconds at most.
     const left = Math.max(began + msMax - Date.now(), msMax - SHARED_MS - LATE_MS);
     return within(Math.min(left, msMax), promise);
   });
@@ -68,27 +68,30 @@ const STILL = Symbol("it waits still");
 let shared, single;
 
 // A timer is ended with the request that has set it: so that is kept going until it rings, also
-// without its client; and there are two, since the platform may end any request. Where one waits,
-// the platform goes on with it where its promise was made, whoever settles that.
+// without its client; and two have set one, since the platform may end any request. Where one
+// waits, the platform goes on with it where its promise was made, whoever settles that.
 class Shared {
   waiting = new Set();
-  #keepers = 0;
+  #keepers = [];
 
   constructor(now) {
     this.until = now + SHARED_MS;
   }
 
   join(context, tell) {
+    if (this.#keepers.length < KEEPERS && !this.#keepers.includes(context)) {
+      const ms = Math.min(SHARED_MS, Math.max(0, this.until - Date.now()));
+      const rung = new Promise((resolve) => setTimeout(resolve, ms));
+      context.waitUntil(rung.then(() => this.end()));
+      this.#keepers.push(context);
+    }
     this.waiting.add(tell);
-    if (this.#keepers === KEEPERS) return;
-    this.#keepers += 1;
-    const rung = new Promise((resolve) => setTimeout(resolve, SHARED_MS));
-    context.waitUntil(rung.then(() => this.end()));
   }
 
   end() {
     if (shared === this) shared = undefined;
     for (const tell of this.waiting) tell(STILL);
     this.waiting.clear();
+    this.#keepers = [];
   }
 }

@@ -111,6 +111,8 @@ test("one is looked for by what counts", () => {
   assert.notEqual(keyOfRequest(1, []), keyOfRequest(2, []));
   assert.notEqual(keyOfAnswer(1, 200, ["content-type", "text/plain"]), keyOfAnswer(1, 200, ["content-type", "text/html"]));
   assert.notEqual(keyOfAnswer(1, 200, []), keyOfAnswer(1, 404, []));
+  const allowed = ["access-control-allow-headers", "content-type", "content-type"];
+  assert.notEqual(keyOfAnswer(1, 200, [...allowed, "text/plain"]), keyOfAnswer(1, 200, [...allowed, "text/html"]));
 });
 
 // A case that is made anew takes no room of others: each URL that was not there before makes one.

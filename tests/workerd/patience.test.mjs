@@ -136,10 +136,9 @@ test("though whoever set it has had its answer", async () => {
 // As where the platform has ended those whose timers they are: who comes later sees to it.
 test("where no timer rings, the next that comes tells the others, and nobody has less time than there is", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const context = { waitUntil() {} };
   const never = new Promise(() => {});
   const settled = [];
-  const wait = (name) => withinShared(context, 5_000, never).then((value) => settled.push([name, value]));
+  const wait = (name) => withinShared({ waitUntil() {} }, 5_000, never).then((value) => settled.push([name, value]));
   const after = async (ms) => {
     t.mock.timers.tick(ms);
     for (let n = 0; n < 10; n += 1) await null;
@@ -159,4 +158,25 @@ test("where no timer rings, the next that comes tells the others, and nobody has
   assert.deepEqual(await after(1), [["alone", null]]);
   // What is left by the clock is not less than what is left for certain.
   assert.deepEqual(await after(500), [["one", null], ["two", null], ["other", null]]);
+});
+
+test("two requests have timers for the others, though one of them waits twice", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  let timers = 0;
+  const { setTimeout: real } = globalThis;
+  globalThis.setTimeout = (...args) => {
+    timers += 1;
+    return real(...args);
+  };
+  const contexts = Array.from({ length: 4 }, () => ({ kept: 0, waitUntil() { this.kept += 1; } }));
+  const wait = (context) => withinShared(context, 5_000, new Promise(() => {}));
+  try {
+    const [alone, one, two, other] = contexts;
+    for (const context of [alone, one, one, two, two, other, one]) wait(context);
+  } finally {
+    globalThis.setTimeout = real;
+  }
+  assert.deepEqual(contexts.map(({ kept }) => kept), [0, 1, 1, 0]);
+  assert.equal(timers, 3);
+  t.mock.timers.tick(20_000);
 });
