@@ -153,9 +153,10 @@ const IN_VAIN = 16;
 // One that is about to be sent on, and may make a precedent: `lines` are as for `forward`.
 export function keep(request, lines, sharedCache, isPrecedent) {
   if (!heard.has(request)) return;
-  const fields = heard.get(request) ?? fieldsOf(request.headers);
+  const known = heard.get(request);
   heard.delete(request);
   if (!isPrecedent) return;
+  const fields = known ?? fieldsOf(request.headers);
   const [place] = parted(request);
   const made = caseOf(fields);
   const [target, ...edits] = lines.split("\n").slice(0, -1);
